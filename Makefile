@@ -1,0 +1,45 @@
+# `make install`, `make demo`, `make test`; each makes .venv when it is not there yet.
+VENV ?= .venv
+PYTHON ?= python3
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+WORKERS ?= 2
+
+# PIP_FIND_LINKS adds to the find-links of your pip configuration instead of replacing them.
+PIP_INSTALL := env -u PIP_FIND_LINKS PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip install -q \
+	-c requirements/constraints.txt $(foreach place,$(PIP_FIND_LINKS),--find-links $(place))
+
+.PHONY: install demo test test-slow lint clean-demo
+
+install: $(STAMP)
+
+$(STAMP): setup.py Makefile $(wildcard requirements/*.txt)
+	@test -x $(PY) || { echo "[install] making $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "[install] torch and the build tools"
+	@$(PIP_INSTALL) -r requirements/build.txt
+	@$(PY) -c "import mmcv.ops" 2>/dev/null || $(PIP_INSTALL) --only-binary mmcv mmcv 2>/dev/null || { \
+		echo "[install] no ready wheel of mmcv for this Python and torch: building it with its ops."; \
+		echo "[install] This takes about 11 minutes on 2 cores, once: pip keeps the wheel it built."; \
+		MMCV_WITH_OPS=1 $(PIP_INSTALL) --no-build-isolation mmcv; }
+	@$(PY) -c "import mmcv.ops" || { echo "[install] mmcv's ops do not load; if PIP_FIND_LINKS offers a" \
+		"wheel of mmcv, it was built for another torch: run 'make install' without it."; \
+		$(PY) -m pip uninstall -q -y mmcv; exit 1; }
+	@echo "[install] OpenMMLab and mmkd_sod"
+	@$(PIP_INSTALL) -r requirements/mminstall.txt -r requirements/runtime.txt -r requirements/tests.txt
+	@$(PIP_INSTALL) --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+demo: $(STAMP)
+	@$(PY) tools/demo.py
+
+test: $(STAMP)
+	@$(PY) -m pytest -n $(WORKERS)
+
+test-slow: $(STAMP)
+	@$(PY) -m pytest -m slow
+
+lint: $(STAMP)
+	@$(PY) -m ruff check .
+
+clean-demo:
+	rm -rf data/scenes work_dirs/demo

@@ -1,0 +1,21 @@
+"""The errors that mmkd_sod raises for a user's mistake.
+
+Each message is one sentence: what came, what was wanted, what to do. `tools/` print it alone,
+without a traceback, and leave with exit code 2.
+"""
+
+
+class UserError(ValueError):
+    """A mistake in a config, in data or in a checkpoint that the user can mend."""
+
+
+class ConfigError(UserError):
+    """A config that cannot work."""
+
+
+class DataError(UserError):
+    """Data that is missing or cannot be read; the message names the file."""
+
+
+class CheckpointError(UserError):
+    """A checkpoint that is missing, unsafe or does not fit."""

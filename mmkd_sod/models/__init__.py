@@ -1,0 +1,1 @@
+"""Networks, distillers, algorithms and losses; each room is imported when it is asked for."""

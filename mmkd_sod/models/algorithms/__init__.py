@@ -1,0 +1,1 @@
+"""Student, frozen teacher and distiller, put together."""

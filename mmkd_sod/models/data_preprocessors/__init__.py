@@ -1,0 +1,1 @@
+"""Data preprocessors for more than one input."""

@@ -1,0 +1,1 @@
+"""Distillers: what is read from student and teacher, and which losses compare it."""

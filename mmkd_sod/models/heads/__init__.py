@@ -1,0 +1,1 @@
+"""How the towers, predictions and targets of detection heads are read."""

@@ -1,0 +1,1 @@
+"""Distillation and task losses: plain modules that see tensors only."""

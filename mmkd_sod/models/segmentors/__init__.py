@@ -1,0 +1,1 @@
+"""Segmentors with more than one input."""

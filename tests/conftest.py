@@ -1,0 +1,34 @@
+"""Shared fixtures: one thread, a fixed seed, and the folder of golden data."""
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+import mmkd_sod  # noqa: F401  (compat first)
+
+ROOT = Path(__file__).resolve().parents[1]
+# Where the numbers of the authors' programs lie; MMKD_GOLDEN names another folder.
+GOLDEN = Path(os.environ.get('MMKD_GOLDEN', ROOT.parent / 'shared' / 'golden'))
+
+
+def golden_files(pattern: str) -> list:
+    """Parameters for a golden test: one a file of the pattern, or one skip that says why."""
+    files = sorted(GOLDEN.glob(pattern))
+    if not files:
+        reason = f'no {pattern} in the golden folder {GOLDEN.name}; set MMKD_GOLDEN'
+        return [pytest.param(None, marks=pytest.mark.skip(reason=reason), id=pattern)]
+    return [pytest.param(path, id=path.stem) for path in files]
+
+
+@pytest.fixture(autouse=True)
+def _deterministic():
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    yield
+
+
+@pytest.fixture
+def root() -> Path:
+    """The checkout's root folder."""
+    return ROOT
