@@ -34,8 +34,8 @@ def _history_statistic(owner, name):
     from mmengine.logging.history_buffer import HistoryBuffer
     if owner is not HistoryBuffer or name not in ('min', 'max', 'mean', 'current'):
         raise pickle.UnpicklingError(
-            f'the checkpoint asks for the attribute {name!r} of {owner!r}; only the statistics min, '
-            'max, mean and current of mmengine\'s HistoryBuffer are let through')
+            f'the checkpoint asks for the attribute {name!r} of {owner!r}; only the statistics '
+            "min, max, mean and current of mmengine's HistoryBuffer are let through")
     return getattr(owner, name)
 
 
