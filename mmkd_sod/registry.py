@@ -46,3 +46,6 @@ METRICS = Registry(
 HOOKS = Registry('hook', parent=MMENGINE_HOOKS, scope=SCOPE, locations=['mmkd_sod.engine.hooks'])
 VISUALIZERS = Registry(
     'visualizer', parent=MMENGINE_VISUALIZERS, scope=SCOPE, locations=['mmkd_sod.visualization'])
+# How detection heads are read (CrossKD), by the class name of the head. Not a part of mmengine's
+# tree: nothing else looks here.
+HEAD_READERS = Registry('head reader', scope=SCOPE, locations=['mmkd_sod.models.heads'])

@@ -33,7 +33,7 @@ def test_weights_only_loader_reads_history_buffers(tmp_path):
     for value in (3., 1.):
         buffer.update(value)
     path = tmp_path / 'a.pth'
-    torch.save(dict(buffer=buffer, f=np.float64(2.), i=np.arange(3)), path)
+    torch.save({'buffer': buffer, 'f': np.float64(2.), 'i': np.arange(3)}, path)
     loaded = torch.load(path, weights_only=True)
     assert loaded['buffer'].min() == 1. and loaded['f'] == 2.
     np.testing.assert_array_equal(loaded['i'], np.arange(3))
@@ -52,14 +52,14 @@ class AskForAttribute:
 
 def test_weights_only_loader_lets_no_other_getattr_through(tmp_path):
     path = tmp_path / 'a.pth'
-    torch.save(dict(a=AskForAttribute()), path)
+    torch.save({'a': AskForAttribute()}, path)
     with pytest.raises(Exception, match="attribute 'register_statistics'"):
         torch.load(path, weights_only=True)
 
 
 def test_weights_only_loader_refuses_code(tmp_path, capsys):
     path = tmp_path / 'evil.pth'
-    torch.save(dict(state_dict=Evil()), path)
+    torch.save({'state_dict': Evil()}, path)
     with pytest.raises(Exception, match='[Ww]eights'):
         torch.load(path, weights_only=True)
     assert 'run' not in capsys.readouterr().out
@@ -72,9 +72,9 @@ def test_downloaded_checkpoints_are_read_with_the_weights_only_loader(tmp_path):
     loader = CheckpointLoader._get_checkpoint_loader('https://a.b/c.pth')
     assert loader is load_from_http_safely
     # A file in the cache is read without the network, and refused when it holds code.
-    torch.save(dict(state_dict=Evil()), tmp_path / 'c.pth')
+    torch.save({'state_dict': Evil()}, tmp_path / 'c.pth')
     with pytest.raises(Exception, match='[Ww]eights'):
         load_from_http_safely('https://a.b/c.pth', model_dir=str(tmp_path))
-    torch.save(dict(a=torch.ones(2)), tmp_path / 'd.pth')
+    torch.save({'a': torch.ones(2)}, tmp_path / 'd.pth')
     good = load_from_http_safely('https://a.b/d.pth?x=1', model_dir=str(tmp_path))
     assert torch.equal(good['a'], torch.ones(2))

@@ -1,0 +1,222 @@
+"""Student, frozen teacher and distiller."""
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.model import BaseModel
+from mmrazor.models.algorithms import SingleTeacherDistill
+from mmrazor.models.algorithms.base import BaseAlgorithm
+from mmrazor.models.utils import add_prefix
+from torch import Tensor, nn
+
+from mmkd_sod.errors import ConfigError
+from mmkd_sod.models.builder import build_model
+from mmkd_sod.models.distillers.composite import clear_records
+from mmkd_sod.registry import MODELS
+
+from .frozen_teacher import FrozenTeacher
+
+_STUDENT = 'architecture.'
+
+
+def _plain_names(module: nn.Module, state: dict, prefix: str, *_) -> None:
+    """State-dict hook: the student's weights under the names of the plain model."""
+    # torch keeps the layers' versions beside the weights, by the same names.
+    for table in (state, getattr(state, '_metadata', {})):
+        for key in [key for key in table if key.startswith(prefix + _STUDENT)]:
+            table[prefix + key[len(prefix + _STUDENT):]] = table.pop(key)
+
+
+def _own_names(module: nn.Module, state: dict, prefix: str, *_) -> None:
+    """Load hook: the inverse of :func:`_plain_names`; mmrazor's names pass, its teacher goes."""
+    own = tuple(prefix + name for name in (_STUDENT, 'distiller.', 'data_preprocessor.'))
+    metadata = getattr(state, '_metadata', None) or {}
+    for key in [key for key in metadata if key.startswith(prefix) and not key.startswith(own)]:
+        metadata.setdefault(prefix + _STUDENT + key[len(prefix):], metadata[key])
+    for key in [key for key in state if key.startswith(prefix)]:
+        if key.startswith(prefix + 'teacher.'):
+            del state[key]
+        elif not key.startswith(own):
+            state[prefix + _STUDENT + key[len(prefix):]] = state.pop(key)
+
+
+@MODELS.register_module()
+class DenseDistill(SingleTeacherDistill):
+    """Distils a frozen teacher into a student, for any mmdet detector or mmseg segmentor.
+
+    What differs from mmrazor's ``SingleTeacherDistill``, whose distillers it takes as well:
+
+    - the teacher runs its prediction forward only (``mode='tensor'``), without labels, targets or
+      losses, under ``no_grad`` and in eval mode always, dropout included;
+    - the teacher is no sub-module: it is in no state dict, optimizer, DDP bucket or EMA copy.
+      Checkpoints hold the student under the plain model's own names and the distiller's learned
+      parts under ``distiller.``, so mmdet or mmseg load them as they are;
+    - the teacher's weights are read, and checked, when training starts: testing needs no teacher;
+    - the teacher's forward can be made faster without changing its answers;
+    - building teacher and distiller takes nothing from torch's random stream, so a plain and a
+      distilled student of one seed start from the same weights.
+
+    ``distill.*`` losses stand beside ``student.*`` ones in the logs.
+
+    Args:
+        architecture (dict | BaseModel): The student: a model config, or
+            ``dict(cfg_path='mmdet::gfl/gfl_r50_fpn_1x_coco.py', **overrides)``.
+        teacher (dict | BaseModel): The teacher, given alike.
+        distiller (dict): A distiller of this package or mmrazor's ``ConfigurableDistiller``.
+        teacher_ckpt (str, optional): The teacher's weights: path, address or any scheme mmengine
+            knows. May be None only for a teacher handed over built.
+        teacher_allow_missing (Sequence[str]): Shell patterns of teacher weights that the checkpoint
+            may lack; ``['*']`` allows a random teacher.
+        teacher_fold_bn (bool): Fold the teacher's BN layers into its convolutions (undone where it
+            moves an answer by more than 1e-4). Default: True.
+        teacher_channels_last (bool): Run the teacher in channels_last. Default: False.
+        teacher_autocast (str, optional): ``'bf16'`` or ``'fp16'`` for the teacher's forward alone.
+        calculate_student_loss (bool): Add the student's own loss. If False, and the distiller does
+            not read training targets, no labels are needed.
+        module_inplace (bool, optional): Leave in-place activations on. Default None: on for
+            distillers that do not mind (all of this package), off for others, as mmrazor does.
+        check_preprocessor (bool): Refuse a teacher trained on other normalised input (mean, std,
+            channel order) than the student's. Default: True.
+        data_preprocessor (dict, optional): Default: the student's own.
+        init_cfg (dict, optional): mmengine's initialisation config.
+
+    Raises:
+        ConfigError: The pair cannot work; the sentence names both sides.
+    """
+
+    def __init__(self,
+                 architecture: dict | BaseModel,
+                 teacher: dict | BaseModel,
+                 distiller: dict,
+                 teacher_ckpt: str | None = None,
+                 teacher_allow_missing: Sequence[str] = (),
+                 teacher_fold_bn: bool = True,
+                 teacher_channels_last: bool = False,
+                 teacher_autocast: str | None = None,
+                 calculate_student_loss: bool = True,
+                 module_inplace: bool | None = None,
+                 check_preprocessor: bool = True,
+                 data_preprocessor: dict | None = None,
+                 init_cfg: dict | None = None) -> None:
+        # Not SingleTeacherDistill.__init__: it would register the teacher and load it unchecked.
+        BaseAlgorithm.__init__(
+            self,
+            build_model(architecture, 'architecture'),
+            data_preprocessor,
+            init_cfg,
+            module_inplace=True)
+        with torch.random.fork_rng(devices=[]):
+            self._teacher = FrozenTeacher(
+                build_model(teacher, 'teacher'),
+                teacher_ckpt,
+                trusted=isinstance(teacher, BaseModel),
+                allow_missing=teacher_allow_missing,
+                fold_bn=teacher_fold_bn,
+                channels_last=teacher_channels_last,
+                autocast=teacher_autocast)
+            self.distiller = MODELS.build(distiller)
+        self.calculate_student_loss = calculate_student_loss
+        # Set by mmrazor's StopDistillHook.
+        self.distillation_stopped = False
+        if check_preprocessor:
+            self._check_preprocessor()
+        if module_inplace is None:
+            module_inplace = not getattr(self.distiller, 'needs_inplace_off', True)
+        if not module_inplace:
+            for module in (*self.student.modules(), *self.teacher.modules()):
+                if hasattr(module, 'inplace'):
+                    module.inplace = False
+        self.distiller.prepare_from_student(self.student)
+        self.distiller.prepare_from_teacher(self.teacher)
+        self._register_state_dict_hook(_plain_names)
+        self.register_load_state_dict_pre_hook(_own_names)
+
+    @property
+    def teacher(self) -> BaseModel:
+        """The frozen teacher; not among this module's children."""
+        return self._teacher.module
+
+    def _check_preprocessor(self) -> None:
+        """Refuse a teacher that expects otherwise normalised images than the student gets."""
+        def normalisation(model: BaseModel) -> dict[str, Any]:
+            preprocessor = model.data_preprocessor
+            found = {name: getattr(preprocessor, name, None) for name in ('mean', 'std')}
+            found = {name: [round(float(v), 2) for v in value.flatten()]
+                     for name, value in found.items() if isinstance(value, Tensor)}
+            if hasattr(preprocessor, '_channel_conversion'):
+                found['swap'] = bool(preprocessor._channel_conversion)
+            elif hasattr(preprocessor, 'channel_conversion'):
+                found['swap'] = bool(preprocessor.channel_conversion)
+            return found
+
+        student, teacher = normalisation(self), normalisation(self.teacher)
+        for name in student.keys() & teacher.keys():
+            if student[name] != teacher[name]:
+                raise ConfigError(
+                    f'DenseDistill: the student normalises images with {name} {student[name]}, the '
+                    f'teacher was trained with {teacher[name]}; use a teacher of the same '
+                    'preprocessing, or set check_preprocessor=False')
+
+    def _apply(self, fn, recurse: bool = True):
+        """Move the teacher with the student: devices, not the state dict, are shared."""
+        super()._apply(fn, recurse)
+        self.teacher._apply(fn, recurse)
+        return self
+
+    def __deepcopy__(self, memo):
+        """Copies (EMA's, for instance) share the frozen teacher."""
+        memo[id(self.teacher)] = self.teacher
+        copied = self.__class__.__new__(self.__class__)
+        memo[id(self)] = copied
+        for name, value in self.__dict__.items():
+            copied.__dict__[name] = copy.deepcopy(value, memo)
+        return copied
+
+    def train(self, mode: bool = True) -> 'DenseDistill':
+        """Set the student's and the distiller's mode; the teacher stays in eval mode."""
+        nn.Module.train(self, mode)
+        self.teacher.eval()
+        return self
+
+    def init_weights(self) -> None:
+        """Initialise the student, then read the teacher's weights.
+
+        mmengine's Runner calls this when training starts, before the first step.
+
+        Raises:
+            CheckpointError: The teacher's weights are missing or do not fit.
+        """
+        super().init_weights()
+        self._teacher.load()
+
+    def loss(self, batch_inputs: Tensor, data_samples: list | None = None) -> dict:
+        """Losses of one batch.
+
+        The teacher runs first, so that its activations are gone when the student's are kept.
+
+        Args:
+            batch_inputs (Tensor): (N, C, H, W), preprocessed.
+            data_samples (list, optional): Meta data and, for the student's loss, labels.
+
+        Returns:
+            dict: ``student.*`` and ``distill.*`` losses.
+        """
+        distiller, losses = self.distiller, {}
+        if not self.distillation_stopped:
+            self._teacher.load()
+            distiller.set_deliveries_override(False)
+            with distiller.teacher_recorders, distiller.deliveries:
+                self._teacher(batch_inputs, data_samples)
+        distiller.set_deliveries_override(True)
+        needs_loss = self.calculate_student_loss or getattr(
+            distiller, 'needs_student_targets', False)
+        with distiller.student_recorders, distiller.deliveries:
+            outputs = self.student(
+                batch_inputs, data_samples, mode='loss' if needs_loss else 'tensor')
+        if self.calculate_student_loss:
+            losses.update(add_prefix(outputs, 'student'))
+        if not self.distillation_stopped:
+            losses.update(add_prefix(distiller.compute_distill_losses(), 'distill'))
+        clear_records(distiller)
+        return losses

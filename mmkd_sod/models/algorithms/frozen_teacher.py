@@ -1,0 +1,156 @@
+"""A teacher that never moves and only predicts."""
+import logging
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+import torch
+from mmcv.cnn.utils import fuse_conv_bn
+from mmengine.logging import print_log
+from mmengine.model import BaseModel, revert_sync_batchnorm
+from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mmkd_sod.errors import CheckpointError, ConfigError
+
+from .teacher_checkpoint import load_teacher_weights
+
+# Folding may move no number that is compared by more than this, relative to the largest of its map.
+FOLD_TOLERANCE = 1e-4
+_AUTOCAST = {'bf16': torch.bfloat16, 'bfloat16': torch.bfloat16, 'fp16': torch.float16,
+                 'float16': torch.float16}
+
+
+def _flat(outputs) -> list:
+    """All floating tensors of nested tuples, lists and dicts, in order."""
+    if isinstance(outputs, Tensor):
+        return [outputs] if outputs.is_floating_point() else []
+    if isinstance(outputs, dict):
+        outputs = list(outputs.values())
+    if isinstance(outputs, (list, tuple)):
+        return [tensor for item in outputs for tensor in _flat(item)]
+    return []
+
+
+class FrozenTeacher:
+    """Holds a teacher outside of ``nn.Module``'s reach and runs its prediction forward.
+
+    It is no ``nn.Module`` on purpose: what holds it has no teacher in its parameters, optimizer,
+    state dict, DDP buckets or EMA copies.
+
+    Args:
+        module (BaseModel): The teacher. Its SyncBN layers become BN layers, which answer the same
+            in eval mode; its parameters lose ``requires_grad``.
+        ckpt (str, optional): Its weights. None is allowed for a model that was handed over built
+            (``trusted``) or when ``allow_missing`` covers all.
+        trusted (bool): The module arrived with its weights.
+        allow_missing (Sequence[str]): See :func:`load_teacher_weights`; ``('*',)`` allows a random
+            teacher.
+        fold_bn (bool): Fold BN layers into the convolutions before them (mmcv's
+            ``fuse_conv_bn``). It is undone, with a warning, where it moves an output by more than
+            1e-4 of the output's largest value (at least 1) on a random image.
+        channels_last (bool): Keep weights and activations in channels_last memory format.
+        autocast (str, optional): ``'bf16'`` or ``'fp16'``: run the forward under autocast. The
+            answers change within that precision. Default: as the surrounding code runs.
+    """
+
+    def __init__(self,
+                 module: BaseModel,
+                 ckpt: str | None = None,
+                 trusted: bool = False,
+                 allow_missing: Sequence[str] = (),
+                 fold_bn: bool = True,
+                 channels_last: bool = False,
+                 autocast: str | None = None) -> None:
+        if autocast is not None and autocast not in _AUTOCAST:
+            raise ConfigError(f'DenseDistill: teacher_autocast={autocast!r}; choose bf16, fp16 or '
+                              'None')
+        self.module = revert_sync_batchnorm(module)
+        self.ckpt = ckpt
+        self.trusted = trusted
+        self.allow_missing = tuple(allow_missing)
+        self.fold_bn = fold_bn
+        self.channels_last = channels_last
+        self.autocast = autocast
+        self.ready = False
+        self._freeze()
+
+    def __deepcopy__(self, memo) -> 'FrozenTeacher':
+        # A frozen model needs no second copy; EMA and the like share it.
+        memo[id(self.module)] = self.module
+        return self
+
+    def _freeze(self) -> None:
+        self.module.eval()
+        self.module.requires_grad_(False)
+
+    def load(self) -> None:
+        """Load and check the weights, then apply the speed options; once.
+
+        Raises:
+            CheckpointError: The weights are missing or do not fit.
+        """
+        if self.ready:
+            return
+        if self.ckpt:
+            load_teacher_weights(self.module, self.ckpt, self.allow_missing)
+        elif not self.trusted and '*' not in self.allow_missing:
+            raise CheckpointError(
+                'DenseDistill: teacher_ckpt is None, so the teacher would be random; give the '
+                "teacher's checkpoint, or teacher_allow_missing=['*'] if that is what you want")
+        if self.fold_bn:
+            self._fold()
+        if self.channels_last:
+            self.module.to(memory_format=torch.channels_last)
+        self._freeze()
+        self.ready = True
+
+    @torch.no_grad()
+    def _fold(self) -> None:
+        """Fold BN layers and keep the result only where the answers stay."""
+        modules = list(self.module.modules())
+        if not any(isinstance(m, _BatchNorm) for m in modules):
+            return
+        # Modules stay the objects they are, since distillers hold on to them.
+        backup = [(m, dict(m._modules), dict(m._parameters)) for m in modules]
+        reason = ''
+        if any(m._forward_hooks or m._forward_pre_hooks for m in modules
+               if isinstance(m, (_BatchNorm, torch.nn.Conv2d))):
+            reason = 'a distiller reads a convolution or BN layer on its own'
+        else:
+            try:
+                before = self._answers()
+                fuse_conv_bn(self.module)
+                self._freeze()
+                moved = max((float((a - b).abs().max() / b.abs().max().clamp(min=1))
+                             for a, b in zip(self._answers(), before, strict=True)))
+                if not moved <= FOLD_TOLERANCE:
+                    reason = f'it moves an output by {moved:.1e}'
+            except Exception as error:  # any model may be a teacher; one that fails here stays
+                reason = f'a trial on one image failed with {type(error).__name__}'
+        if reason:
+            for module, children, parameters in backup:
+                module._modules.update(children)
+                module._parameters.update(parameters)
+            print_log(f"DenseDistill: the teacher's BN layers are not folded: {reason}.",
+                      logger='current', level=logging.WARNING)
+
+    def _answers(self) -> list:
+        """Outputs on one random image, the same at every call."""
+        # Large enough for two cells a side at stride 128: GroupNorm refuses a single value.
+        image = torch.randn(1, 3, 256, 256, generator=torch.Generator().manual_seed(0))
+        return _flat(self.module(image.to(next(self.module.parameters())), None, mode='tensor'))
+
+    @torch.no_grad()
+    def __call__(self, inputs: Tensor, data_samples=None):
+        """Raw outputs of the teacher (``mode='tensor'``), without targets, losses or gradients.
+
+        Args:
+            inputs (Tensor): (N, C, H, W), preprocessed.
+            data_samples (list, optional): Meta data of the images; labels are not looked at.
+        """
+        if self.channels_last:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        context = nullcontext() if self.autocast is None else torch.autocast(
+            inputs.device.type, dtype=_AUTOCAST[self.autocast])
+        with context:
+            return self.module(inputs, data_samples, mode='tensor')

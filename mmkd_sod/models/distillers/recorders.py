@@ -1,0 +1,97 @@
+"""Context managers that read what happens inside a model, and leave nothing behind."""
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+
+class ForwardRecorder:
+    """Records what modules take in or give out while the context is open.
+
+    Hooks are there only inside the context. Unlike mmrazor's recorders, nothing is kept after
+    :meth:`clear`, and one step's data never reaches the next: entering the context clears too.
+
+    Args:
+        sources (dict): ``{name: (module, 'input' | 'output')}``; ``'input'`` records the first
+            positional argument of the module's forward.
+        reduce (Callable, optional): Applied to every recorded object at once, so that only its
+            result is kept (for instance a feature's channel statistics).
+
+    Attributes:
+        data (dict): ``{name: [record, ...]}``, one record a call of the module, in order.
+    """
+
+    def __init__(self,
+                 sources: dict[str, tuple[nn.Module, str]],
+                 reduce: Callable[[Any], Any] | None = None) -> None:
+        self.sources = sources
+        self.reduce = reduce
+        self.data: dict[str, list] = {}
+        self._handles: list = []
+
+    def _keep(self, name: str, record: Any) -> None:
+        self.data[name].append(record if self.reduce is None else self.reduce(record))
+
+    def _hook(self, name: str, module: nn.Module, where: str):
+        if where == 'input':
+            return module.register_forward_pre_hook(lambda _, args: self._keep(name, args[0]))
+        return module.register_forward_hook(lambda _, args, out: self._keep(name, out))
+
+    def __enter__(self) -> 'ForwardRecorder':
+        self.clear()
+        self._handles = [self._hook(name, *source) for name, source in self.sources.items()]
+        return self
+
+    def __exit__(self, *exc_info) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+
+    def clear(self) -> None:
+        """Forget what was recorded."""
+        self.data = {name: [] for name in self.sources}
+
+
+class MethodRecorder:
+    """Records the calls of a method of one object while the context is open.
+
+    It also sees calls that pass by a module's hooks, such as ``head.forward(x)``.
+
+    Args:
+        owner (object): The object; other instances of its class are not touched.
+        method (str): The method's name.
+        reduce (Callable, optional): ``reduce(args, result)`` says what is kept of a call. Default:
+            the result.
+
+    Attributes:
+        data (list): What was kept of each call, in order.
+    """
+
+    def __init__(self,
+                 owner: object,
+                 method: str,
+                 reduce: Callable[[tuple, Any], Any] | None = None) -> None:
+        self.owner = owner
+        self.method = method
+        self.reduce = reduce or (lambda args, result: result)
+        self.data: list = []
+
+    def __enter__(self) -> 'MethodRecorder':
+        self.clear()
+        original = getattr(self.owner, self.method)
+
+        def recorded(*args, **kwargs):
+            result = original(*args, **kwargs)
+            self.data.append(self.reduce(args, result))
+            return result
+
+        setattr(self.owner, self.method, recorded)
+        return self
+
+    def __exit__(self, *exc_info) -> None:
+        # The instance attribute hid the class's method; without it the method is back.
+        delattr(self.owner, self.method)
+
+    def clear(self) -> None:
+        """Forget what was recorded."""
+        self.data = []

@@ -1,0 +1,65 @@
+"""Quality focal loss between two sets of logits."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmkd_sod.registry import MODELS
+
+
+@MODELS.register_module()
+class KDQualityFocalLoss(nn.Module):
+    r"""Classification loss of CrossKD: BCE towards the teacher, focused where both disagree.
+
+    .. math:: \frac{w}{\mathrm{avg\_factor}}
+        \sum \mathrm{BCE}(p, \sigma(t))\,|\sigma(p) - \sigma(t)|^\beta
+
+    Source: CrossKD (arXiv 2306.11369), classification term; the form is that of quality focal loss
+    (arXiv 2006.04388, Eq. 5) with the teacher's score as the quality. Computed in float32. Zero
+    where student and teacher agree.
+
+    Args:
+        beta (float): Exponent of the focusing factor, at least 0. Default: 1.
+        loss_weight (float): Factor of the loss. Default: 1.
+    """
+
+    def __init__(self, beta: float = 1.0, loss_weight: float = 1.0) -> None:
+        super().__init__()
+        self.beta = beta
+        self.loss_weight = loss_weight
+
+    def forward(self,
+                student: Tensor,
+                teacher: Tensor,
+                weight: Tensor | None = None,
+                avg_factor: float | Tensor | None = None) -> Tensor:
+        """Compute the loss.
+
+        Args:
+            student (Tensor): Logits (P, C) of P anchors, any range.
+            teacher (Tensor): Logits of the same shape; detached here.
+            weight (Tensor, optional): (P, ), one weight an anchor.
+            avg_factor (float | Tensor, optional): What the sum is divided by; default: P.
+
+        Returns:
+            Tensor: Scalar.
+
+        Raises:
+            ValueError: The shapes differ.
+        """
+        if student.shape != teacher.shape:
+            raise ValueError(f'KDQualityFocalLoss: student logits {tuple(student.shape)} and '
+                             f'teacher logits {tuple(teacher.shape)} must have one shape (P, C)')
+        student, teacher = student.float(), teacher.detach().float()
+        target = teacher.sigmoid()
+        loss = F.binary_cross_entropy_with_logits(student, target, reduction='none')
+        gap = (student.sigmoid() - target).abs()
+        # |x|^beta has no finite gradient at 0 for beta < 1, and pow is slow where it is not needed.
+        loss = loss * (gap if self.beta == 1 else gap.clamp(min=1e-12).pow(self.beta))
+        if weight is not None:
+            loss = loss * weight.float().unsqueeze(-1)
+        total = loss.sum()
+        return self.loss_weight * total / (len(student) if avg_factor is None else avg_factor)
+
+    def extra_repr(self) -> str:
+        """Arguments in the module's printed form."""
+        return f'beta={self.beta}, loss_weight={self.loss_weight}'
