@@ -1,0 +1,42 @@
+"""BCCD blood cells at 320 x 240.
+
+ln -s PATH_TO_BCCD data/bccd
+python tools/dataset_converters/voc_to_coco.py data/bccd
+"""
+_base_ = ['./small_detection.py']
+
+scale = (320, 240)  # width, height: half of the images' own size
+
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='Resize', scale=scale, keep_ratio=False),
+    # One of three with probability 1/4 each: left-right and up-down, independently, by 1/2.
+    dict(type='RandomFlip', prob=0.75, direction=['horizontal', 'vertical', 'diagonal']),
+    dict(type='PackDetInputs')
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=scale, keep_ratio=False),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(
+        type='PackDetInputs',
+        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))
+]
+
+# The names stand in the order of the json, which the converter sorts.
+bccd = dict(
+    data_root='data/',
+    metainfo=dict(
+        classes=('Platelets', 'RBC', 'WBC'), palette=[(0, 114, 178), (213, 94, 0), (0, 158, 115)]),
+    data_prefix=dict(img='bccd/JPEGImages/'))
+ann_dir = 'bccd_coco/annotations/'
+
+train_dataloader = dict(
+    dataset=dict(ann_file=ann_dir + 'train.json', pipeline=train_pipeline, **bccd))
+val_dataloader = dict(
+    dataset=dict(ann_file=ann_dir + 'val.json', pipeline=test_pipeline, **bccd))
+test_dataloader = dict(
+    dataset=dict(ann_file=ann_dir + 'test.json', pipeline=test_pipeline, **bccd))
+val_evaluator = dict(ann_file='data/' + ann_dir + 'val.json')
+test_evaluator = dict(ann_file='data/' + ann_dir + 'test.json')

@@ -1,0 +1,195 @@
+"""Where things stand in a scene; how they look on the image is the renderer's business."""
+import colorsys
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from .shapes import SHAPES
+from .textures import TEXTURES, Texture
+
+# Depth runs from 0 (far) to 1 (near). The background lies below, every object above.
+BACKGROUND_DEPTH = (0.05, 0.22)
+OBJECT_DEPTH = (0.35, 0.95)
+
+
+@dataclass(frozen=True)
+class SceneObject:
+    """One textured shape.
+
+    Attributes:
+        shape (str): One of ``SHAPES``.
+        center (tuple[float, float]): x, y in pixels.
+        radius (float): Half the size in pixels.
+        aspect (float): Width over height before the rotation.
+        angle (float): Rotation in radians.
+        depth (float): 0 (far) to 1 (near); the nearer object hides the other one.
+        texture (Texture): Its surface.
+    """
+    shape: str
+    center: tuple
+    radius: float
+    aspect: float
+    angle: float
+    depth: float
+    texture: Texture
+
+
+@dataclass(frozen=True)
+class Stroke:
+    """A distractor: a poly-line or, with one point, a blob, painted on the background.
+
+    Attributes:
+        points (tuple): x, y pairs in pixels.
+        thickness (float): Width of the line or radius of the blob in pixels.
+        color (tuple): (B, G, R), 0 to 255.
+    """
+    points: tuple
+    thickness: float
+    color: tuple
+
+
+@dataclass(frozen=True)
+class SceneLayout:
+    """All that a scene is made of; rendering it twice gives the same arrays.
+
+    Attributes:
+        width (int): Width of the canvas in pixels.
+        height (int): Height of the canvas in pixels.
+        background (Texture): The background's surface.
+        objects (tuple[SceneObject]): In any order; the depths decide what hides what.
+        strokes (tuple[Stroke]): Distractors without depth and without label.
+        light (tuple[float, float]): Change of brightness from left to right and from top to bottom.
+        noise (float): Standard deviation of the sensor's noise, in grey values.
+        seed (int): Seed of the noise on image and depth.
+    """
+    width: int
+    height: int
+    background: Texture
+    objects: tuple
+    strokes: tuple
+    light: tuple
+    noise: float
+    seed: int
+
+
+def _seed(rng) -> int:
+    return int(rng.integers(2**31))
+
+
+def _color(rng, saturation=(0.25, 0.95), value=(0.25, 0.95)) -> tuple:
+    """A random (B, G, R) colour, 0 to 255."""
+    rgb = colorsys.hsv_to_rgb(rng.random(), rng.uniform(*saturation), rng.uniform(*value))
+    return tuple(round(255 * channel) for channel in reversed(rgb))
+
+
+def _distance(color, other) -> float:
+    return float(np.linalg.norm(np.subtract(color, other)))
+
+
+def _color_unlike(rng, other, least: float) -> tuple:
+    """A colour at least ``least`` from ``other`` in BGR space, or the best of twelve."""
+    best = _color(rng)
+    for _ in range(11):
+        if _distance(best, other) >= least:
+            break
+        best = max(best, _color(rng), key=lambda color: _distance(color, other))
+    return best
+
+
+def _texture(rng, side: float, base: tuple, period=(0.04, 0.12), spread: float = 90) -> Texture:
+    """A texture around the colour ``base``; ``period`` is a range in units of ``side``."""
+    shift = rng.uniform(-spread, spread) + rng.uniform(-spread / 2, spread / 2, size=3)
+    second = tuple(int(value) for value in np.clip(np.asarray(base) + shift, 0, 255))
+    return Texture(
+        kind=str(rng.choice(TEXTURES)), colors=(base, second),
+        period=float(rng.uniform(*period) * side), angle=float(rng.uniform(0, math.pi)),
+        seed=_seed(rng))
+
+
+def random_background(rng, side: float) -> Texture:
+    """A muted texture for a background; ``side`` is the canvas's shorter side in pixels."""
+    base = _color(rng, saturation=(0.05, 0.6), value=(0.2, 0.85))
+    return _texture(rng, side, base, period=(0.08, 0.3), spread=60)
+
+
+def random_strokes(rng, width: int, height: int, count: int) -> tuple:
+    """``count`` distractors: lines and blobs of any colour. Returns a tuple of `Stroke`."""
+    side, strokes = min(width, height), []
+    for _ in range(count):
+        point = rng.random(2) * (width, height)
+        if rng.random() < 0.35:
+            points, thickness = [point], rng.uniform(0.01, 0.035) * side
+        else:
+            steps = rng.normal(scale=0.14 * side, size=(int(rng.integers(1, 5)), 2))
+            points = [point, *(point + np.cumsum(steps, axis=0))]
+            thickness = rng.uniform(0.008, 0.03) * side
+        strokes.append(Stroke(
+            points=tuple((float(x), float(y)) for x, y in points), thickness=float(thickness),
+            color=_color(rng)))
+    return tuple(strokes)
+
+
+def place_objects(rng, width: int, height: int, shapes, background: tuple,
+                  radius=(0.07, 0.2)) -> tuple:
+    """Place the given shapes at random; they may overlap and touch the border.
+
+    Args:
+        rng (np.random.Generator): Source of randomness.
+        width (int): Width of the canvas in pixels.
+        height (int): Height of the canvas in pixels.
+        shapes (Sequence[str]): The shapes to place, one object each. A caller that wants a class
+            to recur through several scenes simply asks for it in each of them.
+        background (tuple): Main (B, G, R) colour behind the objects, which they keep away from.
+        radius (tuple[float, float]): Smallest and largest radius in units of the shorter side.
+
+    Returns:
+        tuple[SceneObject]: From far to near.
+    """
+    side = min(width, height)
+    near, far = OBJECT_DEPTH[1], OBJECT_DEPTH[0]
+    gap = (near - far) / max(1, len(shapes))
+    placed = []
+    for index, shape in enumerate(shapes):
+        size = float(np.exp(rng.uniform(np.log(radius[0]), np.log(radius[1]))) * side)
+        # A few tries keep objects from lying wholly on each other; partial overlap is wanted.
+        for _ in range(6):
+            center = rng.uniform(0.06, 0.94, size=2) * (width, height)
+            if all(math.dist(center, other.center) > 0.75 * (size + other.radius)
+                   for other in placed):
+                break
+        base = _color_unlike(rng, background, least=110)
+        placed.append(SceneObject(
+            shape=shape, center=(float(center[0]), float(center[1])), radius=size,
+            aspect=float(np.exp(rng.uniform(-0.3, 0.3))), angle=float(rng.uniform(0, 2 * math.pi)),
+            # One slot of depth an object, so that slant and noise never turn the order round.
+            depth=float(far + gap * (index + 0.5) + rng.uniform(-0.2, 0.2) * gap),
+            texture=_texture(rng, side, base)))
+    return tuple(placed)
+
+
+def random_layout(rng, width: int, height: int, shapes=None, objects=(2, 6),
+                  strokes=(4, 12)) -> SceneLayout:
+    """Draw a whole scene at random.
+
+    Args:
+        rng (np.random.Generator): Source of randomness.
+        width (int): Width of the canvas in pixels.
+        height (int): Height of the canvas in pixels.
+        shapes (Sequence[str], optional): The objects' shapes, from far to near; drawn at random
+            from ``SHAPES`` when not given.
+        objects (tuple[int, int]): Fewest and most objects when ``shapes`` is not given.
+        strokes (tuple[int, int]): Fewest and most distractors.
+
+    Returns:
+        SceneLayout: What to render.
+    """
+    if shapes is None:
+        shapes = rng.choice(SHAPES, size=int(rng.integers(objects[0], objects[1] + 1))).tolist()
+    background = random_background(rng, min(width, height))
+    return SceneLayout(
+        width=width, height=height, background=background,
+        objects=place_objects(rng, width, height, shapes, background.colors[0]),
+        strokes=random_strokes(rng, width, height, int(rng.integers(strokes[0], strokes[1] + 1))),
+        light=(float(rng.uniform(-0.35, 0.35)), float(rng.uniform(-0.35, 0.35))),
+        noise=float(rng.uniform(3, 12)), seed=_seed(rng))

@@ -1,0 +1,306 @@
+"""From Pascal VOC's layout to COCO json.
+
+Boxes: VOC counts pixels from 1 and both corners belong to the box. As mmdet's own ``VOCDataset``
+does, 1 is taken from all four numbers (fractions are cut off first), so that a VOC box becomes
+x, y = xmin - 1, ymin - 1 and width, height = xmax - xmin, ymax - ymin: a model sees the same boxes
+through either reader. What differs from mmdet: boxes are clipped to the image, and boxes without
+area are left out and counted.
+"""
+import json
+import math
+import os.path as osp
+import xml.etree.ElementTree as ET
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+
+from mmkd_sod.errors import ConfigError, DataError
+from mmkd_sod.utils.files import write_json
+
+SPLITS = ('train', 'val', 'trainval', 'test')
+DIFFICULT = ('ignore', 'keep', 'drop')
+_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp')
+
+
+@dataclass
+class SplitReport:
+    """What was found in one split.
+
+    Attributes:
+        split (str): Its name.
+        images (int): Number of images.
+        boxes (Counter): Boxes written, by class name.
+        difficult (int): Objects marked difficult.
+        clipped (list[str]): Boxes that reached over the image's border and were clipped.
+        dropped (list[str]): Boxes without area, left out.
+        sizes (list[str]): Images whose size the xml lacks or states otherwise.
+        empty (list[str]): Images without a box.
+    """
+    split: str
+    images: int = 0
+    boxes: Counter = field(default_factory=Counter)
+    difficult: int = 0
+    clipped: list = field(default_factory=list)
+    dropped: list = field(default_factory=list)
+    sizes: list = field(default_factory=list)
+    empty: list = field(default_factory=list)
+
+
+class _PlainTreeBuilder(ET.TreeBuilder):
+    """Stops at a document type, before any entity could be defined or expanded."""
+
+    def doctype(self, name, pubid, system):
+        raise DataError('has a DOCTYPE, which could define entities; remove it')
+
+
+def read_xml(path: Path) -> ET.Element:
+    """Read an annotation file without ever expanding entities.
+
+    Args:
+        path (Path): The xml file.
+
+    Returns:
+        Element: Its root.
+
+    Raises:
+        DataError: The file is missing, is no xml or has a document type.
+    """
+    try:
+        return ET.parse(path, parser=ET.XMLParser(target=_PlainTreeBuilder())).getroot()
+    except FileNotFoundError:
+        raise DataError(f'{path} is missing; the split lists its image') from None
+    except DataError as error:
+        raise DataError(f'{path} {error}') from None
+    except (ET.ParseError, ValueError) as error:
+        raise DataError(f'{path} is no readable xml ({error}); repair it') from None
+
+
+def _text(node: ET.Element, tag: str, path: Path) -> str:
+    child = node.find(tag)
+    if child is None or not (child.text or '').strip():
+        raise DataError(f'{path}: <{node.tag}> has no <{tag}>; add it')
+    return child.text.strip()
+
+
+def _number(node: ET.Element, tag: str, path: Path) -> int:
+    text = _text(node, tag, path)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise DataError(f'{path}: <{tag}> is {text!r}, a number is wanted')
+    return int(value)
+
+
+def read_split(root: Path, split: str) -> list:
+    """Image names listed for a split, in order.
+
+    Args:
+        root (Path): Folder with ``Annotations``, ``JPEGImages`` and ``ImageSets/Main``.
+        split (str): Name of the split.
+
+    Returns:
+        list[str]: Names without suffix.
+
+    Raises:
+        DataError: No such list, an empty one, or a name that is no plain file name.
+    """
+    path = root / 'ImageSets' / 'Main' / f'{split}.txt'
+    if not path.is_file():
+        raise DataError(f'{path} is missing; the folder above should hold Annotations, JPEGImages '
+                        'and ImageSets/Main')
+    # Only the first word counts: VOC's lists by class have a second one.
+    names = [line.split()[0] for line in path.read_text(encoding='utf-8').splitlines()
+             if line.strip()]
+    if not names:
+        raise DataError(f'{path} lists no image')
+    for name, count in Counter(names).items():
+        if osp.basename(name) != name or name in ('.', '..'):
+            raise DataError(f'{path}: {name!r} is no plain image name; paths are not followed')
+        if count > 1:
+            raise DataError(f'{path} lists {name} {count} times; once is wanted')
+    return names
+
+
+def _find_image(root: Path, name: str) -> Path:
+    for suffix in _SUFFIXES:
+        for path in (root / 'JPEGImages' / f'{name}{end}' for end in (suffix, suffix.upper())):
+            if path.is_file():
+                return path
+    raise DataError(f'{root / "JPEGImages" / name}.jpg is missing (also as '
+                    f'{", ".join(_SUFFIXES[1:])}); a split lists it')
+
+
+def _image_size(path: Path, xml_path: Path, tree: ET.Element, report: SplitReport) -> tuple:
+    """Width and height of the picture as training will see it; differing xml is reported."""
+    picture = cv2.imread(str(path))
+    if picture is None:
+        raise DataError(f'{path} cannot be read as an image; replace it')
+    height, width = picture.shape[:2]
+    size = tree.find('size')
+    if size is None:
+        report.sizes.append(f'{xml_path.name}: no size; the image has {width} x {height}')
+    else:
+        stated = _number(size, 'width', xml_path), _number(size, 'height', xml_path)
+        if stated != (width, height):
+            report.sizes.append(f'{xml_path.name}: {stated[0]} x {stated[1]} stated; '
+                                f'the image has {width} x {height}')
+    return width, height
+
+
+def _read_box(item: ET.Element, path: Path, width: int, height: int) -> tuple:
+    """Corners x1, y1, x2, y2 from 0, before and after clipping."""
+    node = item.find('bndbox')
+    if node is None:
+        raise DataError(f'{path}: <object> has no <bndbox>; add it')
+    box = [_number(node, tag, path) - 1 for tag in ('xmin', 'ymin', 'xmax', 'ymax')]
+    limits = (width, height, width, height)
+    return box, [min(max(value, 0), limit) for value, limit in zip(box, limits, strict=True)]
+
+
+def _annotations(tree: ET.Element, path: Path, image: dict, classes, difficult: str,
+                 report: SplitReport) -> list:
+    annotations = []
+    for item in tree.iter('object'):
+        name = _text(item, 'name', path)
+        if name not in classes:
+            raise DataError(f'{path}: class {name!r} is not one of {", ".join(classes)}; '
+                            'name every class or none')
+        hard = item.find('difficult') is not None and _number(item, 'difficult', path) != 0
+        report.difficult += hard
+        if hard and difficult == 'drop':
+            continue
+        box, clipped = _read_box(item, path, image['width'], image['height'])
+        x1, y1, x2, y2 = clipped
+        said = f'{path.name}: {name} {tuple(value + 1 for value in box)}'
+        if x2 <= x1 or y2 <= y1:
+            report.dropped.append(said)
+            continue
+        if box != clipped:
+            report.clipped.append(said)
+        report.boxes[name] += 1
+        annotations.append(dict(
+            image_id=image['id'], category_id=classes.index(name) + 1,
+            bbox=[x1, y1, x2 - x1, y2 - y1], area=(x2 - x1) * (y2 - y1),
+            iscrowd=int(hard and difficult == 'ignore')))
+    if not annotations:
+        report.empty.append(image['file_name'])
+    return annotations
+
+
+def find_classes(root, splits) -> list:
+    """Names of all classes that the splits use, sorted."""
+    root = Path(root)
+    names = {name for split in splits for name in read_split(root, split)}
+    found = set()
+    for name in names:
+        path = root / 'Annotations' / f'{name}.xml'
+        found.update(_text(item, 'name', path) for item in read_xml(path).iter('object'))
+    if not found:
+        raise DataError(f'{root / "Annotations"} holds no object in the splits '
+                        f'{", ".join(splits)}')
+    return sorted(found)
+
+
+def convert_split(root, split: str, classes, difficult: str = 'ignore', bar=None) -> tuple:
+    """Read one split.
+
+    Args:
+        root (str | Path): Folder with ``Annotations``, ``JPEGImages`` and ``ImageSets/Main``.
+        split (str): Name of the split.
+        classes (Sequence[str]): Class names; category ids follow their order, from 1.
+        difficult (str): What happens to objects marked difficult: 'ignore' writes them with
+            ``iscrowd`` 1 (no training target, no error when missed or found), 'keep' treats them
+            like the others, 'drop' leaves them out.
+        bar (ProgressBar, optional): mmengine's bar, moved on by one an image.
+
+    Returns:
+        tuple[dict, SplitReport]: Content of the COCO json (``file_name`` counts from
+        ``JPEGImages``), and what was found.
+
+    Raises:
+        ConfigError: Unknown ``difficult``.
+        DataError: A missing or unreadable file, an unknown class, a box that is not numeric; the
+            message names the file.
+    """
+    if difficult not in DIFFICULT:
+        raise ConfigError(f'convert_split: difficult={difficult!r} should be one of '
+                          f'{", ".join(DIFFICULT)}')
+    root, classes, report = Path(root), list(classes), SplitReport(split)
+    images, annotations = [], []
+    for name in read_split(root, split):
+        xml_path = root / 'Annotations' / f'{name}.xml'
+        tree, path = read_xml(xml_path), _find_image(root, name)
+        width, height = _image_size(path, xml_path, tree, report)
+        images.append(dict(id=len(images) + 1, file_name=path.name, width=width, height=height))
+        for annotation in _annotations(tree, xml_path, images[-1], classes, difficult, report):
+            annotations.append(dict(id=len(annotations) + 1, **annotation))
+        if bar is not None:
+            bar.update()
+    report.images = len(images)
+    categories = [dict(id=number, name=name) for number, name in enumerate(classes, start=1)]
+    return dict(images=images, annotations=annotations, categories=categories), report
+
+
+def _differs(path: Path, content: dict) -> bool:
+    """Whether ``path`` exists and holds anything but ``content``."""
+    if not path.exists():
+        return False
+    try:
+        return json.loads(path.read_text(encoding='utf-8')) != content
+    except ValueError:
+        return True
+
+
+def convert(root, out, splits=None, classes=None, difficult: str = 'ignore', force: bool = False,
+            progress: bool = True) -> list:
+    """Write one COCO json a split to ``out``; nothing is written to ``root``.
+
+    Args:
+        root (str | Path): Folder with ``Annotations``, ``JPEGImages`` and ``ImageSets/Main``.
+        out (str | Path): Folder for ``<split>.json``.
+        splits (Sequence[str], optional): Those of train, val, trainval and test that exist by
+            default.
+        classes (Sequence[str], optional): Class names in order; all that occur, sorted, by default.
+        difficult (str): As in :func:`convert_split`.
+        force (bool): Replace json files that hold something else.
+        progress (bool): Show a progress bar with the time left.
+
+    Returns:
+        list[SplitReport]: One a split.
+
+    Raises:
+        ConfigError: A class named twice, or an unknown ``difficult``.
+        DataError: As in :func:`convert_split`; or a file exists with other content and ``force`` is
+            off. Then no file was changed.
+    """
+    root, out = Path(root), Path(out)
+    if not splits:
+        splits = [name for name in SPLITS if (root / 'ImageSets' / 'Main' / f'{name}.txt').exists()]
+        if not splits:
+            raise DataError(f'{root} has none of ImageSets/Main/{{{",".join(SPLITS)}}}.txt; '
+                            'name the folder that holds ImageSets')
+    if classes and len(set(classes)) != len(classes):
+        raise ConfigError(f'convert: classes {", ".join(classes)} name one twice')
+    classes = classes or find_classes(root, splits)
+    bar = None
+    if progress:
+        from mmengine.utils import ProgressBar
+        bar = ProgressBar(sum(len(read_split(root, split)) for split in splits))
+    try:
+        converted = [convert_split(root, split, classes, difficult, bar) for split in splits]
+    finally:
+        if bar is not None:
+            print()
+    paths = [out / f'{split}.json' for split in splits]
+    if not force:
+        for path, (content, _) in zip(paths, converted, strict=True):
+            if _differs(path, content):
+                raise DataError(f'{path} exists and holds something else; '
+                                'move it away or pass --force')
+    for path, (content, _) in zip(paths, converted, strict=True):
+        write_json(path, content)
+    return [report for _, report in converted]

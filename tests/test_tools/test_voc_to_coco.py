@@ -1,0 +1,35 @@
+"""The command around the VOC converter."""
+import json
+import runpy
+
+import cv2
+import numpy as np
+
+
+def test_voc_to_coco(root, tmp_path, capsys):
+    main = runpy.run_path(str(root / 'tools/dataset_converters/voc_to_coco.py'))['main']
+    voc = tmp_path / 'voc'
+    for folder in ('Annotations', 'JPEGImages', 'ImageSets/Main'):
+        (voc / folder).mkdir(parents=True)
+    boxes = ['<object><name>cat</name><bndbox><xmin>1</xmin><ymin>1</ymin>'
+             f'<xmax>{right}</xmax><ymax>9</ymax></bndbox></object>' for right in (9, 1)]
+    (voc / 'Annotations' / 'a.xml').write_text(f'<annotation>{"".join(boxes)}</annotation>')
+    cv2.imwrite(str(voc / 'JPEGImages' / 'a.jpg'), np.zeros((10, 20, 3), np.uint8))
+    (voc / 'ImageSets' / 'Main' / 'train.txt').write_text('a\n')
+    link = tmp_path / 'linked'
+    link.symlink_to(voc)
+    before = sorted(voc.rglob('*'))
+
+    assert main([str(link)]) == 0
+    said = capsys.readouterr().out
+    assert 'train: boxes without area, left out: 1 (a.xml: cat (1, 1, 1, 9))' in said
+    path = tmp_path / 'linked_coco' / 'annotations' / 'train.json'
+    assert len(json.loads(path.read_text())['annotations']) == 1
+    assert sorted(voc.rglob('*')) == before
+
+    path.write_text('{}')
+    assert main([str(link)]) == 2
+    said = capsys.readouterr().err
+    assert said.count('\n') == 1 and '--force' in said and path.read_text() == '{}'
+    assert main([str(link), '--force']) == 0
+    assert len(json.loads(path.read_text())['images']) == 1

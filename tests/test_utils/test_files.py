@@ -1,0 +1,31 @@
+"""Files appear whole or not at all."""
+import json
+
+import pytest
+
+from mmkd_sod.utils.files import atomic_path, write_json
+
+
+def test_atomic_path_replaces_at_the_end(tmp_path):
+    path = tmp_path / 'new' / 'note.txt'
+    with atomic_path(path) as temporary:
+        assert temporary.suffix == '.txt' and temporary.parent == path.parent
+        temporary.write_text('whole')
+        assert not path.exists()
+    assert path.read_text() == 'whole'
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_atomic_path_leaves_the_old_file_when_writing_fails(tmp_path):
+    path = tmp_path / 'note.txt'
+    path.write_text('old')
+    with pytest.raises(KeyboardInterrupt), atomic_path(path) as temporary:
+        temporary.write_text('half')
+        raise KeyboardInterrupt
+    assert path.read_text() == 'old'
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_write_json(tmp_path):
+    write_json(tmp_path / 'a.json', dict(b=[1, 2]))
+    assert json.loads((tmp_path / 'a.json').read_text()) == dict(b=[1, 2])
