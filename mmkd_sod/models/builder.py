@@ -1,5 +1,6 @@
 """From a config to a model: `cfg_path` references, overrides and scopes."""
 import copy
+from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
 from mmengine.hub import get_config
@@ -8,11 +9,18 @@ from mmengine.registry import MODELS as ROOT_MODELS
 
 from mmkd_sod.errors import ConfigError
 
+# `configs/...` of this project is found from any folder: in a checkout beside the package.
+_PROJECT = Path(__file__).resolve().parents[2]
+
 
 def _load(cfg_path: str, role: str) -> Config:
     try:
-        return get_config(cfg_path) if '::' in cfg_path else Config.fromfile(cfg_path)
-    except (FileNotFoundError, OSError) as error:
+        if '::' in cfg_path:
+            return get_config(cfg_path)
+        beside = _PROJECT / cfg_path
+        return Config.fromfile(beside if beside.is_file() and not Path(cfg_path).is_file()
+                               else cfg_path)
+    except OSError as error:
         raise ConfigError(
             f"DenseDistill: {role}.cfg_path='{cfg_path}' leads to no config file; give "
             "'<package>::<folder>/<name>.py' or the path of a file") from error

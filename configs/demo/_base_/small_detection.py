@@ -2,7 +2,7 @@
 _base_ = ['mmdet::_base_/datasets/coco_detection.py']
 
 batch_size = 8
-num_workers = 2
+num_workers = 0
 
 loader = dict(
     batch_size=batch_size, num_workers=num_workers, persistent_workers=num_workers > 0)

@@ -1,0 +1,83 @@
+"""What the command-line tools share: arguments, config loading and how errors are told."""
+import argparse
+import os
+import os.path as osp
+import sys
+from collections.abc import Callable
+
+from mmengine.config import Config, DictAction
+
+from mmkd_sod.errors import ConfigError, UserError
+
+# Exit codes: a user's mistake, and an interruption (128 + SIGINT, as shells have it).
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+
+def tool_parser(description: str) -> argparse.ArgumentParser:
+    """A parser with the arguments that every tool on a config takes, named as mmdet's are."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--work-dir', help='folder of logs and models; default: work_dirs/<config name>')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='settings that override the config, as key=value; lists as key="[a,b]" or key=a,b')
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='how the processes of a distributed run were started')
+    # torch.distributed.launch passes one or the other.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0,
+                        help=argparse.SUPPRESS)
+    return parser
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """The config of a tool's arguments, with its work_dir, overrides and launcher settled.
+
+    ``work_dir`` is, in this order: the argument, the config's, ``work_dirs/<config name>``.
+
+    Raises:
+        ConfigError: The config file is not there.
+    """
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    if not osp.isfile(args.config):
+        raise ConfigError(f"config '{args.config}' is not there; give the path of a config file")
+    cfg = Config.fromfile(args.config)
+    cfg.launcher = args.launcher
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = osp.join('work_dirs', osp.splitext(osp.basename(args.config))[0])
+    return cfg
+
+
+def require_file(path: str, what: str) -> None:
+    """Refuse a local path that is not there; addresses are left to the loader.
+
+    Raises:
+        ConfigError: The file is missing.
+    """
+    if '://' not in path and not osp.isfile(path):
+        raise ConfigError(f"{what} '{path}' is not there; give the path of a file")
+
+
+def run_tool(main: Callable[[], None]) -> None:
+    """Run a tool; tell a user's mistake in one sentence, without a traceback, and leave with 2."""
+    name = osp.basename(sys.argv[0])
+    try:
+        main()
+    except UserError as error:
+        sentence = ' '.join(str(error).split())
+        print(f'{name}: error: {sentence}', file=sys.stderr)
+        raise SystemExit(EXIT_USER_ERROR) from None
+    except KeyboardInterrupt:
+        print(f'{name}: interrupted; what was saved stays, --resume goes on from it',
+              file=sys.stderr)
+        raise SystemExit(EXIT_INTERRUPTED) from None

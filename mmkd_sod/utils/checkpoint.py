@@ -1,0 +1,72 @@
+"""Reading checkpoints: nothing is unpickled freely."""
+import os.path as osp
+import pickle
+
+import torch
+from mmengine.runner.checkpoint import CheckpointLoader
+from torch import Tensor
+
+from mmkd_sod.errors import CheckpointError
+
+from .files import atomic_path
+
+
+def read_checkpoint(path: str, what: str = 'checkpoint') -> tuple[dict[str, Tensor], dict]:
+    """Read the plain model's weights out of a checkpoint with torch's weights-only loader.
+
+    Args:
+        path (str): A file, an http(s) address or another scheme that mmengine's
+            ``CheckpointLoader`` knows. Plain mmdet and mmseg checkpoints, those of ``DenseDistill``
+            and of mmrazor's ``SingleTeacherDistill`` (whose student is taken) are understood.
+        what (str): What the checkpoint is, for error messages.
+
+    Returns:
+        tuple: Parameter and buffer names of the plain model to tensors, without a distiller's
+        learned parts; and the checkpoint's ``meta``, empty where it has none.
+
+    Raises:
+        CheckpointError: Missing, unreadable, unsafe or without weights.
+    """
+    if '://' not in path and not osp.isfile(path):
+        raise CheckpointError(f"{what} '{path}' is not there; give the path or address of a "
+                              'checkpoint')
+    try:
+        checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu')
+    except pickle.UnpicklingError as error:
+        reason = str(error).split('WeightsUnpickler error:')[-1].strip().split('\n')[0]
+        raise CheckpointError(
+            f"{what} '{path}' holds more than weights and was not opened ({reason}); save it again "
+            'as a plain dict of tensors') from error
+    except Exception as error:
+        reason = str(error).strip().split('\n')[0] or 'no reason given'
+        raise CheckpointError(
+            f"{what} '{path}' cannot be read ({type(error).__name__}: {reason}); give a checkpoint "
+            'written by torch.save that can be reached') from error
+    checkpoint = checkpoint if isinstance(checkpoint, dict) else {}
+    state = checkpoint.get('state_dict', checkpoint)
+    if not isinstance(state, dict) or not any(isinstance(v, Tensor) for v in state.values()):
+        raise CheckpointError(f"{what} '{path}' has no `state_dict` of tensors; give a checkpoint "
+                              'of a model')
+    meta = checkpoint.get('meta')
+    return _plain(state), meta if isinstance(meta, dict) else {}
+
+
+def _plain(state: dict) -> dict[str, Tensor]:
+    """Names of the plain model, from those of wrappers and of mmrazor's algorithms."""
+    state = {key.removeprefix('module.'): value for key, value in state.items()}
+    if any(key.startswith('architecture.') for key in state):
+        state = {key.removeprefix('architecture.'): value for key, value in state.items()
+                 if key.startswith('architecture.')}
+    return {key: value for key, value in state.items()
+            if isinstance(value, Tensor) and not key.startswith('distiller.')}
+
+
+def save_checkpoint(checkpoint: dict, path: str) -> None:
+    """Write a checkpoint so that a reader finds either all of it or nothing.
+
+    Args:
+        checkpoint (dict): What to save.
+        path (str): Where; its folder is made.
+    """
+    with atomic_path(path) as temporary:
+        torch.save(checkpoint, temporary)

@@ -1,0 +1,57 @@
+"""Test a model; of a distillation config, the student alone, without its teacher."""
+from mmengine.evaluator import DumpResults
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+import mmkd_sod  # noqa: F401  (mends upstream first)
+from mmkd_sod.apis.student import student_config
+from mmkd_sod.engine.checks import check_data
+from mmkd_sod.engine.cli import load_config, require_file, run_tool, tool_parser
+from mmkd_sod.engine.distributed import prepare_launcher
+from mmkd_sod.errors import ConfigError
+
+
+def parse_args():
+    """Arguments of the command line, those of mmdet's `test.py`."""
+    parser = tool_parser(__doc__)
+    parser.add_argument('checkpoint', help='checkpoint of the distillation or of a plain model')
+    parser.add_argument('--out', help='write the predictions to this .pkl file')
+    parser.add_argument('--show', action='store_true', help='show predictions in a window')
+    parser.add_argument('--show-dir', help='save painted predictions here, under the work_dir')
+    parser.add_argument('--wait-time', type=float, default=2, help='seconds a window stays')
+    return parser.parse_args()
+
+
+def paint_predictions(cfg, args) -> None:
+    """Turn the config's visualization hook on."""
+    hook = cfg.get('default_hooks', {}).get('visualization')
+    if hook is None:
+        raise ConfigError(f"--show and --show-dir: '{args.config}' has no "
+                          'default_hooks.visualization; add one')
+    hook.draw = True
+    if args.show:
+        hook.show, hook.wait_time = True, args.wait_time
+    if args.show_dir:
+        hook.test_out_dir = args.show_dir
+
+
+def main() -> None:
+    """Build the Runner from config and arguments, and test."""
+    args = parse_args()
+    cfg = student_config(load_config(args))
+    require_file(args.checkpoint, 'checkpoint')
+    cfg.load_from = args.checkpoint
+    if args.show or args.show_dir:
+        paint_predictions(cfg, args)
+    if args.out is not None and not args.out.endswith(('.pkl', '.pickle')):
+        raise ConfigError(f"--out '{args.out}' must end in .pkl or .pickle; rename it")
+    check_data(cfg, ['test_dataloader'])
+    prepare_launcher(cfg)
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    if args.out is not None:
+        runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
+    runner.test()
+
+
+if __name__ == '__main__':
+    run_tool(main)

@@ -1,0 +1,52 @@
+"""Train a model: a plain one, or a student distilled from its teacher."""
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+import mmkd_sod  # noqa: F401  (mends upstream first)
+from mmkd_sod.engine.checks import check_data
+from mmkd_sod.engine.cli import load_config, require_file, run_tool, tool_parser
+from mmkd_sod.engine.distributed import prepare_launcher
+from mmkd_sod.errors import ConfigError
+
+
+def parse_args():
+    """Arguments of the command line, those of mmdet's `train.py`."""
+    parser = tool_parser(__doc__)
+    parser.add_argument('--amp', action='store_true', help='train in automatic mixed precision')
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help="scale the learning rate to the batch size, from the config's base_batch_size")
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        help='go on from a checkpoint; without a path, from the newest in the work_dir')
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Build the Runner from config and arguments, and train."""
+    args = parse_args()
+    cfg = load_config(args)
+    if args.amp:
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+        cfg.optim_wrapper.loss_scale = 'dynamic'
+    if args.auto_scale_lr:
+        if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+            raise ConfigError(f"--auto-scale-lr: '{args.config}' has no "
+                              'auto_scale_lr.base_batch_size; set it in the config')
+        cfg.auto_scale_lr.enable = True
+    if args.resume == 'auto':
+        cfg.resume, cfg.load_from = True, None
+    elif args.resume is not None:
+        require_file(args.resume, '--resume: checkpoint')
+        cfg.resume, cfg.load_from = True, args.resume
+    check_data(cfg)
+    prepare_launcher(cfg)
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    runner.train()
+
+
+if __name__ == '__main__':
+    run_tool(main)
