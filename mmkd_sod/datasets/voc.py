@@ -18,6 +18,7 @@ import cv2
 
 from mmkd_sod.errors import ConfigError, DataError
 from mmkd_sod.utils.files import write_json
+from mmkd_sod.utils.progress import progress_bar
 
 SPLITS = ('train', 'val', 'trainval', 'test')
 DIFFICULT = ('ignore', 'keep', 'drop')
@@ -205,7 +206,7 @@ def find_classes(root, splits) -> list:
     return sorted(found)
 
 
-def convert_split(root, split: str, classes, difficult: str = 'ignore', bar=None) -> tuple:
+def convert_split(root, split: str, classes, difficult: str = 'ignore', advance=None) -> tuple:
     """Read one split.
 
     Args:
@@ -215,7 +216,7 @@ def convert_split(root, split: str, classes, difficult: str = 'ignore', bar=None
         difficult (str): What happens to objects marked difficult: 'ignore' writes them with
             ``iscrowd`` 1 (no training target, no error when missed or found), 'keep' treats them
             like the others, 'drop' leaves them out.
-        bar (ProgressBar, optional): mmengine's bar, moved on by one an image.
+        advance (Callable, optional): Called after each image.
 
     Returns:
         tuple[dict, SplitReport]: Content of the COCO json (``file_name`` counts from
@@ -238,8 +239,8 @@ def convert_split(root, split: str, classes, difficult: str = 'ignore', bar=None
         images.append(dict(id=len(images) + 1, file_name=path.name, width=width, height=height))
         for annotation in _annotations(tree, xml_path, images[-1], classes, difficult, report):
             annotations.append(dict(id=len(annotations) + 1, **annotation))
-        if bar is not None:
-            bar.update()
+        if advance is not None:
+            advance()
     report.images = len(images)
     categories = [dict(id=number, name=name) for number, name in enumerate(classes, start=1)]
     return dict(images=images, annotations=annotations, categories=categories), report
@@ -286,15 +287,9 @@ def convert(root, out, splits=None, classes=None, difficult: str = 'ignore', for
     if classes and len(set(classes)) != len(classes):
         raise ConfigError(f'convert: classes {", ".join(classes)} name one twice')
     classes = classes or find_classes(root, splits)
-    bar = None
-    if progress:
-        from mmengine.utils import ProgressBar
-        bar = ProgressBar(sum(len(read_split(root, split)) for split in splits))
-    try:
-        converted = [convert_split(root, split, classes, difficult, bar) for split in splits]
-    finally:
-        if bar is not None:
-            print()
+    total = sum(len(read_split(root, split)) for split in splits)
+    with progress_bar(total, progress) as advance:
+        converted = [convert_split(root, split, classes, difficult, advance) for split in splits]
     paths = [out / f'{split}.json' for split in splits]
     if not force:
         for path, (content, _) in zip(paths, converted, strict=True):

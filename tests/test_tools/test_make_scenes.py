@@ -7,8 +7,8 @@ def test_make_scenes(root, tmp_path, capsys):
     out = str(tmp_path / 'scenes')
     small = ['--out', out, '--train', '3', '--val', '2', '--size', '80', '64']
     assert main(small) == 0
-    said = capsys.readouterr().out
-    assert '3 + 2 scenes made' in said and 'ETA' in said
+    said = capsys.readouterr()
+    assert '3 + 2 scenes made' in said.out and 'ETA' in said.err
     assert main(small) == 0
     assert 'nothing to do' in capsys.readouterr().out
     assert main(['--out', out, '--seed', '1']) == 2

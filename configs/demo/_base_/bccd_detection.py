@@ -7,22 +7,10 @@ _base_ = ['./small_detection.py']
 
 scale = (320, 240)  # width, height: half of the images' own size
 
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='Resize', scale=scale, keep_ratio=False),
-    # One of three with probability 1/4 each: left-right and up-down, independently, by 1/2.
-    dict(type='RandomFlip', prob=0.75, direction=['horizontal', 'vertical', 'diagonal']),
-    dict(type='PackDetInputs')
-]
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=scale, keep_ratio=False),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(
-        type='PackDetInputs',
-        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))
-]
+train_pipeline = _base_.train_pipeline
+train_pipeline[2].scale = scale
+test_pipeline = _base_.test_pipeline
+test_pipeline[1].scale = scale
 
 # The names stand in the order of the json, which the converter sorts.
 bccd = dict(

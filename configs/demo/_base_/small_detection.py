@@ -3,6 +3,24 @@ _base_ = ['mmdet::_base_/datasets/coco_detection.py']
 
 batch_size = 8
 num_workers = 0
+scale = (160, 160)  # width, height
+
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='Resize', scale=scale, keep_ratio=False),
+    # One of three with probability 1/4 each: left-right and up-down, independently, by 1/2.
+    dict(type='RandomFlip', prob=0.75, direction=['horizontal', 'vertical', 'diagonal']),
+    dict(type='PackDetInputs')
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=scale, keep_ratio=False),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(
+        type='PackDetInputs',
+        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))
+]
 
 loader = dict(
     batch_size=batch_size, num_workers=num_workers, persistent_workers=num_workers > 0)

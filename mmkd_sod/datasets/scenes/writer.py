@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from mmkd_sod.errors import ConfigError, DataError
+from mmkd_sod.utils.progress import progress_bar
 
 from .layout import random_layout
 from .render import Scene, render
@@ -102,7 +103,7 @@ def _write_image(path: Path, array: np.ndarray) -> None:
         raise DataError(f'{path} could not be written; check the free space and the permissions')
 
 
-def _write_split(root: Path, settings: SceneSettings, split: str, bar) -> None:
+def _write_split(root: Path, settings: SceneSettings, split: str, advance) -> None:
     for folder in FOLDERS:
         (root / split / folder).mkdir(parents=True)
     images, annotations = [], []
@@ -118,8 +119,7 @@ def _write_split(root: Path, settings: SceneSettings, split: str, bar) -> None:
                            height=settings.height))
         for annotation in instance_annotations(scene):
             annotations.append(dict(id=len(annotations) + 1, image_id=index, **annotation))
-        if bar is not None:
-            bar.update()
+        advance()
     categories = [dict(id=number, name=name) for number, name in enumerate(SHAPES, start=1)]
     content = dict(images=images, annotations=annotations, categories=categories)
     path = root / 'annotations' / f'{split}.json'
@@ -183,17 +183,14 @@ def make_scenes(root, settings: SceneSettings = None, progress: bool = True) -> 
     root, settings = Path(root), settings or SceneSettings()
     if scenes_present(root, settings):
         return False
-    bar = None
-    if progress:
-        from mmengine.utils import ProgressBar
-        bar = ProgressBar(settings.train + settings.val)
     root.parent.mkdir(parents=True, exist_ok=True)
     partial = root.with_name(f'.{root.name}.{os.getpid()}.partial')
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir()
-        for split in SPLITS:
-            _write_split(partial, settings, split, bar)
+        with progress_bar(settings.train + settings.val, progress) as advance:
+            for split in SPLITS:
+                _write_split(partial, settings, split, advance)
         meta = dict(version=VERSION, settings=dataclasses.asdict(settings), classes=SHAPES)
         (partial / 'meta.json').write_text(json.dumps(meta, indent=2) + '\n', encoding='utf-8')
         try:
@@ -204,6 +201,4 @@ def make_scenes(root, settings: SceneSettings = None, progress: bool = True) -> 
                 raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-        if bar is not None:
-            print()
     return True
