@@ -166,7 +166,7 @@ class DenseDistill(SingleTeacherDistill):
 
     def __deepcopy__(self, memo):
         """Copies (EMA's, for instance) share the frozen teacher."""
-        memo[id(self.teacher)] = self.teacher
+        self._teacher.share(memo)
         copied = self.__class__.__new__(self.__class__)
         memo[id(self)] = copied
         for name, value in self.__dict__.items():

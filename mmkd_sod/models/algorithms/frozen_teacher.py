@@ -75,8 +75,12 @@ class FrozenTeacher:
         self._freeze()
 
     def __deepcopy__(self, memo) -> 'FrozenTeacher':
-        # A frozen model needs no second copy; EMA and the like share it.
-        memo[id(self.module)] = self.module
+        return self.share(memo)
+
+    def share(self, memo: dict) -> 'FrozenTeacher':
+        """Tell ``copy.deepcopy`` that copies use this teacher, and every part of it, as it is."""
+        for part in (self, *self.module.modules()):
+            memo[id(part)] = part
         return self
 
     def _freeze(self) -> None:

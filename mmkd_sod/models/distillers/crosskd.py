@@ -1,5 +1,5 @@
 """Cross-head knowledge distillation of dense detectors."""
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mmengine.model import BaseModel
@@ -71,14 +71,14 @@ class CrossKDDistiller(DenseDistiller):
         self._check(*readers)
         self._readers = readers
         reader, teacher_reader = readers
-        self._student_tower, student_tap = self._tower_tap(reader, statistics=False)
-        self._teacher_tower, teacher_tap = self._tower_tap(teacher_reader, statistics=True)
+        self._student_tower = self._tower_tap(reader, lambda feat: feat)
+        self._teacher_tower = self._tower_tap(teacher_reader, channel_stats)
         self._targets = {
             name: MethodRecorder(reader.head, name) for name in reader.target_methods
         }
         self._teacher_outputs = MethodRecorder(teacher_reader.head, 'forward')
-        self.student_taps = (student_tap, *self._targets.values())
-        self.teacher_taps = (teacher_tap, self._teacher_outputs)
+        self.student_taps = (self._student_tower, *self._targets.values())
+        self.teacher_taps = (self._teacher_tower, self._teacher_outputs)
 
     def _check(self, student: HeadReader, teacher: HeadReader) -> None:
         idx = self.idx
@@ -109,25 +109,27 @@ class CrossKDDistiller(DenseDistiller):
             raise ConfigError(f'CrossKDDistiller: loss_center_kd is given, but {student.name} has '
                               'no centerness; leave it out')
 
-    def _tower_tap(self, reader: HeadReader, statistics: bool):
-        """A recorder of the tower features, and a function that reads it tower by tower."""
-        def keep(feat: Tensor) -> Any:
-            return channel_stats(feat) if statistics else feat
-
+    def _tower_tap(self, reader: HeadReader, keep: Callable[[Tensor], Any]):
+        """A recorder that keeps something of every tower feature."""
         if self.idx == 0:  # both towers take the head's input
-            tap = MethodRecorder(reader.head, 'forward', lambda args, _: [keep(f) for f in args[0]])
-            return (lambda: dict.fromkeys(reader.towers, tap.data[0])), tap
-        tap = ForwardRecorder(reader.tower_taps(self.idx), keep)
-        return (lambda: tap.data), tap
+            return MethodRecorder(
+                reader.head, 'forward', lambda args, _: [keep(feat) for feat in args[0]])
+        return ForwardRecorder(reader.tower_taps(self.idx), keep)
+
+    def _by_tower(self, tap) -> dict[str, list]:
+        """What such a recorder kept: tower name to one item a level."""
+        if isinstance(tap, MethodRecorder):
+            return dict.fromkeys(self._readers[0].towers, tap.data[0])
+        return tap.data
 
     def _cross_predictions(self) -> DensePredictions:
         """The teacher's head on the student's tower features."""
         _, teacher = self._readers
         relu = teacher.ends_in_relu(self.idx)
-        stats = self._teacher_tower()
+        stats = self._by_tower(self._teacher_tower)
         aligned: dict[str, list[Tensor]] = {}
         done: dict[int, list[Tensor]] = {}
-        for tower, feats in self._student_tower().items():
+        for tower, feats in self._by_tower(self._student_tower).items():
             # At idx 0 both towers share one input, aligned once.
             if id(feats) not in done:
                 done[id(feats)] = _align_levels(feats, stats[tower], relu)

@@ -75,9 +75,12 @@ class MethodRecorder:
         self.method = method
         self.reduce = reduce or (lambda args, result: result)
         self.data: list = []
+        self._hidden: Callable | None = None
 
     def __enter__(self) -> 'MethodRecorder':
         self.clear()
+        # Recorders nest: the instance attribute that is there may be another recorder's.
+        self._hidden = vars(self.owner).get(self.method)
         original = getattr(self.owner, self.method)
 
         def recorded(*args, **kwargs):
@@ -89,8 +92,12 @@ class MethodRecorder:
         return self
 
     def __exit__(self, *exc_info) -> None:
-        # The instance attribute hid the class's method; without it the method is back.
-        delattr(self.owner, self.method)
+        if self._hidden is None:
+            # The instance attribute hid the class's method; without it the method is back.
+            delattr(self.owner, self.method)
+        else:
+            setattr(self.owner, self.method, self._hidden)
+        self._hidden = None
 
     def clear(self) -> None:
         """Forget what was recorded."""

@@ -1,0 +1,76 @@
+"""Recorders read, and leave nothing behind."""
+import torch
+from torch import nn
+
+from mmkd_sod.models.distillers import ForwardRecorder, MethodRecorder
+
+
+class Owner:
+    def double(self, x):
+        return 2 * x
+
+
+def test_forward_recorder():
+    net = nn.Sequential(nn.Flatten(), nn.ReLU())
+    recorder = ForwardRecorder({'in': (net[1], 'input'), 'out': (net[1], 'output')})
+    x = torch.tensor([[-1., 2.]])
+    with recorder:
+        net(x)
+        net(x + 1)
+    assert [r.tolist() for r in recorder.data['in']] == [[[-1., 2.]], [[0., 3.]]]
+    assert [r.tolist() for r in recorder.data['out']] == [[[0., 2.]], [[0., 3.]]]
+    assert not net[1]._forward_hooks and not net[1]._forward_pre_hooks
+    net(x)
+    assert len(recorder.data['in']) == 2
+    recorder.clear()
+    assert recorder.data == {'in': [], 'out': []}
+
+
+def test_forward_recorder_keeps_only_what_reduce_gives():
+    net = nn.Identity()
+    with ForwardRecorder({'a': (net, 'output')}, reduce=torch.sum) as recorder:
+        net(torch.ones(3))
+    assert recorder.data['a'] == [3]
+
+
+def test_a_new_step_starts_empty_and_errors_remove_hooks():
+    net = nn.Identity()
+    recorder = ForwardRecorder({'a': (net, 'output')})
+    try:
+        with recorder:
+            net(1)
+            raise KeyError
+    except KeyError:
+        pass
+    assert not net._forward_hooks
+    with recorder:
+        net(2)
+    assert recorder.data['a'] == [2]
+
+
+def test_method_recorder_touches_one_object():
+    one, other = Owner(), Owner()
+    recorder = MethodRecorder(one, 'double')
+    with recorder:
+        assert one.double(3) == 6
+        other.double(4)
+    assert recorder.data == [6]
+    one.double(5)
+    assert recorder.data == [6] and 'double' not in vars(one)
+
+
+def test_method_recorder_can_keep_arguments():
+    one = Owner()
+    with MethodRecorder(one, 'double', lambda args, result: (args, result)) as recorder:
+        one.double(3)
+    assert recorder.data == [((3, ), 6)]
+
+
+def test_method_recorders_nest():
+    one = Owner()
+    outer, inner = MethodRecorder(one, 'double'), MethodRecorder(one, 'double')
+    with outer:
+        with inner:
+            one.double(1)
+        one.double(2)
+    assert outer.data == [2, 4] and inner.data == [2] and not vars(one)

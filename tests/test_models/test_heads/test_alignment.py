@@ -1,0 +1,53 @@
+"""Alignment of tower features."""
+import pytest
+import torch
+
+from mmkd_sod.models.heads import align_scale, channel_stats
+
+
+def oracle(student, teacher, relu):
+    out = torch.empty_like(student)
+    for c in range(student.shape[1]):
+        s, t = student[:, c], teacher[:, c]
+        out[:, c] = (s - s.mean()) / (s.std() + 1e-6) * t.std() + t.mean()
+    return out.clamp(min=0) if relu else out
+
+
+@pytest.mark.parametrize('relu', [False, True])
+def test_equals_the_definition(relu):
+    student, teacher = torch.randn(2, 3, 5, 4).double(), torch.randn(2, 3, 5, 4).double() * 3 + 1
+    found = align_scale(student, channel_stats(teacher), relu)
+    torch.testing.assert_close(found, oracle(student, teacher, relu), rtol=1e-5, atol=1e-6)
+
+
+def test_gradient_flows_through_the_statistics():
+    student = torch.randn(2, 3, 4, 4, requires_grad=True)
+    teacher = torch.randn(2, 3, 4, 4)
+    weight = torch.randn(2, 3, 4, 4)
+    (align_scale(student, channel_stats(teacher), True) * weight).sum().backward()
+    found, student.grad = student.grad.clone(), None
+    (oracle(student, teacher, True) * weight).sum().backward()
+    torch.testing.assert_close(found, student.grad, rtol=1e-4, atol=1e-5)
+
+
+def test_blind_to_the_students_scale_and_sizes_may_differ():
+    student, teacher = torch.randn(2, 3, 8, 8), torch.randn(1, 3, 5, 7)
+    first = align_scale(student, channel_stats(teacher), False)
+    second = align_scale(student * 5 + 2, channel_stats(teacher), False)
+    torch.testing.assert_close(first, second, rtol=1e-3, atol=1e-4)
+    mean, std = channel_stats(first)
+    torch.testing.assert_close((mean, std), channel_stats(teacher), rtol=1e-4, atol=1e-4)
+
+
+def test_a_constant_channel_stays_finite():
+    student = torch.ones(2, 3, 4, 4, requires_grad=True)
+    out = align_scale(student, channel_stats(torch.randn(2, 3, 4, 4)), False)
+    out.sum().backward()
+    assert torch.isfinite(out).all()
+
+
+def test_keeps_dtype_and_memory_format():
+    student = torch.randn(2, 3, 4, 4).bfloat16().to(memory_format=torch.channels_last)
+    out = align_scale(student, channel_stats(torch.randn(2, 3, 4, 4)), True)
+    assert out.dtype == torch.bfloat16
+    assert out.is_contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,62 @@
+"""Checkpoints are untrusted input."""
+import pytest
+import torch
+
+from mmkd_sod.errors import CheckpointError
+from mmkd_sod.utils.checkpoint import read_checkpoint, save_checkpoint
+
+STATE = dict(a=torch.ones(2))
+
+
+class Evil:
+    def __reduce__(self):
+        return (print, ('run',))
+
+
+def test_code_is_refused_and_not_run(tmp_path, capsys):
+    torch.save(dict(state_dict=STATE, evil=Evil()), tmp_path / 'evil.pth')
+    with pytest.raises(CheckpointError, match='more than weights'):
+        read_checkpoint(str(tmp_path / 'evil.pth'))
+    assert 'run' not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('content', [b'', b'not a checkpoint', b'PK\x03\x04 cut short'])
+def test_broken_files(tmp_path, content):
+    (tmp_path / 'a.pth').write_bytes(content)
+    with pytest.raises(CheckpointError, match=r'a\.pth'):
+        read_checkpoint(str(tmp_path / 'a.pth'))
+
+
+@pytest.mark.parametrize('content', [[], dict(), dict(state_dict=dict(a=1)), torch.ones(1)])
+def test_no_weights(tmp_path, content):
+    torch.save(content, tmp_path / 'a.pth')
+    with pytest.raises(CheckpointError, match='no `state_dict`'):
+        read_checkpoint(str(tmp_path / 'a.pth'))
+
+
+def test_names_of_wrappers_and_distillers_go(tmp_path):
+    state = {'module.a': torch.ones(1), 'distiller.gamma': torch.ones(1)}
+    torch.save(dict(state_dict=state, meta=dict(epoch=3)), tmp_path / 'a.pth')
+    found, meta = read_checkpoint(str(tmp_path / 'a.pth'))
+    assert list(found) == ['a'] and meta == dict(epoch=3)
+    state = {'architecture.a': torch.ones(1), 'teacher.a': torch.zeros(1)}
+    torch.save(state, tmp_path / 'b.pth')
+    found, _ = read_checkpoint(str(tmp_path / 'b.pth'))
+    assert list(found) == ['a'] and found['a'] == 1
+
+
+def test_saving_is_all_or_nothing(tmp_path, monkeypatch):
+    path = tmp_path / 'new' / 'a.pth'
+    save_checkpoint(dict(state_dict=STATE), str(path))
+    before = path.read_bytes()
+
+    def cut_short(content, target):
+        with open(target, 'wb') as file:
+            file.write(b'half')
+        raise OSError('disk full')
+
+    monkeypatch.setattr(torch, 'save', cut_short)
+    with pytest.raises(OSError, match='disk full'):
+        save_checkpoint(dict(state_dict=STATE), str(path))
+    assert path.read_bytes() == before
+    assert [p.name for p in path.parent.iterdir()] == ['a.pth']
