@@ -1,5 +1,6 @@
 """Curves of several runs from the scalars that mmengine logs."""
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -139,7 +140,8 @@ def plot_curves(runs: dict, path, metric: str = 'coco/bbox_mAP', metric_name: st
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.legend(frameon=False)
     # A few very high first losses would flatten all that follows.
-    later = [value for run in scalars.values() for step, value in sorted(run.loss.items())[1:]]
+    later = [value for run in scalars.values() for _, value in sorted(run.loss.items())[1:]
+             if math.isfinite(value)]
     if later:
         axes[0].set_ylim(0, 1.1 * sorted(later)[int(0.98 * (len(later) - 1))])
     if title:

@@ -75,3 +75,9 @@ def test_plot_curves(tmp_path):
     blue = (abs(picture.astype(int) - (178, 114, 0)).sum(axis=2) < 12).sum(axis=0)
     assert blue[:650].sum() > 50 and blue[650:].sum() > 50
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_run_that_diverged_is_drawn(tmp_path):
+    write_log(tmp_path / 'a', [*TRAIN, dict(loss=float('nan'), epoch=3, step=9)])
+    plot_curves(dict(a=tmp_path / 'a'), tmp_path / 'curves.png')
+    assert cv2.imread(str(tmp_path / 'curves.png')) is not None

@@ -11,6 +11,8 @@ from .textures import TEXTURES, Texture
 # Depth runs from 0 (far) to 1 (near). The background lies below, every object above.
 BACKGROUND_DEPTH = (0.05, 0.22)
 OBJECT_DEPTH = (0.35, 0.95)
+# Radians. A small network learns tilted shapes within minutes, and freely turned ones hardly.
+MAX_TILT = 0.5
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ def random_strokes(rng, width: int, height: int, count: int) -> tuple:
 
 
 def place_objects(rng, width: int, height: int, shapes, background: tuple,
-                  radius=(0.07, 0.2)) -> tuple:
+                  radius=(0.08, 0.2)) -> tuple:
     """Place the given shapes at random; they may overlap and touch the border.
 
     Args:
@@ -161,7 +163,8 @@ def place_objects(rng, width: int, height: int, shapes, background: tuple,
         base = _color_unlike(rng, background, least=110)
         placed.append(SceneObject(
             shape=shape, center=(float(center[0]), float(center[1])), radius=size,
-            aspect=float(np.exp(rng.uniform(-0.3, 0.3))), angle=float(rng.uniform(0, 2 * math.pi)),
+            aspect=float(np.exp(rng.uniform(-0.3, 0.3))),
+            angle=float(rng.uniform(-MAX_TILT, MAX_TILT)),
             # One slot of depth an object, so that slant and noise never turn the order round.
             depth=float(far + gap * (index + 0.5) + rng.uniform(-0.2, 0.2) * gap),
             texture=_texture(rng, side, base)))
@@ -169,7 +172,7 @@ def place_objects(rng, width: int, height: int, shapes, background: tuple,
 
 
 def random_layout(rng, width: int, height: int, shapes=None, objects=(2, 6),
-                  strokes=(4, 12)) -> SceneLayout:
+                  strokes=(3, 10)) -> SceneLayout:
     """Draw a whole scene at random.
 
     Args:
