@@ -1,1 +1,5 @@
 """Helpers that belong to no other room."""
+from .files import atomic_path, write_json
+from .progress import progress_bar
+
+__all__ = ['atomic_path', 'progress_bar', 'write_json']

@@ -1,1 +1,9 @@
 """Pictures: curves and panels."""
+from .curves import plot_curves
+from .drawing import draw_boxes, draw_mask
+from .grid import image_grid, save_image
+from .panels import detection_panel
+
+__all__ = [
+    'detection_panel', 'draw_boxes', 'draw_mask', 'image_grid', 'plot_curves', 'save_image'
+]

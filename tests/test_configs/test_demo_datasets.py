@@ -32,6 +32,8 @@ def test_config(root, name, scale):
         resize = [step for step in loader.dataset.pipeline if step.type == 'Resize']
         assert resize == [dict(type='Resize', scale=scale, keep_ratio=False)]
         files[split] = loader.dataset.data_root + loader.dataset.ann_file
+    flips = [step for step in cfg.train_dataloader.dataset.pipeline if step.type == 'RandomFlip']
+    assert len(flips) == 1 and ('vertical' in flips[0].get('direction', [])) == (name == 'bccd')
     for split in ('val', 'test'):
         evaluator = cfg[f'{split}_evaluator']
         assert evaluator.type == 'CocoMetric' and evaluator.metric == 'bbox'

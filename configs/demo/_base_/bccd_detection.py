@@ -9,6 +9,10 @@ scale = (320, 240)  # width, height: half of the images' own size
 
 train_pipeline = _base_.train_pipeline
 train_pipeline[2].scale = scale
+# Cells know no up or down. One of three with probability 1/4 each: left-right and up-down,
+# independently, by 1/2.
+train_pipeline[3] = dict(
+    type='RandomFlip', prob=0.75, direction=['horizontal', 'vertical', 'diagonal'])
 test_pipeline = _base_.test_pipeline
 test_pipeline[1].scale = scale
 

@@ -11,6 +11,8 @@ from .textures import TEXTURES, Texture
 # Depth runs from 0 (far) to 1 (near). The background lies below, every object above.
 BACKGROUND_DEPTH = (0.05, 0.22)
 OBJECT_DEPTH = (0.35, 0.95)
+# Radians. A small network learns tilted shapes within minutes, and freely turned ones hardly.
+MAX_TILT = 0.4
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def _color_unlike(rng, other, least: float) -> tuple:
     return best
 
 
-def _texture(rng, side: float, base: tuple, period=(0.04, 0.12), spread: float = 90) -> Texture:
+def _texture(rng, side: float, base: tuple, period=(0.04, 0.12), spread: float = 70) -> Texture:
     """A texture around the colour ``base``; ``period`` is a range in units of ``side``."""
     shift = rng.uniform(-spread, spread) + rng.uniform(-spread / 2, spread / 2, size=3)
     second = tuple(int(value) for value in np.clip(np.asarray(base) + shift, 0, 255))
@@ -110,7 +112,7 @@ def _texture(rng, side: float, base: tuple, period=(0.04, 0.12), spread: float =
 def random_background(rng, side: float) -> Texture:
     """A muted texture for a background; ``side`` is the canvas's shorter side in pixels."""
     base = _color(rng, saturation=(0.05, 0.6), value=(0.2, 0.85))
-    return _texture(rng, side, base, period=(0.08, 0.3), spread=60)
+    return _texture(rng, side, base, period=(0.08, 0.3), spread=45)
 
 
 def random_strokes(rng, width: int, height: int, count: int) -> tuple:
@@ -131,7 +133,7 @@ def random_strokes(rng, width: int, height: int, count: int) -> tuple:
 
 
 def place_objects(rng, width: int, height: int, shapes, background: tuple,
-                  radius=(0.07, 0.2)) -> tuple:
+                  radius=(0.1, 0.22)) -> tuple:
     """Place the given shapes at random; they may overlap and touch the border.
 
     Args:
@@ -161,15 +163,16 @@ def place_objects(rng, width: int, height: int, shapes, background: tuple,
         base = _color_unlike(rng, background, least=110)
         placed.append(SceneObject(
             shape=shape, center=(float(center[0]), float(center[1])), radius=size,
-            aspect=float(np.exp(rng.uniform(-0.3, 0.3))), angle=float(rng.uniform(0, 2 * math.pi)),
+            aspect=float(np.exp(rng.uniform(-0.22, 0.22))),
+            angle=float(rng.uniform(-MAX_TILT, MAX_TILT)),
             # One slot of depth an object, so that slant and noise never turn the order round.
             depth=float(far + gap * (index + 0.5) + rng.uniform(-0.2, 0.2) * gap),
             texture=_texture(rng, side, base)))
     return tuple(placed)
 
 
-def random_layout(rng, width: int, height: int, shapes=None, objects=(2, 6),
-                  strokes=(4, 12)) -> SceneLayout:
+def random_layout(rng, width: int, height: int, shapes=None, objects=(2, 5),
+                  strokes=(2, 8)) -> SceneLayout:
     """Draw a whole scene at random.
 
     Args:
@@ -192,4 +195,4 @@ def random_layout(rng, width: int, height: int, shapes=None, objects=(2, 6),
         objects=place_objects(rng, width, height, shapes, background.colors[0]),
         strokes=random_strokes(rng, width, height, int(rng.integers(strokes[0], strokes[1] + 1))),
         light=(float(rng.uniform(-0.35, 0.35)), float(rng.uniform(-0.35, 0.35))),
-        noise=float(rng.uniform(3, 12)), seed=_seed(rng))
+        noise=float(rng.uniform(2, 9)), seed=_seed(rng))

@@ -18,7 +18,7 @@ def _polygon(corners: int, radii=(1.,), start: float = -math.pi / 2) -> np.ndarr
     return np.stack([np.cos(angle) * radius, np.sin(angle) * radius], axis=1)
 
 
-def _cross(arm: float = 0.34) -> np.ndarray:
+def _cross(arm: float = 0.3) -> np.ndarray:
     """A plus sign with arms of half width ``arm``, inside the unit square."""
     corners = [(arm, arm), (arm, 1), (-arm, 1), (-arm, arm), (-1, arm), (-1, -arm), (-arm, -arm),
                (-arm, -1), (arm, -1), (arm, -arm), (1, -arm), (1, arm)]
@@ -30,8 +30,8 @@ _CONTOURS = {
     'disk': (_polygon(48),),
     'square': (_polygon(4, (1.2,), math.pi / 4),),
     'triangle': (_polygon(3, (1.25,)),),
-    'star': (_polygon(10, (1.25, 0.55)),),
-    'ring': (_polygon(48, (1.05,)), _polygon(48, (0.55,))),
+    'star': (_polygon(10, (1.25, 0.5)),),
+    'ring': (_polygon(48, (1.05,)), _polygon(48, (0.6,))),
     'cross': (_cross(),),
 }
 

@@ -1,0 +1,79 @@
+"""A grid of images with titles; what the images show is the caller's business."""
+import cv2
+import numpy as np
+
+from mmkd_sod.errors import DataError
+from mmkd_sod.utils.files import atomic_path
+
+from .drawing import font, resize, to_rgb
+
+_MARGIN = 8  # pixels around every image
+
+
+def _title_height(size: int) -> int:
+    return sum(font(size).getmetrics()) + _MARGIN
+
+
+def image_grid(rows, column_titles=None, row_titles=None, font_size: int = 16) -> np.ndarray:
+    """Set images in rows and columns on white.
+
+    Images of a row are brought to the height of its first image and keep their aspect; a column is
+    as wide as its widest image.
+
+    Args:
+        rows (Sequence[Sequence[np.ndarray]]): Images, (H, W, 3) or (H, W) uint8, RGB; as many in
+            every row.
+        column_titles (Sequence[str], optional): A title above each column.
+        row_titles (Sequence[str], optional): A title above each row, at its left.
+        font_size (int): Height of the titles' text in pixels.
+
+    Returns:
+        np.ndarray: (H', W', 3) uint8, RGB.
+
+    Raises:
+        DataError: No images, rows of unequal length, titles that do not match, or something that
+            is no image.
+    """
+    from PIL import Image, ImageDraw
+    lengths = {len(row) for row in rows}
+    if len(lengths) != 1 or 0 in lengths:
+        raise DataError(f'image_grid: rows of {sorted(lengths)} images; every row should hold '
+                        'the same number, at least one')
+    columns = lengths.pop()
+    for what, titles, count in (('column', column_titles, columns), ('row', row_titles, len(rows))):
+        if titles is not None and len(titles) != count:
+            raise DataError(f'image_grid: {len(titles)} {what} titles for {count} {what}s')
+    rows = [[to_rgb(image) for image in row] for row in rows]
+    for row in rows:
+        height = row[0].shape[0]
+        row[:] = [image if image.shape[0] == height else
+                  resize(image, max(1, round(image.shape[1] * height / image.shape[0])), height)
+                  for image in row]
+    widths = [max(row[column].shape[1] for row in rows) for column in range(columns)]
+    title = _title_height(font_size)
+    above = title if row_titles is not None else 0
+    top = title if column_titles is not None else 0
+    size = (_MARGIN + sum(width + _MARGIN for width in widths),
+            _MARGIN + top + sum(row[0].shape[0] + above + _MARGIN for row in rows))
+    picture = Image.new('RGB', size, (255, 255, 255))
+    draw = ImageDraw.Draw(picture)
+    lefts = _MARGIN + np.cumsum([0, *(width + _MARGIN for width in widths[:-1])])
+    for text, left, width in zip(column_titles or [], lefts, widths, strict=False):
+        draw.text((int(left + width / 2), _MARGIN), text, fill=(0, 0, 0), font=font(font_size),
+                  anchor='ma')
+    y = _MARGIN + top
+    for number, row in enumerate(rows):
+        if row_titles is not None:
+            draw.text((_MARGIN, y), row_titles[number], fill=(70, 70, 70), font=font(font_size))
+            y += above
+        for image, left, width in zip(row, lefts, widths, strict=True):
+            picture.paste(Image.fromarray(image), (int(left + (width - image.shape[1]) // 2), y))
+        y += row[0].shape[0] + _MARGIN
+    return np.asarray(picture).copy()
+
+
+def save_image(path, image: np.ndarray) -> None:
+    """Write an RGB image, (H, W, 3) or (H, W) uint8, atomically; the suffix says the format."""
+    with atomic_path(path) as temporary:
+        if not cv2.imwrite(str(temporary), to_rgb(image)[..., ::-1]):
+            raise DataError(f'{path} could not be written; check the suffix and the free space')
