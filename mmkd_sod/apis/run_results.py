@@ -1,0 +1,50 @@
+"""What a finished run says of itself: its newest checkpoint, its last scores."""
+import json
+from pathlib import Path
+
+from mmengine.config import Config
+
+from mmkd_sod.errors import DataError
+
+
+def newest_checkpoint(work_dir) -> Path | None:
+    """The checkpoint that ``--resume`` would take, or None where there is none.
+
+    Args:
+        work_dir (str | Path): Folder of a run.
+    """
+    pointer = Path(work_dir) / 'last_checkpoint'
+    if not pointer.is_file():
+        return None
+    # mmengine writes the path as it was given to the run; the folder may have moved since.
+    path = Path(work_dir) / Path(pointer.read_text().strip()).name
+    return path if path.is_file() else None
+
+
+def is_finished(work_dir, cfg: Config) -> bool:
+    """Whether a run by epochs has reached the last epoch of its config."""
+    checkpoint = newest_checkpoint(work_dir)
+    return checkpoint is not None and checkpoint.stem == f'epoch_{cfg.train_cfg.max_epochs}'
+
+
+def last_scores(work_dir) -> dict:
+    """The last validation record of a run, metric name to value.
+
+    Args:
+        work_dir (str | Path): Folder of a run.
+
+    Raises:
+        DataError: The run has logged no validation.
+    """
+    scores = {}
+    for path in sorted(Path(work_dir).glob('*/vis_data/scalars.json')):
+        for line in path.read_text(encoding='utf-8').splitlines():
+            try:
+                record = json.loads(line)
+            except ValueError:  # cut short by a kill
+                continue
+            if 'loss' not in record:
+                scores = record
+    if not scores:
+        raise DataError(f'{work_dir} holds no validation record; train there to the end first')
+    return scores

@@ -1,0 +1,54 @@
+"""What the command-line tools share."""
+import pytest
+
+from mmkd_sod.engine.cli import load_config, require_file, run_tool, tool_parser
+from mmkd_sod.errors import ConfigError
+
+
+def parse(*args):
+    return tool_parser('x').parse_args([str(a) for a in args])
+
+
+def test_work_dir_and_overrides(tmp_path):
+    path = tmp_path / 'a b ü.py'
+    path.write_text('x = dict(y=1)\n')
+    cfg = load_config(parse(path, '--cfg-options', 'x.y=2', 'z=[1,2]'))
+    assert cfg.x.y == 2 and cfg.z == [1, 2] and cfg.launcher == 'none'
+    assert cfg.work_dir == 'work_dirs/a b ü'
+    assert load_config(parse(path, '--work-dir', 'w')).work_dir == 'w'
+    path.write_text("work_dir = 'of the config'\n")
+    assert load_config(parse(path)).work_dir == 'of the config'
+
+
+def test_missing_files():
+    with pytest.raises(ConfigError, match=r"config 'no\.py' is not there"):
+        load_config(parse('no.py'))
+    with pytest.raises(ConfigError, match=r"checkpoint 'no\.pth' is not there"):
+        require_file('no.pth', 'checkpoint')
+    require_file('https://a.b/c.pth', 'checkpoint')
+
+
+def test_errors_are_one_sentence(capsys):
+    def fail():
+        raise ConfigError('what came,\n   what was wanted')
+
+    with pytest.raises(SystemExit) as exit_info:
+        run_tool(fail)
+    assert exit_info.value.code == 2
+    out = capsys.readouterr()
+    assert out.err.endswith('error: what came, what was wanted\n') and 'Traceback' not in out.err
+
+
+def test_interruptions_say_how_to_go_on(capsys):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as exit_info:
+        run_tool(interrupt)
+    assert exit_info.value.code == 130
+    assert '--resume' in capsys.readouterr().err
+
+
+def test_other_errors_pass():
+    with pytest.raises(ZeroDivisionError):
+        run_tool(lambda: 1 / 0)

@@ -1,0 +1,156 @@
+"""Distil a detector on generated scenes, from nothing: data, teacher, two students, a table.
+
+Goes on where it was interrupted; what is done already is not done again.
+"""
+import argparse
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from mmengine.config import Config
+
+import mmkd_sod  # noqa: F401  (mends upstream first)
+from mmkd_sod.apis.run_results import is_finished, last_scores, newest_checkpoint
+from mmkd_sod.engine.cli import run_tool
+from mmkd_sod.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[1]
+RUNS = dict(teacher='teacher', student='plain student', crosskd='distilled student')
+WORK = Path('work_dirs/demo')
+
+
+def config_of(run: str) -> Path:
+    """Config file of a run."""
+    return Path(f'configs/demo/scenes_gfl_{run}.py')
+
+
+def start(run: str, threads: int) -> subprocess.Popen | None:
+    """Start (or resume) a run in the background; None when it is finished."""
+    if is_finished(WORK / run, Config.fromfile(config_of(run))):
+        return None
+    WORK.mkdir(parents=True, exist_ok=True)
+    with open(WORK / f'{run}.log', 'a') as log:
+        return subprocess.Popen(
+            [sys.executable, '-W', 'ignore', 'tools/train.py', str(config_of(run)), '--work-dir',
+             str(WORK / run), '--resume'],
+            stdout=log, stderr=subprocess.STDOUT, env=dict(os.environ, OMP_NUM_THREADS=str(threads)))
+
+
+def progress(run: str) -> str:
+    """The newest training line of a run's log, in short."""
+    lines = [line for line in (WORK / f'{run}.log').read_text().splitlines()
+             if 'Epoch(train)' in line and 'eta:' in line]
+    if not lines:
+        return 'starting'
+    epoch = lines[-1].split('Epoch(train)')[1].split('lr:')[0].strip().replace(' ', '')
+    return f"epoch {epoch} eta {lines[-1].split('eta:')[1].split()[0]}"
+
+
+def train(runs: dict[str, int]) -> None:
+    """Train runs side by side, ``{run: threads}``, and tell their progress.
+
+    Raises:
+        UserError: A run failed; the sentence names its log.
+    """
+    started = {run: process for run, threads in runs.items()
+               if (process := start(run, threads)) is not None}
+    told = 0.
+    try:
+        while any(process.poll() is None for process in started.values()):
+            time.sleep(0.5)
+            if time.monotonic() - told > 15:
+                told = time.monotonic()
+                print('  ' + '   '.join(f'{RUNS[run]}: {progress(run)}' for run in started
+                                        if started[run].poll() is None), flush=True)
+    except BaseException:
+        for process in started.values():
+            process.terminate()
+        raise
+    for run, process in started.items():
+        if process.returncode:
+            raise UserError(f"the {RUNS[run]}'s training failed; see {WORK / run}.log, then run the "
+                            'demo again: it goes on from the last checkpoint')
+
+
+def export(run: str) -> Path:
+    """Plain checkpoint of a run, written when it is missing or older than the run's own."""
+    checkpoint = newest_checkpoint(WORK / run)
+    out = WORK / 'students' / f'{config_of(run).stem}.pth'
+    if not out.is_file() or out.stat().st_mtime < checkpoint.stat().st_mtime:
+        subprocess.run(
+            [sys.executable, '-W', 'ignore', 'tools/export_student.py', str(config_of(run)),
+             str(checkpoint), '--out-dir', str(out.parent), '--force'],
+            check=True, stdout=subprocess.DEVNULL)
+    return out
+
+
+def table() -> str:
+    """AP, AP50, parameters and checkpoint sizes of the three."""
+    import torch
+    rows = [f"{'':20}{'AP':>7}{'AP50':>7}{'parameters':>13}{'checkpoint':>12}{'weights only':>14}"]
+    for run, name in RUNS.items():
+        scores, weights = last_scores(WORK / run), export(run)
+        state = torch.load(weights, weights_only=True)['state_dict']
+        count = sum(value.numel() for value in state.values() if value.is_floating_point())
+        rows.append(
+            f"{name:20}{scores['coco/bbox_mAP'] * 100:7.1f}{scores['coco/bbox_mAP_50'] * 100:7.1f}"
+            f"{count:13,}{newest_checkpoint(WORK / run).stat().st_size / 2**20:8.2f} MiB"
+            f'{weights.stat().st_size / 2**20:10.2f} MiB')
+    return '\n'.join(rows)
+
+
+def pictures(count: int = 4) -> None:
+    """Curves of the three runs, and their boxes beside the truth on a few images."""
+    import cv2
+    from mmdet.apis import inference_detector, init_detector
+    from pycocotools.coco import COCO
+
+    from mmkd_sod.visualization.curves import plot_curves
+    from mmkd_sod.visualization.panels import detection_panel
+    plot_curves({name: WORK / run for run, name in RUNS.items()}, WORK / 'curves.png')
+    cfg = Config.fromfile(config_of('student'))
+    data = cfg.val_dataloader.dataset
+    coco = COCO(str(Path(data.data_root) / data.ann_file))
+    infos = coco.loadImgs(sorted(coco.imgs)[:count])
+    paths = [str(Path(data.data_root) / data.data_prefix.img / info['file_name']) for info in infos]
+    truth = []
+    for info in infos:
+        found = coco.loadAnns(coco.getAnnIds(info['id']))
+        truth.append(dict(
+            bboxes=[[x, y, x + w, y + h] for x, y, w, h in (ann['bbox'] for ann in found)],
+            labels=[coco.getCatIds().index(ann['category_id']) for ann in found]))
+    columns = {'ground truth': truth}
+    for run, name in RUNS.items():
+        weights = export(run)
+        model = init_detector(str(weights.with_suffix('.py')), str(weights), device='cpu')
+        columns[name] = [
+            {key: value.numpy() for key, value in result.pred_instances.items()}
+            for result in inference_detector(model, paths)
+        ]
+    images = [cv2.imread(path)[..., ::-1] for path in paths]
+    detection_panel(images, columns, data.metainfo.classes, WORK / 'boxes.png')
+
+
+def main() -> None:
+    """Run the whole demo from the project's root."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
+    os.chdir(ROOT)
+    began = time.monotonic()
+    print('Scenes', flush=True)
+    subprocess.run([sys.executable, 'tools/make_scenes.py'], check=True)
+    print('Teacher and plain student, side by side', flush=True)
+    train(dict(teacher=1, student=1))
+    print('Distilled student', flush=True)
+    train(dict(crosskd=max(1, min(4, os.cpu_count() or 1))))
+    print('Table and pictures', flush=True)
+    result = table()
+    if not all((WORK / name).is_file() for name in ('curves.png', 'boxes.png')):
+        pictures()
+    print(f'\n{result}\n\nAP on the val split. Curves: {WORK}/curves.png, boxes: {WORK}/boxes.png '
+          f'({time.monotonic() - began:.0f} s)')
+
+
+if __name__ == '__main__':
+    run_tool(main)
