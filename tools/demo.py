@@ -35,7 +35,8 @@ def start(run: str, threads: int) -> subprocess.Popen | None:
         return subprocess.Popen(
             [sys.executable, '-W', 'ignore', 'tools/train.py', str(config_of(run)), '--work-dir',
              str(WORK / run), '--resume'],
-            stdout=log, stderr=subprocess.STDOUT, env=dict(os.environ, OMP_NUM_THREADS=str(threads)))
+            stdout=log, stderr=subprocess.STDOUT,
+            env=dict(os.environ, OMP_NUM_THREADS=str(threads)))
 
 
 def progress(run: str) -> str:
@@ -70,8 +71,8 @@ def train(runs: dict[str, int]) -> None:
         raise
     for run, process in started.items():
         if process.returncode:
-            raise UserError(f"the {RUNS[run]}'s training failed; see {WORK / run}.log, then run the "
-                            'demo again: it goes on from the last checkpoint')
+            raise UserError(f"the {RUNS[run]}'s training failed; see {WORK / run}.log, then run "
+                            'the demo again: it goes on from the last checkpoint')
 
 
 def export(run: str) -> Path:
