@@ -1,9 +1,8 @@
 """Make the generated scenes: images, COCO boxes, class masks, saliency masks and depth."""
 import argparse
-import sys
 
 from mmkd_sod.datasets.scenes import SceneSettings, make_scenes
-from mmkd_sod.errors import UserError
+from mmkd_sod.engine.cli import run_tool
 
 
 def parse_args(argv=None):
@@ -19,18 +18,13 @@ def parse_args(argv=None):
     return parser.parse_args(argv)
 
 
-def main(argv=None) -> int:
+def main(argv=None) -> None:
     args = parse_args(argv)
-    try:
-        settings = SceneSettings(args.train, args.val, *args.size, args.seed)
-        made = make_scenes(args.out, settings)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
+    settings = SceneSettings(args.train, args.val, *args.size, args.seed)
+    made = make_scenes(args.out, settings)
     print(f'{args.out}: {args.train} + {args.val} scenes '
           + ('made' if made else 'are there already; nothing to do'))
-    return 0
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    run_tool(main)

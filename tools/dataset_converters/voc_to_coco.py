@@ -5,10 +5,9 @@ writes data/bccd_coco/annotations/{train,val,trainval,test}.json; data/bccd may 
 """
 import argparse
 import os.path as osp
-import sys
 
 from mmkd_sod.datasets.voc import DIFFICULT, convert
-from mmkd_sod.errors import UserError
+from mmkd_sod.engine.cli import run_tool
 
 
 def parse_args(argv=None):
@@ -46,19 +45,13 @@ def print_report(reports, most: int = 5) -> None:
                 print(f'{report.split}: {title}: {len(found)} ({"; ".join(found[:most])}{more})')
 
 
-def main(argv=None) -> int:
+def main(argv=None) -> None:
     args = parse_args(argv)
     # Not resolved: the json goes beside a link, not beside what it points to.
     out = args.out or osp.join(osp.normpath(args.root) + '_coco', 'annotations')
-    try:
-        reports = convert(args.root, out, args.splits, args.classes, args.difficult, args.force)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    print_report(reports)
+    print_report(convert(args.root, out, args.splits, args.classes, args.difficult, args.force))
     print(f'written to {out}')
-    return 0
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    run_tool(main)
