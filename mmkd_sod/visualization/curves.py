@@ -140,10 +140,10 @@ def plot_curves(runs: dict, path, metric: str = 'coco/bbox_mAP', metric_name: st
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.legend(frameon=False)
     # A few very high first losses would flatten all that follows.
-    later = [value for run in scalars.values() for _, value in sorted(run.loss.items())[1:]
-             if math.isfinite(value)]
+    later = sorted(value for run in scalars.values() for _, value in sorted(run.loss.items())[1:]
+                   if math.isfinite(value))
     if later:
-        axes[0].set_ylim(0, 1.1 * sorted(later)[int(0.98 * (len(later) - 1))])
+        axes[0].set_ylim(0.9 * later[0], 1.1 * later[int(0.98 * (len(later) - 1))])
     if title:
         figure.suptitle(title)
     with atomic_path(path) as temporary:
