@@ -17,7 +17,7 @@ from .render import Scene, render
 from .shapes import SHAPES
 
 # Raise it when the same settings give other files than before.
-VERSION = 1
+VERSION = 2
 SPLITS = ('train', 'val')
 FOLDERS = ('images', 'masks', 'saliency', 'depth')
 _JPEG_QUALITY = 92
