@@ -1,4 +1,5 @@
 """Train a model: a plain one, or a student distilled from its teacher."""
+from mmengine.device import get_device
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
@@ -30,6 +31,9 @@ def main() -> None:
     args = parse_args()
     cfg = load_config(args)
     if args.amp:
+        if get_device() == 'cpu':
+            raise ConfigError('--amp: mmengine trains in mixed precision on accelerators only, and '
+                              'there is none here; leave it out')
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.loss_scale = 'dynamic'
     if args.auto_scale_lr:

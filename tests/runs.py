@@ -1,0 +1,64 @@
+"""Tiny runs of the tools, in this process or in one of their own."""
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mmdet.visualization import DetLocalVisualizer
+
+from mmkd_sod.datasets.scenes import SceneSettings, make_scenes
+
+ROOT = Path(__file__).resolve().parents[1]
+DEMO = 'configs/demo/scenes_gfl_{}.py'
+RANDOM_TEACHER = ('model.teacher_ckpt=None', "model.teacher_allow_missing=['*']")
+# A model that trains in moments: 16 images, narrow backbones, one validation.
+# Scores of a fresh model are low: all are kept, so that there is something to compare.
+TINY_STUDENT = ('model.backbone.base_channels=4', 'model.neck.in_channels=[4,8,16,32]',
+                'model.test_cfg.score_thr=0.0')
+TINY_DISTILL = tuple(f'model.{part}.{option.removeprefix("model.")}'
+                     for part in ('architecture', 'teacher') for option in TINY_STUDENT)
+
+
+@pytest.fixture(scope='session')
+def scenes(tmp_path_factory) -> Path:
+    """Sixteen training and four validation scenes."""
+    root = tmp_path_factory.mktemp('data') / 'scenes'
+    make_scenes(root, SceneSettings(train=16, val=4), progress=False)
+    return root
+
+
+def on(scenes: Path, epochs: int = 1) -> tuple:
+    """cfg-options that point a demo config to these scenes, for so many short epochs."""
+    val = f'{scenes}/annotations/val.json'
+    roots = [f'{loader}_dataloader.dataset.data_root={scenes}/'
+             for loader in ('train', 'val', 'test')]
+    return (*roots, f'val_evaluator.ann_file={val}', f'test_evaluator.ann_file={val}',
+            f'train_cfg.max_epochs={epochs}', 'train_cfg.val_interval=1',
+            'default_hooks.logger.interval=1')
+
+
+def tool(name: str, *args, cfg_options=()) -> None:
+    """Run a tool in this process; it raises SystemExit where it fails."""
+    # A process has one visualizer of a name; the next run would write into the last one's folder.
+    DetLocalVisualizer._instance_dict.clear()
+    argv, folder = sys.argv, os.getcwd()
+    sys.argv = [f'tools/{name}.py', *map(str, args)]
+    if cfg_options:
+        sys.argv += ['--cfg-options', *cfg_options]
+    os.chdir(ROOT)
+    try:
+        runpy.run_path(f'tools/{name}.py', run_name='__main__')
+    finally:
+        sys.argv = argv
+        os.chdir(folder)
+
+
+def command(script, *args, cfg_options=(), **popen) -> subprocess.Popen:
+    """Start a script in a process of its own, its output in one pipe."""
+    options = ['--cfg-options', *cfg_options] if cfg_options else []
+    return subprocess.Popen(
+        [sys.executable, '-W', 'ignore', str(script), *map(str, args), *options], cwd=ROOT,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env=dict(os.environ, OMP_NUM_THREADS='1'), **popen)
