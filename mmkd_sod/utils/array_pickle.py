@@ -12,7 +12,7 @@ from mmkd_sod.errors import CheckpointError
 def _empty_array(subtype, shape, dtype) -> np.ndarray:
     """numpy's ``_reconstruct``, which a pickle calls with exactly these arguments."""
     if subtype is not np.ndarray or tuple(shape) != (0,):
-        raise pickle.UnpicklingError('an array that is not rebuilt in numpy\'s usual way')
+        raise pickle.UnpicklingError('an array rebuilt in another way than numpy does')
     return np.ndarray((0,), np.dtype('i1'))
 
 

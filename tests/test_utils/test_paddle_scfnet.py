@@ -2,6 +2,7 @@
 import importlib.util
 import json
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import load_checkpoint
 
+from mmkd_sod.engine.cli import run_tool
 from mmkd_sod.errors import CheckpointError
 from mmkd_sod.models.decode_heads.scf_head import resize_like
 from mmkd_sod.registry import MODELS
@@ -80,14 +82,16 @@ def test_refuses(change, words):
         check_fits(model, convert_scfnet(arrays), 'SCFNet')
 
 
-def test_tool_writes_once(tmp_path, capsys):
+def test_tool_writes_once(tmp_path, capsys, monkeypatch):
     weights, out = tmp_path / 'a.pdparams', tmp_path / 'b' / 'a.pth'
     weights.write_bytes(pickle.dumps(paddle_names(network().state_dict()), protocol=4))
-    assert tool.main([str(weights), str(out)]) == 0
+    monkeypatch.setattr(sys, 'argv', ['paddle_scfnet.py', str(weights), str(out)])
+    tool.main()
     assert '800,154 numbers' in capsys.readouterr().out
     load_checkpoint(network(), str(out), strict=True)
     before = out.read_bytes()
-    assert tool.main([str(weights), str(out)]) == 2
+    with pytest.raises(SystemExit, match='2'):
+        run_tool(tool.main)
     assert 'is there already' in capsys.readouterr().err and out.read_bytes() == before
 
 
