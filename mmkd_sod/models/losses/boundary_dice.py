@@ -54,7 +54,7 @@ class BoundaryDiceLoss(nn.Module):
     """Dice loss between the boundary maps of prediction and target (KD-SCFNet, ECCV 2022).
 
     The boundaries are wide at first, so that a coarse prediction meets the target's, and narrow as
-    training goes on (:func:`boundary_window`). :class:`mmkd_sod.ProgressiveBoundaryHook` tells the
+    training goes on (:func:`boundary_window`). ``EpochScheduleHook`` of this package tells the
     epoch; without it the loss stays at epoch 0.
 
     Args:
