@@ -12,7 +12,7 @@ from mmengine.runner import load_checkpoint
 
 from mmkd_sod.engine.cli import run_tool
 from mmkd_sod.errors import CheckpointError
-from mmkd_sod.models.decode_heads.scf_head import resize_like
+from mmkd_sod.models.saliency import resize_like
 from mmkd_sod.registry import MODELS
 from mmkd_sod.utils.array_pickle import load_array_pickle
 from mmkd_sod.utils.paddle_scfnet import check_fits, convert_scfnet

@@ -1,20 +1,13 @@
 """Decoder of SCFNet for salient object detection."""
 from collections.abc import Sequence
 
-import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from torch import Tensor, nn
 
 from mmkd_sod.errors import ConfigError
+from mmkd_sod.models.saliency import resize_like
 from mmkd_sod.registry import MODELS
-
-
-def resize_like(x: Tensor, size: Sequence[int]) -> Tensor:
-    """Resize (N, C, h, w) bilinearly to ``size``, corners not aligned."""
-    if x.shape[2:] == tuple(size):
-        return x
-    return F.interpolate(x, size=tuple(size), mode='bilinear', align_corners=False)
 
 
 class SemanticContextFusion(nn.Module):

@@ -7,8 +7,9 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
 from mmkd_sod.errors import ConfigError
-from mmkd_sod.models.decode_heads.scf_head import SCFHead, SemanticContextFusion, resize_like
+from mmkd_sod.models.decode_heads.scf_head import SCFHead, SemanticContextFusion
 from mmkd_sod.models.losses import StructurePolishingLoss
+from mmkd_sod.models.saliency import resize_like
 from mmkd_sod.registry import MODELS
 
 
