@@ -40,3 +40,14 @@ def batch(n=2, side=64, label=False, weak=False, seed=0):
                 data=torch.rand(1, side, side, generator=generator))))
         samples.append(sample)
     return inputs, samples
+
+
+def save_network(folder, name='teacher', seed=0):
+    """Write config and checkpoint of a random SCFNet; return both paths as strings."""
+    torch.manual_seed(seed)
+    cfg, path = scfnet(), folder / f'{name}.py'
+    model = MODELS.build(cfg)
+    model.init_weights()
+    Config(dict(model=cfg, default_scope='mmseg')).dump(path)
+    torch.save(dict(state_dict=model.state_dict(), meta={}), folder / f'{name}.pth')
+    return str(path), str(folder / f'{name}.pth')

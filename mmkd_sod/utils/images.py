@@ -12,8 +12,16 @@ from .files import atomic_path
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
 
 
-def _open(path, what: str) -> Image.Image:
-    """Decode a file whole and turn it as its EXIF orientation says."""
+def open_image(path, what: str) -> Image.Image:
+    """Decode a file whole and turn it as its EXIF orientation says.
+
+    Args:
+        path (str | Path): The file.
+        what (str): What it is, for messages.
+
+    Raises:
+        DataError: The file is missing, damaged (truncated ones too) or no image.
+    """
     try:
         with Image.open(path) as image:
             image.load()
@@ -56,7 +64,7 @@ def read_image(path) -> np.ndarray:
     Raises:
         DataError: The file is missing, damaged (truncated ones too) or no image.
     """
-    image = _open(path, 'image')
+    image = open_image(path, 'image')
     if image.mode.startswith(('I', 'F')):
         return cv2.cvtColor(_to_8_bit(np.asarray(image)), cv2.COLOR_GRAY2BGR)
     return cv2.cvtColor(np.asarray(image.convert('RGB')), cv2.COLOR_RGB2BGR)
@@ -79,7 +87,7 @@ def read_mask(path) -> np.ndarray:
     Raises:
         DataError: The file is missing, damaged or no image.
     """
-    image = _open(path, 'mask')
+    image = open_image(path, 'mask')
     if image.mode.startswith(('I', 'F')):
         mask = _to_8_bit(np.asarray(image))
     elif image.mode in ('1', 'L'):

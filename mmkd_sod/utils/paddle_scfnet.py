@@ -88,24 +88,3 @@ def convert_scfnet(arrays: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
         # The copy is writable, which torch asks for.
         state[target] = torch.from_numpy(np.array(array, dtype=array.dtype.newbyteorder('=')))
     return state
-
-
-def check_fits(model: torch.nn.Module, state: dict[str, torch.Tensor], name: str) -> None:
-    """Refuse weights that do not fill ``model`` exactly.
-
-    Args:
-        model (nn.Module): The network that the checkpoint is for.
-        state (dict): Its weights; ``num_batches_tracked``, which Paddle lacks, may be missing.
-        name (str): The network, for the message.
-
-    Raises:
-        CheckpointError: A weight is missing, is too many or has another shape.
-    """
-    own = {key: tuple(value.shape) for key, value in model.state_dict().items()
-           if not key.endswith('num_batches_tracked')}
-    given = {key: tuple(value.shape) for key, value in state.items()}
-    for key in sorted(own.keys() | given.keys()):
-        if own.get(key) != given.get(key):
-            raise CheckpointError(f'the weights do not fit {name}: {key} is {given.get(key)} in '
-                                  f'the file and {own.get(key)} in the network; name the config '
-                                  'that they were trained with')

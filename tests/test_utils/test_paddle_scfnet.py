@@ -15,7 +15,8 @@ from mmkd_sod.errors import CheckpointError
 from mmkd_sod.models.saliency import resize_like
 from mmkd_sod.registry import MODELS
 from mmkd_sod.utils.array_pickle import load_array_pickle
-from mmkd_sod.utils.paddle_scfnet import check_fits, convert_scfnet
+from mmkd_sod.utils.checkpoint import check_fits
+from mmkd_sod.utils.paddle_scfnet import convert_scfnet
 from tests.conftest import ROOT, golden_files
 
 CONFIG = ROOT / 'configs/_base_/models/scfnet_mobilenetv3.py'
@@ -61,7 +62,7 @@ def test_backbone_of_imagenet():
     arrays = {k.removeprefix('bkbone.'): v for k, v in paddle_names(
         {f'backbone.{k}': v for k, v in backbone.state_dict().items()}).items()}
     arrays['fc.weight'] = arrays['last_conv.weight'] = np.zeros((2, 2))
-    check_fits(backbone, convert_scfnet(arrays), 'the backbone')
+    check_fits(backbone, convert_scfnet(arrays), 'a.pdparams', 'the backbone')
 
 
 def test_resnet_names_pass():
@@ -71,7 +72,7 @@ def test_resnet_names_pass():
 
 @pytest.mark.parametrize('change, words', [
     (lambda a: a.update({'head.w': np.zeros(1)}), "'head.w', which SCFNet does not have"),
-    (lambda a: a.pop('linear2.weight'), r'decode_head.conv_seg.weight is None in the file'),
+    (lambda a: a.pop('linear2.weight'), r'decode_head.conv_seg.weight is missing in the file'),
     (lambda a: a.update({'linear2.weight': np.zeros((1, 64, 3, 3), np.float32)}),
      r'conv_seg.weight is \(1, 64, 3, 3\) in the file and \(1, 16, 3, 3\)')])
 def test_refuses(change, words):
@@ -79,7 +80,7 @@ def test_refuses(change, words):
     arrays = paddle_names(model.state_dict())
     change(arrays)
     with pytest.raises(CheckpointError, match=words):
-        check_fits(model, convert_scfnet(arrays), 'SCFNet')
+        check_fits(model, convert_scfnet(arrays), 'a.pdparams', 'SCFNet')
 
 
 def test_tool_writes_once(tmp_path, capsys, monkeypatch):
@@ -102,7 +103,7 @@ def test_golden_logits(path):
     expected = json.loads(path.with_suffix('.json').read_text())
     state, model = convert_scfnet(load_array_pickle(path)), network()
     assert sum(value.numel() for value in state.values()) == expected['params']
-    check_fits(model, state, 'SCFNet')
+    check_fits(model, state, path.name, 'SCFNet')
     model.load_state_dict(state)
     image = torch.from_numpy(io['image'])
     with torch.no_grad():

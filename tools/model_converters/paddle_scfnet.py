@@ -9,8 +9,8 @@ from mmkd_sod.engine.cli import require_file, run_tool
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.builder import build_model
 from mmkd_sod.utils.array_pickle import load_array_pickle
-from mmkd_sod.utils.checkpoint import save_checkpoint
-from mmkd_sod.utils.paddle_scfnet import check_fits, convert_scfnet
+from mmkd_sod.utils.checkpoint import check_fits, save_checkpoint
+from mmkd_sod.utils.paddle_scfnet import convert_scfnet
 
 CONFIG = Path(__file__).resolve().parents[2] / 'configs/_base_/models/scfnet_mobilenetv3.py'
 
@@ -35,9 +35,9 @@ def main() -> None:
     state = convert_scfnet(load_array_pickle(args.weights))
     model = build_model(Config.fromfile(args.config).model)
     if any(key.startswith('backbone.') for key in state):
-        check_fits(model, state, args.config)
+        check_fits(model, state, args.weights, args.config)
     else:
-        check_fits(model.backbone, state, f'the backbone of {args.config}')
+        check_fits(model.backbone, state, args.weights, f'the backbone of {args.config}')
     meta = dict(converted_from=Path(args.weights).name,
                 dataset_meta=dict(classes=('background', 'salient')))
     save_checkpoint(dict(meta=meta, state_dict=state), args.out)
