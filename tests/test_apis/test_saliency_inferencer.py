@@ -31,13 +31,21 @@ def test_maps_have_the_images_sizes_whatever_the_batch(files):
 def test_answers_as_the_test_loop(files, tmp_path):
     pipeline = Config.fromfile(ROOT / 'configs/_base_/datasets/sod_sets.py').test_pipeline
     dataset = SODDataset(data_root=str(write_set(tmp_path / 's')), pipeline=pipeline)
-    inferencer = SaliencyInferencer(*files)
+    inferencer = SaliencyInferencer(*files, fast=False)
     sample = dataset[0]
     with torch.no_grad():
         (result,) = inferencer.model.test_step(
             dict(inputs=[sample['inputs']], data_samples=[sample['data_samples']]))
     np.testing.assert_allclose(inferencer([disc(40, 60, 0)[0]])[0],
                                result.seg_logits.data[0].numpy(), atol=1e-6)
+
+
+def test_the_fast_network_answers_alike(files):
+    image = disc(60, 90)[0]
+    fast, plain = (SaliencyInferencer(*files, side=96, fast=fast) for fast in (True, False))
+    assert len(fast.model.state_dict()) < len(plain.model.state_dict())
+    np.testing.assert_allclose(fast([image])[0], plain([image])[0], atol=1e-4)
+    assert fast.key == plain.key
 
 
 def test_stream_keeps_keys_in_order(files):
