@@ -1,1 +1,4 @@
 """Metrics."""
+from .sod_metric import SODMetric
+
+__all__ = ['SODMetric']

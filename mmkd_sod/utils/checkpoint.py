@@ -4,7 +4,7 @@ import pickle
 
 import torch
 from mmengine.runner.checkpoint import CheckpointLoader
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmkd_sod.errors import CheckpointError
 
@@ -70,3 +70,26 @@ def save_checkpoint(checkpoint: dict, path: str) -> None:
     """
     with atomic_path(path) as temporary:
         torch.save(checkpoint, temporary)
+
+
+def check_fits(model: nn.Module, state: dict[str, Tensor], what: str, name: str) -> None:
+    """Refuse weights that do not fill ``model`` exactly.
+
+    Args:
+        model (nn.Module): The network that the weights are for.
+        state (dict): The weights; ``num_batches_tracked``, which answers nothing, may be missing.
+        what (str): Where the weights come from, for the message.
+        name (str): The network, for the message.
+
+    Raises:
+        CheckpointError: A weight is missing, is too many or has another shape.
+    """
+    own, given = ({key: tuple(value.shape) for key, value in weights.items()
+                   if not key.endswith('num_batches_tracked')}
+                  for weights in (model.state_dict(), state))
+    for key in sorted(own.keys() | given.keys()):
+        if own.get(key) != given.get(key):
+            raise CheckpointError(
+                f'{what} does not fit {name}: {key} is {given.get(key, "missing")} in the file and '
+                f'{own.get(key, "missing")} in the network; give the config that the weights were '
+                'trained with')

@@ -3,7 +3,9 @@ from .curves import plot_curves
 from .drawing import draw_boxes, draw_mask
 from .grid import image_grid, save_image
 from .panels import detection_panel
+from .saliency import cut_out, saliency_overlay, saliency_panel
 
 __all__ = [
-    'detection_panel', 'draw_boxes', 'draw_mask', 'image_grid', 'plot_curves', 'save_image'
+    'cut_out', 'detection_panel', 'draw_boxes', 'draw_mask', 'image_grid', 'plot_curves',
+    'saliency_overlay', 'saliency_panel', 'save_image'
 ]

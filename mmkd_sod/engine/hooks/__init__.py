@@ -1,1 +1,4 @@
 """Hooks."""
+from .epoch_schedule_hook import EpochScheduleHook
+
+__all__ = ['EpochScheduleHook']

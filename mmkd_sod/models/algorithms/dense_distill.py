@@ -15,7 +15,7 @@ from mmkd_sod.models.builder import build_model
 from mmkd_sod.models.distillers.composite import clear_records
 from mmkd_sod.registry import MODELS
 
-from .frozen_teacher import FrozenTeacher
+from .frozen_teacher import AbsentTeacher, FrozenTeacher
 
 _STUDENT = 'architecture.'
 
@@ -62,7 +62,8 @@ class DenseDistill(SingleTeacherDistill):
     Args:
         architecture (dict | BaseModel): The student: a model config, or
             ``dict(cfg_path='mmdet::gfl/gfl_r50_fpn_1x_coco.py', **overrides)``.
-        teacher (dict | BaseModel): The teacher, given alike.
+        teacher (dict | BaseModel, optional): The teacher, given alike. None for a distiller that
+            needs none, such as ``WeakLabelDistiller`` with labels from files.
         distiller (dict): A distiller of this package or mmrazor's ``ConfigurableDistiller``.
         teacher_ckpt (str, optional): The teacher's weights: path, address or any scheme mmengine
             knows. May be None only for a teacher handed over built.
@@ -87,7 +88,7 @@ class DenseDistill(SingleTeacherDistill):
 
     def __init__(self,
                  architecture: dict | BaseModel,
-                 teacher: dict | BaseModel,
+                 teacher: dict | BaseModel | None,
                  distiller: dict,
                  teacher_ckpt: str | None = None,
                  teacher_allow_missing: Sequence[str] = (),
@@ -107,7 +108,7 @@ class DenseDistill(SingleTeacherDistill):
             init_cfg,
             module_inplace=True)
         with torch.random.fork_rng(devices=[]):
-            self._teacher = FrozenTeacher(
+            self._teacher = AbsentTeacher() if teacher is None else FrozenTeacher(
                 build_model(teacher, 'teacher'),
                 teacher_ckpt,
                 trusted=isinstance(teacher, BaseModel),
@@ -116,15 +117,19 @@ class DenseDistill(SingleTeacherDistill):
                 channels_last=teacher_channels_last,
                 autocast=teacher_autocast)
             self.distiller = MODELS.build(distiller)
+        if teacher is None and getattr(self.distiller, 'needs_teacher', True):
+            raise ConfigError(f'DenseDistill: {type(self.distiller).__name__} needs a teacher, got '
+                              'teacher=None; give one')
         self.calculate_student_loss = calculate_student_loss
         # Set by mmrazor's StopDistillHook.
         self.distillation_stopped = False
-        if check_preprocessor:
+        if check_preprocessor and teacher is not None:
             self._check_preprocessor()
         if module_inplace is None:
             module_inplace = not getattr(self.distiller, 'needs_inplace_off', True)
         if not module_inplace:
-            for module in (*self.student.modules(), *self.teacher.modules()):
+            teacher_modules = () if teacher is None else self.teacher.modules()
+            for module in (*self.student.modules(), *teacher_modules):
                 if hasattr(module, 'inplace'):
                     module.inplace = False
         self.distiller.prepare_from_student(self.student)
@@ -133,8 +138,8 @@ class DenseDistill(SingleTeacherDistill):
         self.register_load_state_dict_pre_hook(_own_names)
 
     @property
-    def teacher(self) -> BaseModel:
-        """The frozen teacher; not among this module's children."""
+    def teacher(self) -> BaseModel | None:
+        """The frozen teacher, if there is one; not among this module's children."""
         return self._teacher.module
 
     def _check_preprocessor(self) -> None:
@@ -161,7 +166,8 @@ class DenseDistill(SingleTeacherDistill):
     def _apply(self, fn, recurse: bool = True):
         """Move the teacher with the student: devices, not the state dict, are shared."""
         super()._apply(fn, recurse)
-        self.teacher._apply(fn, recurse)
+        if self.teacher is not None:
+            self.teacher._apply(fn, recurse)
         return self
 
     def __deepcopy__(self, memo):
@@ -176,7 +182,8 @@ class DenseDistill(SingleTeacherDistill):
     def train(self, mode: bool = True) -> 'DenseDistill':
         """Set the student's and the distiller's mode; the teacher stays in eval mode."""
         nn.Module.train(self, mode)
-        self.teacher.eval()
+        if self.teacher is not None:
+            self.teacher.eval()
         return self
 
     def init_weights(self) -> None:

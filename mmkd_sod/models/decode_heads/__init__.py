@@ -1,1 +1,4 @@
 """Decode heads of the saliency networks."""
+from .scf_head import SCFHead
+
+__all__ = ['SCFHead']

@@ -3,7 +3,9 @@ from .base import DenseDistiller
 from .composite import CompositeDistiller
 from .crosskd import CrossKDDistiller
 from .recorders import ForwardRecorder, MethodRecorder
+from .weak_label import WeakLabelDistiller
 
 __all__ = [
-    'CompositeDistiller', 'CrossKDDistiller', 'DenseDistiller', 'ForwardRecorder', 'MethodRecorder'
+    'CompositeDistiller', 'CrossKDDistiller', 'DenseDistiller', 'ForwardRecorder',
+    'MethodRecorder', 'WeakLabelDistiller'
 ]

@@ -36,6 +36,10 @@ class DenseDistiller(BaseDistiller):
     # distiller reads the student's training targets.
     needs_student_targets = False
 
+    # Whether there has to be a teacher; a distiller of targets from files needs none and is
+    # prepared with ``teacher=None``.
+    needs_teacher = True
+
     def __init__(self, init_cfg=None) -> None:
         super().__init__(init_cfg)
         self._models: list[BaseModel] = []

@@ -1,0 +1,134 @@
+"""Files, folders, patterns and videos as a stream of named images."""
+import glob
+import os.path as osp
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mmkd_sod.errors import DataError
+from mmkd_sod.utils.images import IMAGE_SUFFIXES, read_image
+
+VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.mpg', '.mpeg')
+
+
+@dataclass(frozen=True)
+class Source:
+    """One input file.
+
+    Attributes:
+        path (str): The file.
+        name (str): What its results are called, without suffix; unique among the sources.
+        frames (int): 0 for an image; a video's number of frames as its header tells it.
+    """
+    path: str
+    name: str
+    frames: int = 0
+
+    @property
+    def is_video(self) -> bool:
+        """Whether the file is a video."""
+        return self.path.lower().endswith(VIDEO_SUFFIXES)
+
+
+def _expand(entry: str) -> list[tuple[str, str]]:
+    """Files of one argument, each with its name relative to the folder it was found in."""
+    suffixes = (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)
+    if osp.isfile(entry):
+        return [(entry, osp.basename(entry))]
+    if osp.isdir(entry):
+        files = sorted(p for p in Path(entry).rglob('*') if p.name.lower().endswith(suffixes)
+                       and not p.name.startswith('.') and p.is_file())
+        return [(str(p), p.relative_to(entry).as_posix()) for p in files]
+    files = sorted(p for p in glob.glob(entry, recursive=True) if osp.isfile(p))
+    return [(p, osp.basename(p)) for p in files]
+
+
+def find_sources(entries: Sequence[str]) -> list[Source]:
+    """Find images and videos.
+
+    Args:
+        entries (Sequence[str]): Files, folders (searched below too) and patterns such as
+            ``'photos/*.jpg'``.
+
+    Returns:
+        list[Source]: In the order given; within a folder or pattern by name. Names that would
+        clash keep their suffix, and then a number.
+
+    Raises:
+        DataError: An entry leads to no file.
+    """
+    found, seen = [], set()
+    for entry in entries:
+        files = _expand(entry)
+        if not files:
+            raise DataError(f"'{entry}' leads to no image or video; give a file, a folder or a "
+                            'pattern')
+        for path, name in files:
+            if osp.abspath(path) not in seen:
+                seen.add(osp.abspath(path))
+                found.append((path, name))
+    stems = [osp.splitext(name)[0] for _, name in found]
+    used: set[str] = set()
+    sources = []
+    for (path, name), stem in zip(found, stems, strict=True):
+        chosen = stem if stems.count(stem) == 1 else name
+        number = 2
+        while chosen in used:
+            chosen, number = f'{name}_{number}', number + 1
+        used.add(chosen)
+        sources.append(Source(path, chosen, _frame_count(path)))
+    return sources
+
+
+def _frame_count(path: str) -> int:
+    if not path.lower().endswith(VIDEO_SUFFIXES):
+        return 0
+    video = cv2.VideoCapture(path)
+    frames = int(video.get(cv2.CAP_PROP_FRAME_COUNT)) if video.isOpened() else 0
+    video.release()
+    return max(frames, 0)
+
+
+def read_sources(sources: Sequence[Source], skip: Callable[[str], bool],
+                 on_error: Callable[[Source, DataError], None]) -> Iterator[
+                     tuple[str, np.ndarray]]:
+    """Read images, and videos frame by frame.
+
+    Args:
+        sources (Sequence[Source]): From :func:`find_sources`.
+        skip (Callable): Told a result's name; True passes it over, unread where it is an image.
+        on_error (Callable): Told of each file that cannot be read; reading goes on.
+
+    Yields:
+        tuple: The result's name, ``<video>/<frame number>`` for videos, and the image (H, W, 3),
+        uint8, BGR.
+    """
+    for source in sources:
+        try:
+            if source.is_video:
+                yield from _read_video(source, skip)
+            elif not skip(source.name):
+                yield source.name, read_image(source.path)
+        except DataError as error:
+            on_error(source, error)
+
+
+def _read_video(source: Source, skip: Callable[[str], bool]) -> Iterator[tuple[str, np.ndarray]]:
+    video, number = cv2.VideoCapture(source.path), 0
+    try:
+        while video.isOpened():
+            there, frame = video.read()
+            if not there:
+                break
+            name = f'{source.name}/{number:06d}'
+            number += 1
+            if not skip(name):
+                yield name, frame
+    finally:
+        video.release()
+    if not number:
+        raise DataError(f"video '{source.path}' cannot be read by this OpenCV; convert it or give "
+                        'its frames')

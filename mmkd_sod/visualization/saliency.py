@@ -1,0 +1,63 @@
+"""Pictures of saliency maps."""
+import cv2
+import numpy as np
+
+from mmkd_sod.errors import DataError
+
+from .grid import image_grid, save_image
+
+
+def saliency_overlay(image: np.ndarray, saliency: np.ndarray, colour=(230, 60, 40),
+                     strength: float = 0.55) -> np.ndarray:
+    """Tint what is salient.
+
+    Args:
+        image (np.ndarray): (H, W, 3), uint8.
+        saliency (np.ndarray): (H, W), in [0, 1].
+        colour (Sequence[int]): The tint, in the image's channel order.
+        strength (float): Share of the tint where the map is 1.
+
+    Returns:
+        np.ndarray: (H, W, 3), uint8.
+    """
+    share = strength * saliency[..., None].astype(np.float32)
+    mixed = image * (1 - share) + np.asarray(colour, np.float32) * share
+    return (mixed + .5).clip(0, 255).astype(np.uint8)
+
+
+def cut_out(image: np.ndarray, saliency: np.ndarray) -> np.ndarray:
+    """The image with the map as its alpha: (H, W, 4), uint8, in the image's channel order."""
+    alpha = (saliency * 255 + .5).clip(0, 255).astype(np.uint8)
+    return np.dstack([image, alpha])
+
+
+def saliency_panel(images, columns: dict, path=None, side: int = 240) -> np.ndarray:
+    """Set images and maps of several sources side by side, one row an image.
+
+    Args:
+        images (Sequence[np.ndarray]): (H, W, 3), uint8, RGB.
+        columns (dict[str, Sequence[np.ndarray]]): By title, for example 'truth', 'teacher',
+            'supervised', 'distilled': a map (H, W) in [0, 1] for each image.
+        path (str | Path, optional): Picture to write, atomically.
+        side (int): Height of the rows in pixels.
+
+    Returns:
+        np.ndarray: The panel, (H', W', 3), uint8, RGB.
+
+    Raises:
+        DataError: A column has not as many maps as there are images, or one of another size.
+    """
+    for title, maps in columns.items():
+        if [m.shape for m in maps] != [i.shape[:2] for i in images]:
+            raise DataError(f'saliency_panel: column {title!r} needs a map of the size of each of '
+                            f'the {len(images)} images')
+    rows = []
+    for index, image in enumerate(images):
+        size = (max(1, round(image.shape[1] * side / image.shape[0])), side)
+        row = [image, *((maps[index] * 255 + .5).clip(0, 255).astype(np.uint8)
+                        for maps in columns.values())]
+        rows.append([cv2.resize(picture, size, interpolation=cv2.INTER_AREA) for picture in row])
+    panel = image_grid(rows, ['image', *columns])
+    if path is not None:
+        save_image(path, panel)
+    return panel

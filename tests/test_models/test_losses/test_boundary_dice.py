@@ -1,0 +1,100 @@
+"""BoundaryDiceLoss: the schedule, boundaries worked by hand, and the released program's numbers."""
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from mmkd_sod.errors import ConfigError
+from mmkd_sod.models.losses import BoundaryDiceLoss, boundary_map, boundary_window
+from tests.conftest import golden_files
+from tests.test_models.test_losses.released_dice import check_against_release
+
+
+def test_window_schedule():
+    assert [boundary_window(e) for e in range(9)] == [13] * 9
+    assert [boundary_window(e) for e in (9, 19, 29, 39, 49, 59, 69, 500)] == [
+        11, 9, 7, 5, 3, 1, 1, 1]
+    assert [boundary_window(e, start=5, drop=4, every=2) for e in range(4)] == [5, 1, 1, 1]
+
+
+def test_boundary_of_a_square():
+    square = torch.zeros(1, 1, 9, 9)
+    square[..., 2:7, 2:7] = 1
+    ring = square.clone()
+    ring[..., 3:6, 3:6] = 0
+    assert torch.equal(boundary_map(square, 1), ring)
+    wide = torch.zeros_like(square)
+    wide[..., 1:8, 1:8] = 1
+    wide[..., 4, 4] = 0
+    assert torch.equal(boundary_map(square, 3), wide)
+
+
+def test_no_boundary_at_the_image_border():
+    assert boundary_map(torch.ones(1, 1, 5, 5), 13).abs().sum() == 0
+    assert boundary_map(torch.zeros(1, 1, 5, 5), 13).abs().sum() == 0
+
+
+def test_epoch_sets_the_window():
+    loss = BoundaryDiceLoss()
+    assert loss.window == 13
+    loss.set_epoch(59)
+    assert loss.window == 1 and 'epoch=59' in repr(loss)
+
+
+def test_a_shifted_boundary_costs_less_under_a_wide_window():
+    target = torch.zeros(1, 1, 32, 32)
+    target[..., 8:24, 8:24] = 1
+    logits = (torch.roll(target, 3, -1) - .5) * 40
+    loss = BoundaryDiceLoss()
+    wide = loss(logits, target)
+    loss.set_epoch(59)
+    narrow = loss(logits, target)
+    assert wide < .5 * narrow
+    assert loss((target - .5) * 200, target) < 1e-6
+
+
+def test_ignored_positions():
+    logits, label = torch.randn(1, 1, 12, 12), torch.zeros(1, 12, 12, dtype=torch.long)
+    label[:, 3:8, 3:8] = 1
+    label[:, :, 10:] = 255
+    loss = BoundaryDiceLoss(start=1)
+    other = logits.clone()
+    other[..., 10:] = 30.
+    torch.testing.assert_close(loss(logits, label), loss(other, label))
+
+
+def test_gradient_and_half_precision():
+    logits = torch.randn(2, 1, 16, 16, requires_grad=True)
+    target = (torch.rand(2, 1, 16, 16) > .5).float()
+    loss = BoundaryDiceLoss()(logits, target)
+    loss.backward()
+    assert torch.isfinite(logits.grad).all() and logits.grad.abs().sum() > 0
+    half = BoundaryDiceLoss()(logits.detach().bfloat16(), target)
+    assert half.dtype == torch.float32
+    torch.testing.assert_close(half, loss.detach(), rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize('cfg', [dict(start=4), dict(start=-1), dict(drop=1), dict(every=0)])
+def test_refuses_a_window_without_centre(cfg):
+    with pytest.raises(ConfigError, match='BoundaryDiceLoss needs an odd start'):
+        BoundaryDiceLoss(**cfg)
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize('path', golden_files('scfnet_*.json'))
+def test_golden(path):
+    expected = json.loads(path.read_text())
+    io = np.load(path.with_name(f'{path.stem}_io.npz'))
+    mask = torch.from_numpy(io['mask'])
+    levels = sorted(key for key in io if key.startswith('logits'))
+    loss = BoundaryDiceLoss()
+    assert expected['boundary_dice_by_epoch']
+    for epoch, values in expected['boundary_dice_by_epoch'].items():
+        loss.set_epoch(int(epoch))
+        assert loss.window == expected['pool_side_by_epoch'][epoch]
+        for level, value in zip(levels, values, strict=True):
+            logits = torch.from_numpy(io[level])
+            check_against_release(
+                loss(logits, mask), boundary_map(logits.sigmoid(), loss.window),
+                boundary_map(mask, loss.window), value)

@@ -1,0 +1,108 @@
+"""DiceLoss: hand-worked values, properties, and the released program's numbers."""
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from mmkd_sod.errors import ConfigError
+from mmkd_sod.models.losses import DiceLoss, dice_per_image
+from mmkd_sod.registry import MODELS
+from tests.conftest import golden_files
+from tests.test_models.test_losses.released_dice import check_against_release
+
+
+def logits_of(prob):
+    return torch.logit(torch.tensor(prob)).reshape(-1, 1, *torch.tensor(prob).shape[-2:])
+
+
+def test_hand_worked():
+    # P = .5 .5 / .25 0, G = 1 0 / 1 0: overlap .75, sums 1.25 and 2.
+    loss = DiceLoss()(logits_of([[.5, .5], [.25, 0.]]), torch.tensor([[[[1., 0.], [1., 0.]]]]))
+    assert loss.item() == pytest.approx(1 - (1.5 + 1) / (3.25 + 1), abs=1e-6)
+
+
+def test_mean_over_images_and_weight():
+    logits, target = torch.randn(3, 1, 8, 6), (torch.rand(3, 1, 8, 6) > .5).float()
+    each = torch.stack([DiceLoss()(logits[i:i + 1], target[i:i + 1]) for i in range(3)])
+    torch.testing.assert_close(DiceLoss(loss_weight=2.)(logits, target), 2 * each.mean())
+
+
+def test_limits():
+    full = torch.full((2, 1, 16, 16), 40.)
+    assert DiceLoss()(full, torch.ones(2, 1, 16, 16)) == 0
+    assert DiceLoss()(-full, torch.zeros(2, 1, 16, 16)) < 1e-6  # two empty maps agree
+    assert DiceLoss()(full, torch.zeros(2, 1, 16, 16)) > .99
+
+
+def test_integer_label_map_with_ignored_positions():
+    logits, label = torch.randn(2, 1, 4, 4), torch.randint(0, 2, (2, 4, 4))
+    expected = DiceLoss()(logits[..., :3], label[..., :3].unsqueeze(1).float())
+    label[..., 3] = 255
+    torch.testing.assert_close(DiceLoss()(logits, label), expected)
+    everything = DiceLoss()(logits, torch.full_like(label, 255))
+    assert everything == 0 and torch.isfinite(everything)
+
+
+def test_teacher_logits_get_no_gradient():
+    student = torch.randn(2, 1, 5, 5, requires_grad=True)
+    teacher = torch.randn(2, 1, 5, 5, requires_grad=True)
+    loss = DiceLoss(sigmoid_target=True)(student, teacher)
+    torch.testing.assert_close(loss, DiceLoss()(student, teacher.sigmoid()))
+    loss.backward()
+    assert student.grad.abs().sum() > 0 and teacher.grad is None
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_half_precision_is_summed_in_float32(dtype):
+    # 640 x 640 ones overflow float16 and lose 1 in 256 in bfloat16 when summed as such.
+    logits = torch.full((1, 1, 640, 640), 3., dtype=dtype)
+    target = torch.ones(1, 1, 640, 640)
+    torch.testing.assert_close(DiceLoss()(logits, target), DiceLoss()(logits.float(), target))
+
+
+def test_channels_last_and_non_contiguous():
+    logits, target = torch.randn(2, 1, 6, 4), torch.rand(2, 1, 6, 4)
+    expected = DiceLoss()(logits, target)
+    last = logits.to(memory_format=torch.channels_last)
+    torch.testing.assert_close(DiceLoss()(last, target), expected)
+    view = logits.transpose(2, 3).contiguous().transpose(2, 3)
+    torch.testing.assert_close(DiceLoss()(view, target), expected)
+
+
+@pytest.mark.parametrize('logits, target', [
+    ((2, 1, 4, 4), (2, 1, 8, 8)), ((2, 2, 4, 4), (2, 4, 4)), ((4, 4), (4, 4))])
+def test_refuses_shapes(logits, target):
+    with pytest.raises(ConfigError, match=r'DiceLoss needs logits \(N, 1, H, W\)'):
+        DiceLoss()(torch.zeros(logits), torch.zeros(target))
+
+
+def test_refuses_pixel_weights():
+    with pytest.raises(ConfigError, match='remove the sampler'):
+        DiceLoss()(torch.zeros(1, 1, 2, 2), torch.zeros(1, 2, 2), weight=torch.ones(1, 2, 2))
+
+
+def test_registered_and_named_for_mmseg():
+    loss = MODELS.build(dict(type='mmkd_sod.DiceLoss', loss_name='loss_a'))
+    assert loss.loss_name == 'loss_a'
+
+
+def test_function_leaves_batch_unreduced():
+    assert dice_per_image(torch.rand(3, 2, 4, 4), torch.rand(3, 2, 4, 4)).shape == (3,)
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize('path', golden_files('scfnet_*.json'))
+def test_golden(path):
+    expected = json.loads(path.read_text())
+    io = np.load(path.with_name(f'{path.stem}_io.npz'))
+    mask = torch.from_numpy(io['mask'])
+    levels = sorted(key for key in io if key.startswith('logits'))
+    assert len(levels) == len(expected['dice']) > 0
+    finest = torch.from_numpy(io[levels[0]])
+    for level, dice, kd in zip(levels, expected['dice'],
+                               expected['kd_dice_student_vs_teacher_logits'], strict=True):
+        logits = torch.from_numpy(io[level])
+        check_against_release(DiceLoss()(logits, mask), logits.sigmoid(), mask, dice)
+        check_against_release(DiceLoss(sigmoid_target=True)(logits, finest), logits.sigmoid(),
+                              finest.sigmoid(), kd)

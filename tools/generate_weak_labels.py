@@ -1,0 +1,79 @@
+"""Write a teacher's saliency maps to disk, for training with LoadWeakLabel.
+
+Goes on where it was interrupted. Under torchrun each process takes its share of the images.
+"""
+import os
+from argparse import ArgumentParser
+
+import torch
+from mmengine.config import Config
+
+import mmkd_sod  # noqa: F401  (mends upstream first)
+from mmkd_sod.apis.saliency_inferencer import SaliencyInferencer
+from mmkd_sod.apis.weak_label_writer import WeakLabelWriter
+from mmkd_sod.engine.cli import require_file, run_tool
+from mmkd_sod.errors import ConfigError
+from mmkd_sod.registry import DATASETS
+
+
+def parse_args():
+    """Arguments of the command line."""
+    parser = ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('config', help="the teacher's config")
+    parser.add_argument('checkpoint', help="the teacher's checkpoint")
+    parser.add_argument('--out', required=True, help='folder of the labels')
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument('--images', help='folder of images, searched below too')
+    source.add_argument('--data', help='training config whose images get labels')
+    parser.add_argument('--name', help="with --images: the set's name; default: the folder's")
+    parser.add_argument('--bits', type=int, default=16, choices=[8, 16], help='depth of the PNGs')
+    parser.add_argument('--side', type=int, default=352, help="side of the teacher's input")
+    parser.add_argument('--batch-size', type=int, default=8)
+    parser.add_argument('--min-confidence', type=float, default=0.,
+                        help='leave less sure images out of kept.txt; between 0 and 1')
+    parser.add_argument('--device', help='default: a GPU where there is one')
+    return parser.parse_args()
+
+
+def build_dataset(args):
+    """The images, without a pipeline."""
+    if args.images:
+        return DATASETS.build(dict(
+            type='mmkd_sod.UnlabelledImageDataset', data_root=args.images, name=args.name))
+    require_file(args.data, '--data: config')
+    dataset = Config.fromfile(args.data).train_dataloader.dataset
+    while 'dataset' in dataset:
+        dataset = dataset.dataset
+    if dataset.get('type') not in ('mmkd_sod.SODDataset', 'mmkd_sod.UnlabelledImageDataset'):
+        raise ConfigError(f"--data: '{args.data}' trains on a {dataset.get('type')}; give a config "
+                          'with one SODDataset or UnlabelledImageDataset')
+    dataset.pipeline = []
+    return DATASETS.build(dataset)
+
+
+def main() -> None:
+    """Label this process's share of the images and tell what came of it."""
+    args = parse_args()
+    rank, world = (int(os.environ.get(name, default)) for name, default in
+                   (('RANK', 0), ('WORLD_SIZE', 1)))
+    if args.device is None and torch.cuda.is_available():
+        args.device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
+    dataset = build_dataset(args)
+    inferencer = SaliencyInferencer(
+        args.config, args.checkpoint, args.device, args.side, args.batch_size)
+    images = [dataset.get_data_info(i) for i in range(len(dataset))]
+    report = WeakLabelWriter(
+        inferencer, images, args.out, dataset.data_prefix['img_path'], args.bits,
+        args.min_confidence, rank, world).run()
+    if report is None:
+        print(f'rank {rank}: done; others are still at work')
+        return
+    print(f"{args.out}: {report['kept']} of {report['images']} images kept, "
+          f"{len(report['dropped'])} below confidence {args.min_confidence}, "
+          f"{len(report['unreadable'])} unreadable; see {args.out}/report.json")
+    for error in report['unreadable']:
+        print(f'  skipped: {error}')
+
+
+if __name__ == '__main__':
+    run_tool(main)
