@@ -1,0 +1,56 @@
+"""Write benchmarks/README.md from the json files in benchmarks/results; nothing is typed by hand."""
+from pathlib import Path
+
+from common import RESULTS, load
+
+from mmkd_sod.utils.files import atomic_path
+
+HERE = Path(__file__).resolve().parent
+HEAD = '''# Benchmarks
+
+Written by `python benchmarks/make_readme.py` from `benchmarks/results/*.json`. Ratios are medians over
+rounds in which all variants took turns in one process. The lower bound of a training step is the plain
+student's step plus the plain teacher's forward.
+'''
+
+
+def machine_line(found: dict) -> str:
+    """One line on what the figures depend on."""
+    gpu = f"{found['gpu']}, " if 'gpu' in found else ''
+    return f"{gpu}{found['cpu']}, {found['threads']} threads, torch {found['torch']}"
+
+
+def crosskd_step(name: str) -> str:
+    """Section of `crosskd_step.py`."""
+    found = load(name)
+    rows = ['| variant | ms a step | x bound | peak memory, MiB |', '|---|---|---|---|']
+    bound = found['seconds']['student'] + found['seconds']['teacher']
+    for variant, seconds in found['seconds'].items():
+        ratio = found['over_bound'].get(variant)
+        memory = found.get('peak_memory_mib', {}).get(variant)
+        rows.append(f"| {variant} | {seconds * 1000:.0f} | {f'{ratio:.3f}' if ratio else ''} | "
+                    f"{f'{memory:.0f}' if memory else ''} |")
+    images, (height, width) = found['images'], found['size']
+    return '\n'.join([
+        '## A CrossKD step', '',
+        f'GFL ResNet-18 <- GFL ResNet-50, {images} images of {height} x {width}, '
+        f"{found['rounds']} rounds, `python benchmarks/crosskd_step.py`. Lower bound: "
+        f"{bound * 1000:.0f} ms. {machine_line(found['machine'])}.", '', *rows, ''])
+
+
+SECTIONS = dict(crosskd_step=crosskd_step)
+
+
+def readme() -> str:
+    """The whole page."""
+    parts = [HEAD]
+    for path in sorted(RESULTS.glob('*.json')):
+        for prefix, section in SECTIONS.items():
+            if path.stem.startswith(prefix):
+                parts.append(section(path.stem))
+    return '\n'.join(parts)
+
+
+if __name__ == '__main__':
+    with atomic_path(HERE / 'README.md') as temporary:
+        temporary.write_text(readme())
