@@ -1,4 +1,4 @@
-"""Write benchmarks/README.md from the json files in benchmarks/results; nothing is typed by hand."""
+"""Write benchmarks/README.md from the json files in benchmarks/results; nothing is typed in."""
 from pathlib import Path
 
 from common import RESULTS, load
@@ -8,9 +8,9 @@ from mmkd_sod.utils.files import atomic_path
 HERE = Path(__file__).resolve().parent
 HEAD = '''# Benchmarks
 
-Written by `python benchmarks/make_readme.py` from `benchmarks/results/*.json`. Ratios are medians over
-rounds in which all variants took turns in one process. The lower bound of a training step is the plain
-student's step plus the plain teacher's forward.
+Written by `python benchmarks/make_readme.py` from `benchmarks/results/*.json`. Ratios are medians
+over rounds in which all variants took turns in one process. The lower bound of a training step is
+the plain student's step plus the plain teacher's forward.
 '''
 
 
