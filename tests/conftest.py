@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import mmkd_sod  # noqa: F401  (compat first)
+from mmkd_sod.datasets.scenes import SceneSettings, make_scenes
 
 ROOT = Path(__file__).resolve().parents[1]
 # Where the numbers of the authors' programs lie; MMKD_GOLDEN names another folder.
@@ -32,3 +33,11 @@ def _deterministic():
 def root() -> Path:
     """The checkout's root folder."""
     return ROOT
+
+
+@pytest.fixture(scope='session')
+def scenes(tmp_path_factory) -> Path:
+    """Sixteen training and four validation scenes."""
+    root = tmp_path_factory.mktemp('data') / 'scenes'
+    make_scenes(root, SceneSettings(train=16, val=4), progress=False)
+    return root

@@ -5,10 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from mmdet.visualization import DetLocalVisualizer
-
-from mmkd_sod.datasets.scenes import SceneSettings, make_scenes
 
 ROOT = Path(__file__).resolve().parents[1]
 DEMO = 'configs/demo/scenes_gfl_{}.py'
@@ -19,14 +16,6 @@ TINY_STUDENT = ('model.backbone.base_channels=4', 'model.neck.in_channels=[4,8,1
                 'model.test_cfg.score_thr=0.0')
 TINY_DISTILL = tuple(f'model.{part}.{option.removeprefix("model.")}'
                      for part in ('architecture', 'teacher') for option in TINY_STUDENT)
-
-
-@pytest.fixture(scope='session')
-def scenes(tmp_path_factory) -> Path:
-    """Sixteen training and four validation scenes."""
-    root = tmp_path_factory.mktemp('data') / 'scenes'
-    make_scenes(root, SceneSettings(train=16, val=4), progress=False)
-    return root
 
 
 def on(scenes: Path, epochs: int = 1) -> tuple:

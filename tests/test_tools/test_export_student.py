@@ -10,9 +10,7 @@ import torch
 from mmengine.config import Config
 
 from mmkd_sod.apis.run_results import newest_checkpoint
-from tests.runs import DEMO, RANDOM_TEACHER, ROOT, TINY_DISTILL, on, scenes, tool
-
-__all__ = ['scenes']
+from tests.runs import DEMO, RANDOM_TEACHER, ROOT, TINY_DISTILL, on, tool
 
 # Importing mmkd_sod or mmrazor raises here; detections of a picture go to a file.
 ALONE = '''

@@ -10,9 +10,8 @@ import torch
 from mmengine.device import get_device
 
 from mmkd_sod.apis.run_results import last_scores, newest_checkpoint
-from tests.runs import DEMO, RANDOM_TEACHER, TINY_DISTILL, TINY_STUDENT, command, on, scenes, tool
+from tests.runs import DEMO, RANDOM_TEACHER, TINY_DISTILL, TINY_STUDENT, command, on, tool
 
-__all__ = ['scenes']
 RECIPE = 'configs/crosskd/gfl_r50.py'
 
 
