@@ -1,12 +1,12 @@
 """HKDSchedule: stages and temperatures, and the released total of all terms."""
 import pytest
 import torch
-from conftest import golden_files
-from hkd_golden import WEIGHTS, close, levels, read
 
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.distillers import HKDSchedule
 from mmkd_sod.models.losses import DSSDLoss, FPDLoss, PNLADLoss, SaliencyBCELoss
+from tests.conftest import golden_files
+from tests.hkd_golden import WEIGHTS, close, levels, read
 
 
 @pytest.mark.golden

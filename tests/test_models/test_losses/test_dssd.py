@@ -3,13 +3,13 @@ import math
 
 import pytest
 import torch
-from conftest import golden_files
-from hkd_golden import close, levels, read
 
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.distillers.hkd_schedule import HKDSchedule
 from mmkd_sod.models.losses import DSSDLoss
 from mmkd_sod.models.losses.dssd import batch_similarity
+from tests.conftest import golden_files
+from tests.hkd_golden import close, levels, read
 
 
 @pytest.mark.golden
