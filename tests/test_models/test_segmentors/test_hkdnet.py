@@ -1,22 +1,14 @@
 """HKDNet: sizes against the released ones, any image size, one step of training."""
 import pytest
 import torch
-from mmengine.structures import PixelData
-from mmseg.structures import SegDataSample
 
 from mmkd_sod.registry import MODELS
+from tests.rgbd import batch, hkdnet
 
-DIMS = (16, 16, 32, 32)
-SMALL = dict(
-    type='mmkd_sod.HKDNet',
-    data_preprocessor=dict(type='mmkd_sod.RGBDDataPreprocessor'),
-    encoder=dict(type='mmkd_sod.ShuntedTransformer', embed_dims=DIMS, heads=(2, 2, 4, 4),
-                 mlp_ratios=(2, 2, 2, 2)),
-    decode_head=dict(type='mmkd_sod.HKDHead', in_channels=DIMS, heads=(1, 1, 2, 2),
-                     repeats=(1, 2, 2, 1)))
+SMALL = hkdnet()
 
 
-def hkdnet(arch):
+def full_hkdnet(arch):
     return MODELS.build(dict(type='mmkd_sod.HKDNet',
                              encoder=dict(type='mmkd_sod.ShuntedTransformer', arch=arch)))
 
@@ -25,24 +17,10 @@ def millions(module):
     return sum(p.numel() for p in module.parameters()) / 1e6
 
 
-def batch(number, height, width, labels=True):
-    data = dict(inputs=dict(img=[], depth=[]), data_samples=[])
-    for _ in range(number):
-        data['inputs']['img'].append(
-            torch.randint(0, 256, (3, height, width), dtype=torch.uint8))
-        data['inputs']['depth'].append(torch.rand(1, height, width))
-        sample = SegDataSample(metainfo=dict(ori_shape=(height + 3, width + 5),
-                                             img_shape=(height, width)))
-        if labels:
-            sample.gt_sem_seg = PixelData(data=torch.randint(0, 2, (1, height, width)))
-        data['data_samples'].append(sample)
-    return data
-
-
 @pytest.mark.parametrize('arch, total, released', [('T', 30.44, 34.97), ('B', 86.56, 91.09)])
 def test_parameters(arch, total, released):
     with torch.device('meta'):
-        model = hkdnet(arch)
+        model = full_hkdnet(arch)
     assert millions(model) == pytest.approx(total, abs=.005)
     assert millions(model.decode_head) == pytest.approx(8.36, abs=.005)
     classifiers = 2 * 513_000 / 1e6
@@ -53,7 +31,7 @@ def test_parameters(arch, total, released):
 
 @pytest.mark.parametrize('size', [(224, 224), (256, 256), (320, 256)])
 def test_forward_of_hkdnet_s(size):
-    model = hkdnet('T').eval()
+    model = full_hkdnet('T').eval()
     with torch.no_grad():
         maps = model(torch.randn(1, 6, *size))
     assert [tuple(m.shape) for m in maps] == [(1, 1, *size)] * 4
