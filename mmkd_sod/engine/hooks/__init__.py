@@ -1,7 +1,4 @@
 """Hooks."""
 from .epoch_schedule_hook import EpochScheduleHook
-from .hkd_schedule_hook import HKDScheduleHook
 
-__all__ = [
-    'EpochScheduleHook', 'HKDScheduleHook'
-]
+__all__ = ['EpochScheduleHook']

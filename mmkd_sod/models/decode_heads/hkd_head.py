@@ -3,20 +3,20 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
-from mmseg.models.decode_heads.decode_head import BaseDecodeHead
-from mmseg.models.utils import resize
 from torch import Tensor, nn
 
 from mmkd_sod.errors import ConfigError
+from mmkd_sod.models.saliency import resize_like
 from mmkd_sod.registry import MODELS
 
-from .hkd_layers import BranchDecoder, CrossModalFusion, dsconv, resize_to
+from .hkd_layers import BranchDecoder, CrossModalFusion, dsconv
+from .multi_map_head import MultiMapHead
 
 MODALITIES = ('rgb', 'depth')
 
 
 @MODELS.register_module()
-class HKDHead(BaseDecodeHead):
+class HKDHead(MultiMapHead):
     """Decoder of HKDNet (IEEE TSMC-S 2025): two branches, fused from deep to shallow.
 
     Both branches start from the deepest features of image and depth map and go up through their own
@@ -94,45 +94,12 @@ class HKDHead(BaseDecodeHead):
         rgb, depth = (self.decoders['rgb'](rgb, depth[-1]), self.decoders['depth'](depth, rgb[-1]))
         fused = [self.fusions[-1](rgb[-1], depth[-1], seed)]
         for level in range(len(rgb) - 2, -1, -1):
-            prior = resize_to(self.priors[level](fused[0]), rgb[level])
+            prior = resize_like(self.priors[level](fused[0]), rgb[level].shape[2:])
             fused.insert(0, self.fusions[level](rgb[level], depth[level], prior))
         return fused
 
-    def _full_size(self, logits: Tensor, finest: Tensor) -> Tensor:
-        height, width = finest.shape[2:]
-        return resize(logits, size=(height * self.stride, width * self.stride), mode='bilinear',
-                      align_corners=self.align_corners)
-
     def forward(self, inputs: tuple[Sequence[Tensor], Sequence[Tensor]]) -> tuple[Tensor, ...]:
         """Logit maps (N, 1, H, W) of all levels at ``stride`` times the finest features' size."""
-        finest, *others = self.decode(inputs)
-        maps = (self.cls_seg(finest),
-                *(conv(feat) for conv, feat in zip(self.conv_side, others, strict=True)))
-        return tuple(self._full_size(logits, finest) for logits in maps)
-
-    def predict(self, inputs: tuple[Sequence[Tensor], Sequence[Tensor]],
-                batch_img_metas: list[dict], test_cfg: dict) -> Tensor:
-        """The finest logit map (N, 1, H, W) at the input's size."""
-        return self.predict_by_feat(self.cls_seg(self.decode(inputs)[0]), batch_img_metas)
-
-    def loss_by_feat(self, seg_logits: Sequence[Tensor], batch_data_samples: list) -> dict:
-        """Losses of all maps.
-
-        Args:
-            seg_logits (Sequence[Tensor]): What :meth:`forward` returns.
-            batch_data_samples (list): Samples whose ``gt_sem_seg`` holds 0, 1 and
-                ``ignore_index``.
-
-        Returns:
-            dict: ``<loss_name>_m1`` (finest) and so on.
-        """
-        label = self._stack_batch_gt(batch_data_samples)
-        modules = self.loss_decode if isinstance(self.loss_decode, nn.ModuleList) else [
-            self.loss_decode]
-        losses = {}
-        for i, (logits, weight) in enumerate(zip(seg_logits, self.level_weights, strict=True)):
-            logits = resize_to(logits, label)
-            for module in modules:
-                losses[f'{module.loss_name}_m{i + 1}'] = weight * module(
-                    logits, label.squeeze(1), ignore_index=self.ignore_index)
-        return losses
+        maps = super().forward(inputs)
+        size = [self.stride * side for side in maps[0].shape[2:]]
+        return tuple(resize_like(logits, size) for logits in maps)

@@ -5,8 +5,9 @@ from itertools import pairwise
 import torch
 from mmcv.cnn import DepthwiseSeparableConvModule
 from mmengine.model import BaseModule
-from mmseg.models.utils import resize
 from torch import Tensor, nn
+
+from mmkd_sod.models.saliency import resize_like
 
 from .cross_modal_attention import CrossModalWindowAttention
 
@@ -15,13 +16,6 @@ def dsconv(in_channels: int, out_channels: int) -> DepthwiseSeparableConvModule:
     """Depthwise 3x3 and pointwise convolution, without norm and activation."""
     return DepthwiseSeparableConvModule(
         in_channels, out_channels, 3, padding=1, norm_cfg=None, act_cfg=None)
-
-
-def resize_to(x: Tensor, like: Tensor) -> Tensor:
-    """Resize (N, C, h, w) bilinearly to the height and width of ``like``."""
-    if x.shape[2:] == like.shape[2:]:
-        return x
-    return resize(x, size=like.shape[2:], mode='bilinear', align_corners=False)
 
 
 class BranchDecoder(BaseModule):
@@ -49,7 +43,7 @@ class BranchDecoder(BaseModule):
         """
         outs = [self.seed(torch.cat([feats[-1], other], 1))]
         for conv, feat in zip(reversed(self.convs), reversed(feats[:-1]), strict=True):
-            outs.insert(0, conv(torch.cat([feat, resize_to(outs[0], feat)], 1)))
+            outs.insert(0, conv(torch.cat([feat, resize_like(outs[0], feat.shape[2:])], 1)))
         return outs
 
 

@@ -86,7 +86,7 @@ class HKDDistiller(DenseDistiller):
         label_weight (float): Weight of the student's own decode loss mixed into the positive term;
             released: 0.0625, beside a ``pos_weight`` of 0.9375.
         schedule (dict, optional): Arguments of :class:`HKDSchedule`, ``{}`` for the released ones;
-            :class:`HKDScheduleHook` tells the epoch. None: the losses' own temperatures.
+            :class:`EpochScheduleHook` tells the epoch. None: the losses' own temperatures.
         target_entropy (float, optional): Fit the positive temperature so that ``teacher_entropy``
             is this, between 0 and 1; it replaces the schedule's and the loss's. A running mean of
             its logarithm is kept in checkpoints.
@@ -204,7 +204,7 @@ class HKDDistiller(DenseDistiller):
         """
         if self.schedule is not None and self.stage is None:
             raise ConfigError('HKDDistiller has a schedule and was told no epoch; add '
-                              "dict(type='mmkd_sod.HKDScheduleHook') to custom_hooks")
+                              "dict(type='mmkd_sod.EpochScheduleHook') to custom_hooks")
         losses = self.terms(self._outputs(self.student_taps), self._outputs(self.teacher_taps))
         if self.label_weight:
             recorded = self.student_taps[2].data

@@ -6,8 +6,8 @@ from mmkd_sod.models.decode_heads.hkd_layers import (
     CrossModalFusion,
     SpatialAttention,
     dsconv,
-    resize_to,
 )
+from mmkd_sod.models.saliency import resize_like
 
 CHANNELS = (4, 8, 16)
 
@@ -29,7 +29,7 @@ def test_branch_decoder_by_hand_and_at_any_size():
     e1, e2, e3 = decoder(feats, other)
     torch.testing.assert_close(e3, decoder.seed(torch.cat([feats[2], other], 1)))
     torch.testing.assert_close(
-        e2, decoder.convs[1](torch.cat([feats[1], resize_to(e3, feats[1])], 1)))
+        e2, decoder.convs[1](torch.cat([feats[1], resize_like(e3, feats[1].shape[2:])], 1)))
     assert e1.shape == feats[0].shape
 
 

@@ -128,7 +128,8 @@ def fcn(channels, width=8, **head):
         backbone=dict(type='mmseg.ResNetV1c', depth=18, base_channels=width, strides=(1, 2, 1, 1),
                       dilations=(1, 1, 2, 4)),
         decode_head=dict(type='mmseg.FCNHead', in_channels=8 * width, channels=8, num_convs=1,
-                         in_index=3, num_classes=channels, **head),
+                         in_index=3, num_classes=channels, loss_decode=dict(
+                             type='mmseg.CrossEntropyLoss'), **head),
         train_cfg=dict(), test_cfg=dict(mode='whole'))
 
 
@@ -215,7 +216,7 @@ def test_refused_at_build(distiller, student, teacher, words):
 
 
 def test_a_schedule_without_its_hook_is_refused():
-    with pytest.raises(ConfigError, match='HKDScheduleHook'):
+    with pytest.raises(ConfigError, match='EpochScheduleHook'):
         rgbd_losses(distill(FULL))
 
 
