@@ -105,13 +105,39 @@ def read_mask(path) -> np.ndarray:
     return np.ascontiguousarray(mask)
 
 
-def fit_mask(mask: np.ndarray, shape: tuple[int, int], path) -> np.ndarray:
+def read_depth(path, max_value: float | None = None) -> np.ndarray:
+    """Read a depth map, whatever its number of bits.
+
+    Args:
+        path (str | Path): The file. Of a colour image the mean of the channels counts.
+        max_value (float, optional): What becomes 1; 255 for 8 bits, 65535 for 16 bits where absent,
+            for floating maps 1, or their own largest value if that is above 1.
+
+    Returns:
+        np.ndarray: (H, W), float32, in [0, 1]; what is no number becomes 0.
+
+    Raises:
+        DataError: The file is missing, damaged or no image.
+    """
+    image = _open(path, 'depth map')
+    if image.mode.startswith(('I', 'F')):
+        depth = np.nan_to_num(np.asarray(image).astype(np.float32), posinf=0, neginf=0)
+        top = 65535. if image.mode.startswith('I') else max(1., depth.max(initial=0))
+    else:
+        mode = 'L' if image.mode in ('1', 'L', 'LA') else 'RGB'
+        depth, top = np.asarray(image.convert(mode)).astype(np.float32), 255.
+        depth = depth.mean(-1) if depth.ndim == 3 else depth
+    return (depth / (max_value or top)).clip(0, 1)
+
+
+def fit_mask(mask: np.ndarray, shape: tuple[int, int], path, what: str = 'mask') -> np.ndarray:
     """Bring a mask to its image's size when both show the same frame.
 
     Args:
         mask (np.ndarray): (h, w), uint8 or floating.
         shape (tuple[int, int]): Height and width of the image.
         path (str | Path): The mask's file, for the message.
+        what (str): What it is, for the message.
 
     Returns:
         np.ndarray: (H, W), resized bilinearly if need be.
@@ -126,8 +152,8 @@ def fit_mask(mask: np.ndarray, shape: tuple[int, int], path) -> np.ndarray:
     if abs(w * height - width * h) > max(h, height, .01 * width * h):
         turned = ' (the sides are swapped: was the image turned by its EXIF orientation?)' if (
             mask.shape == (width, height)) else ''
-        raise DataError(f"mask '{path}' is {w} x {h}, its image {width} x {height}{turned}; give a "
-                        'mask of the same aspect')
+        raise DataError(f"{what} '{path}' is {w} x {h}, its image {width} x {height}{turned}; give "
+                        f'a {what} of the same aspect')
     return cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR)
 
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from mmkd_sod.errors import DataError
-from mmkd_sod.utils.images import fit_mask, read_image, read_mask, write_png
+from mmkd_sod.utils.images import fit_mask, read_depth, read_image, read_mask, write_png
 
 TRUTH = np.zeros((12, 16), np.uint8)
 TRUTH[3:9, 4:12] = 255
@@ -149,3 +149,32 @@ def test_write_png(tmp_path, dtype):
     write_png(path, array)
     np.testing.assert_array_equal(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), array)
     assert [p.name for p in path.parent.iterdir()] == ['b.png']
+
+
+RAMP = np.linspace(0, 1, 12 * 16).reshape(12, 16)
+
+
+@pytest.mark.parametrize('array, mode, suffix', [
+    ((RAMP * 255).round().astype(np.uint8), None, 'png'),
+    ((RAMP * 65535).round().astype(np.uint16), None, 'png'),
+    (np.dstack([(RAMP * 255).round().astype(np.uint8)] * 3), None, 'png'),
+    (RAMP.astype(np.float32), None, 'tiff'),
+    ((RAMP * 40).astype(np.float32), None, 'tiff'),
+], ids=['8 bit', '16 bit', 'colour', 'float', 'metres'])
+def test_depth_of_any_number_of_bits(tmp_path, array, mode, suffix):
+    depth = read_depth(save(tmp_path / f'd.{suffix}', array, mode))
+    assert depth.dtype == np.float32 and depth.shape == RAMP.shape
+    np.testing.assert_allclose(depth, RAMP, atol=3e-3)
+
+
+def test_depth_of_a_known_range(tmp_path):
+    path = save(tmp_path / 'd.png', np.array([[0, 4000, 8000, 9000]], np.uint16))
+    np.testing.assert_allclose(read_depth(path, max_value=8000), [[0, .5, 1, 1]])
+    path = save(tmp_path / 'd.tiff', np.array([[np.nan, np.inf, .5, 1]], np.float32))
+    np.testing.assert_allclose(read_depth(path), [[0, 0, .5, 1]])
+
+
+def test_damaged_depth_is_named(tmp_path):
+    (tmp_path / 'd.png').write_bytes(b'no image')
+    with pytest.raises(DataError, match=r"depth map '.*d\.png' is no image"):
+        read_depth(tmp_path / 'd.png')

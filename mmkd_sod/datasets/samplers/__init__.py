@@ -1,1 +1,4 @@
 """Data samplers."""
+from .group_batch_sampler import GroupBatchSampler
+
+__all__ = ['GroupBatchSampler']

@@ -1,26 +1,23 @@
-"""Write a set of generated scenes to disk, whole or not at all."""
+"""Write a set of generated scenes to disk."""
 import dataclasses
 import json
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from mmkd_sod.errors import ConfigError, DataError
-from mmkd_sod.utils.progress import progress_bar
+from mmkd_sod.errors import ConfigError
 
 from .layout import random_layout
 from .render import Scene, render
 from .shapes import SHAPES
+from .store import write_image, write_set
 
 # Raise it when the same settings give other files than before.
 VERSION = 2
 SPLITS = ('train', 'val')
 FOLDERS = ('images', 'masks', 'saliency', 'depth')
-_JPEG_QUALITY = 92
 
 
 @dataclass(frozen=True)
@@ -95,14 +92,6 @@ def class_mask(scene: Scene) -> np.ndarray:
     return np.array([0, *(label + 1 for label in scene.labels)], dtype=np.uint8)[scene.instances]
 
 
-def _write_image(path: Path, array: np.ndarray) -> None:
-    options = [cv2.IMWRITE_PNG_COMPRESSION, 1]
-    if path.suffix == '.jpg':
-        options = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-    if not cv2.imwrite(str(path), array, options):
-        raise DataError(f'{path} could not be written; check the free space and the permissions')
-
-
 def _write_split(root: Path, settings: SceneSettings, split: str, advance) -> None:
     for folder in FOLDERS:
         (root / split / folder).mkdir(parents=True)
@@ -110,11 +99,11 @@ def _write_split(root: Path, settings: SceneSettings, split: str, advance) -> No
     for index in range(getattr(settings, split)):
         scene = make_scene(settings, split, index)
         name, folder = f'{index:06d}', root / split
-        _write_image(folder / 'images' / f'{name}.jpg', scene.image)
-        _write_image(folder / 'masks' / f'{name}.png', class_mask(scene))
-        _write_image(folder / 'depth' / f'{name}.png', scene.depth)
+        write_image(folder / 'images' / f'{name}.jpg', scene.image)
+        write_image(folder / 'masks' / f'{name}.png', class_mask(scene))
+        write_image(folder / 'depth' / f'{name}.png', scene.depth)
         salient = (scene.instances == scene.salient) & (scene.instances > 0)
-        _write_image(folder / 'saliency' / f'{name}.png', salient.astype(np.uint8) * 255)
+        write_image(folder / 'saliency' / f'{name}.png', salient.astype(np.uint8) * 255)
         images.append(dict(id=index, file_name=f'{name}.jpg', width=settings.width,
                            height=settings.height))
         for annotation in instance_annotations(scene):
@@ -125,38 +114,6 @@ def _write_split(root: Path, settings: SceneSettings, split: str, advance) -> No
     path = root / 'annotations' / f'{split}.json'
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(content) + '\n', encoding='utf-8')
-
-
-def scenes_present(root, settings: SceneSettings) -> bool:
-    """Whether ``root`` already holds the set that ``settings`` describe.
-
-    Args:
-        root (str | Path): The set's folder.
-        settings (SceneSettings): What is wanted.
-
-    Returns:
-        bool: True when it is there, False when ``root`` is missing or empty.
-
-    Raises:
-        DataError: ``root`` holds something else, which is left alone.
-    """
-    root = Path(root)
-    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
-        return False
-    try:
-        meta = json.loads((root / 'meta.json').read_text(encoding='utf-8'))
-        found = dict(meta['settings'], version=meta['version'])
-    except (OSError, ValueError, KeyError, TypeError):
-        raise DataError(f'{root} exists and holds no meta.json of generated scenes; '
-                        'give another folder') from None
-    wanted = dict(dataclasses.asdict(settings), version=VERSION)
-    if found != wanted:
-        differs = ', '.join(f'{key}={found.get(key)} instead of {wanted.get(key)}'
-                            for key in sorted(found.keys() | wanted.keys())
-                            if found.get(key) != wanted.get(key))
-        raise DataError(f'{root} holds scenes made with {differs}; '
-                        'remove it or give another folder')
-    return True
 
 
 def make_scenes(root, settings: SceneSettings = None, progress: bool = True) -> bool:
@@ -180,25 +137,11 @@ def make_scenes(root, settings: SceneSettings = None, progress: bool = True) -> 
     Raises:
         DataError: ``root`` holds something else, which is left alone.
     """
-    root, settings = Path(root), settings or SceneSettings()
-    if scenes_present(root, settings):
-        return False
-    root.parent.mkdir(parents=True, exist_ok=True)
-    partial = root.with_name(f'.{root.name}.{os.getpid()}.partial')
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        partial.mkdir()
-        with progress_bar(settings.train + settings.val, progress) as advance:
-            for split in SPLITS:
-                _write_split(partial, settings, split, advance)
-        meta = dict(version=VERSION, settings=dataclasses.asdict(settings), classes=SHAPES)
-        (partial / 'meta.json').write_text(json.dumps(meta, indent=2) + '\n', encoding='utf-8')
-        try:
-            os.replace(partial, root)
-        except OSError:
-            # Another run may have finished first; anything else is refused with its reason.
-            if not scenes_present(root, settings):
-                raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return True
+    settings = settings or SceneSettings()
+
+    def fill(folder, advance):
+        for split in SPLITS:
+            _write_split(folder, settings, split, advance)
+
+    return write_set(root, dataclasses.asdict(settings), VERSION, dict(classes=SHAPES),
+                     settings.train + settings.val, fill, progress)

@@ -1,9 +1,10 @@
 """Data transforms."""
+from .rgbd_loading import LoadDepth, PackRGBDInputs
 from .sod_augment import RandomBlur, RandomContrastBrightness, RandomEdgeCrop
 from .sod_loading import LoadSODImage, LoadSODMask, PackSODInputs
 from .weak_label import LoadWeakLabel, PredictWeakLabel
 
 __all__ = [
-    'LoadSODImage', 'LoadSODMask', 'LoadWeakLabel', 'PackSODInputs', 'PredictWeakLabel',
-    'RandomBlur', 'RandomContrastBrightness', 'RandomEdgeCrop'
+    'LoadDepth', 'LoadSODImage', 'LoadSODMask', 'LoadWeakLabel', 'PackRGBDInputs', 'PackSODInputs',
+    'PredictWeakLabel', 'RandomBlur', 'RandomContrastBrightness', 'RandomEdgeCrop'
 ]

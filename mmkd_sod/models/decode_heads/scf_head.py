@@ -2,12 +2,13 @@
 from collections.abc import Sequence
 
 from mmcv.cnn import ConvModule
-from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from torch import Tensor, nn
 
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.saliency import resize_like
 from mmkd_sod.registry import MODELS
+
+from .multi_map_head import MultiMapHead
 
 
 class SemanticContextFusion(nn.Module):
@@ -35,15 +36,14 @@ class SemanticContextFusion(nn.Module):
 
 
 @MODELS.register_module()
-class SCFHead(BaseDecodeHead):
+class SCFHead(MultiMapHead):
     """Decoder of SCFNet (KD-SCFNet, ECCV 2022): one saliency map a level, the finest is the answer.
 
     Every feature is brought to ``channels`` by a 3x3 convolution, the deepest also passes one of
     dilation 5; :class:`SemanticContextFusion` then goes from deep to shallow, and a 3x3 convolution
     makes a logit map of each level: ``conv_seg`` the finest one, ``conv_side`` the others.
 
-    In training each map is resized to the label and gets ``loss_decode`` times its level weight.
-    Prediction makes the finest map only.
+    Losses are named by the pyramid level as in the paper: ``<loss_name>_m2`` is the finest map's.
 
     Args:
         in_channels (Sequence[int]): Channels of the features, shallow first; at least two.
@@ -58,6 +58,8 @@ class SCFHead(BaseDecodeHead):
         ConfigError: ``level_weights`` and ``in_channels`` differ in number, or ``out_channels``
             is not 1.
     """
+
+    first_level = 2
 
     def __init__(self,
                  in_channels: Sequence[int] = (16, 24, 56, 80),
@@ -104,36 +106,3 @@ class SCFHead(BaseDecodeHead):
         for i in range(len(feats) - 2, -1, -1):
             feats[i] = self.fusions[i](feats[i], feats[i + 1], feats[-1])
         return feats
-
-    def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Logit maps (N, 1, h, w) of all levels, finest first, each at its level's own size."""
-        finest, *others = self.decode(inputs)
-        return (self.cls_seg(finest),
-                *(conv(feat) for conv, feat in zip(self.conv_side, others, strict=True)))
-
-    def predict(self, inputs: Sequence[Tensor], batch_img_metas: list[dict],
-                test_cfg: dict) -> Tensor:
-        """The finest logit map (N, 1, H, W) at the input's size."""
-        return self.predict_by_feat(self.cls_seg(self.decode(inputs)[0]), batch_img_metas)
-
-    def loss_by_feat(self, seg_logits: Sequence[Tensor], batch_data_samples: list) -> dict:
-        """Losses of all levels.
-
-        Args:
-            seg_logits (Sequence[Tensor]): What :meth:`forward` returns.
-            batch_data_samples (list): Samples whose ``gt_sem_seg`` holds 0, 1 and
-                ``ignore_index``.
-
-        Returns:
-            dict: ``<loss_name>_m2`` (finest) and so on, named by the pyramid level as in the paper.
-        """
-        label = self._stack_batch_gt(batch_data_samples)
-        modules = self.loss_decode if isinstance(self.loss_decode, nn.ModuleList) else [
-            self.loss_decode]
-        losses = {}
-        for i, (logits, weight) in enumerate(zip(seg_logits, self.level_weights, strict=True)):
-            logits = resize_like(logits, label.shape[2:])
-            for module in modules:
-                losses[f'{module.loss_name}_m{i + 2}'] = weight * module(
-                    logits, label, ignore_index=self.ignore_index)
-        return losses

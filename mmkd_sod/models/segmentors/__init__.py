@@ -1,1 +1,4 @@
 """Segmentors with more than one input."""
+from .hkdnet import HKDNet
+
+__all__ = ['HKDNet']

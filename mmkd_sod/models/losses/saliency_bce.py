@@ -1,0 +1,76 @@
+"""Binary cross-entropy of several saliency maps against one mask (HKDNet)."""
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmkd_sod.errors import ConfigError
+from mmkd_sod.registry import MODELS
+
+from .levels import Levels, as_levels, weights_of_levels
+
+
+@MODELS.register_module()
+class SaliencyBCELoss(nn.Module):
+    """Sum over levels of the mean binary cross-entropy with logits.
+
+    Args:
+        level_weights (Sequence[float], optional): One weight a level, finest first; HKDNet's are
+            (4, 1, 1, 1), and (4, 1, 0, 0) once its first stage is over. 1 each where absent.
+        loss_weight (float): Multiplies the loss.
+        loss_name (str): Its name in mmseg's log.
+    """
+
+    def __init__(self, level_weights: Sequence[float] | None = None, loss_weight: float = 1.,
+                 loss_name: str = 'loss_bce') -> None:
+        super().__init__()
+        self.level_weights = level_weights
+        self.loss_weight = loss_weight
+        self.loss_name = loss_name
+
+    def forward(self, logits: Levels, target: Tensor, ignore_index: int | None = 255,
+                level_weights: Sequence[float] | None = None) -> Tensor:
+        """Compute the loss.
+
+        Args:
+            logits (Tensor | Sequence[Tensor]): (N, 1, H, W), one or one a level, any floating type;
+                computed in float32.
+            target (Tensor): (N, 1, H, W) or (N, H, W): integer 0, 1 and ``ignore_index``, or
+                floating in [0, 1].
+            ignore_index (int, optional): Positions of an integer target to leave out.
+            level_weights (Sequence[float], optional): In place of ``self.level_weights``, as a
+                schedule gives them.
+
+        Returns:
+            Tensor: Scalar >= 0; 0 where every position is ignored.
+
+        Raises:
+            ConfigError: Weights or shapes do not pair up.
+        """
+        levels = as_levels(logits)
+        weights = weights_of_levels(
+            'SaliencyBCELoss', len(levels),
+            self.level_weights if level_weights is None else level_weights)
+        if target.dim() == 3:
+            target = target.unsqueeze(1)
+        valid = None
+        if not target.is_floating_point() and ignore_index is not None:
+            valid = (target != ignore_index).float()
+            target = target * valid
+        target = target.float()
+        total = 0.
+        for level, (weight, logit) in enumerate(zip(weights, levels, strict=True)):
+            if logit.shape != target.shape:
+                raise ConfigError(
+                    f'SaliencyBCELoss: level {level} needs logits and target of one shape '
+                    f'(N, 1, H, W), got logits {tuple(logit.shape)} and target '
+                    f'{tuple(target.shape)}; resize the logits to the target')
+            if not weight:
+                continue
+            if valid is None:
+                loss = F.binary_cross_entropy_with_logits(logit.float(), target)
+            else:
+                loss = F.binary_cross_entropy_with_logits(
+                    logit.float(), target, weight=valid, reduction='sum') / valid.sum().clamp(min=1)
+            total = total + weight * loss
+        return self.loss_weight * total
