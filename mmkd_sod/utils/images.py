@@ -119,7 +119,7 @@ def read_depth(path, max_value: float | None = None) -> np.ndarray:
     Raises:
         DataError: The file is missing, damaged or no image.
     """
-    image = _open(path, 'depth map')
+    image = open_image(path, 'depth map')
     if image.mode.startswith(('I', 'F')):
         depth = np.nan_to_num(np.asarray(image).astype(np.float32), posinf=0, neginf=0)
         top = 65535. if image.mode.startswith('I') else max(1., depth.max(initial=0))
