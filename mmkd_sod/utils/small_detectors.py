@@ -36,8 +36,9 @@ SMALL_DETECTORS = dict(
     YOLOFHead='yolof/yolof_r50-c5_8xb8-1x_coco.py',
     YOLOXHead='yolox/yolox_s_8xb8-300e_coco.py')
 
-# Heads on the three levels of strides 8, 16 and 32; the others are on five, YOLOF on one.
-_THREE_LEVELS = ('RTMDetHead', 'RTMDetSepBNHead', 'YOLOXHead')
+# Heads on the three levels of strides 8, 16 and 32; the others are on five, YOLOF on one. DDOD has
+# five in its config, but its deformable convolution refuses maps of less than 3 x 3.
+_THREE_LEVELS = ('DDODHead', 'RTMDetHead', 'RTMDetSepBNHead', 'YOLOXHead')
 
 
 def _backbone(width: int) -> dict:
@@ -65,6 +66,8 @@ def _head(head: ConfigDict, name: str, channels: int, classes: int) -> ConfigDic
     norm = head.get('norm_cfg')
     if norm is not None:
         head.norm_cfg = dict(type='GN', num_groups=8) if norm.type == 'GN' else dict(type='BN')
+    if name == 'DDODHead':
+        head.anchor_generator.strides = [8, 16, 32]
     if name == 'RTMDetHead':
         for key in ('share_conv', 'exp_on_reg'):
             head.pop(key)
