@@ -21,8 +21,7 @@ from mmkd_sod.utils.small_detectors import SMALL_DETECTORS, random_batch, small_
 
 # mmdet lists these parts beside its heads.
 _PARTS = ('FeatureAdaption', 'YOLACTProtonet')
-# A head's teacher must answer alike within this, relative to the loss of a random pair, where the
-# student is the teacher.
+# The loss of a student that is the teacher may be this much of that of a random pair.
 ZERO = 1e-3
 
 
@@ -155,18 +154,18 @@ def table(trials: list[Trial], steps: int) -> str:
     tried = [trial for trial in trials if trial.supported]
     lines = [
         '# Heads that CrossKD can cross', '',
-        f"Made by `python tools/head_table.py`: each of mmdet's {len(trials)} dense heads is tried, "
-        'not looked up.', '',
-        f'{len(tried)} heads can be student and teacher, {len(trials) - len(tried)} are refused '
-        'when the model is built.',
-        f'The losses are the sum of the distillation terms on one batch of two random images, '
-        f'before and after {steps} steps of Adam on',
-        'these terms alone, between two small detectors with random weights (ResNet-18 of base '
-        'width 4 and 8, towers of 2 blocks,',
-        'split behind the first). In every trial all losses and gradients were finite, none reached '
-        'the teacher, and a student with',
-        "the teacher's weights had no loss (centerness apart, whose cross entropy is the target's "
-        'own entropy there).', '',
+        "Made by `python tools/head_table.py`, which tries each of mmdet's dense heads.", '',
+        f'{len(tried)} of {len(trials)} can be student and teacher; the others are refused when the '
+        'model is built. The losses are the sum of',
+        f'the distillation terms on one batch of two random images, before and after {steps} steps '
+        'of Adam on these terms',
+        "alone, between small detectors with random weights, each made from mmdet's own config of "
+        'the head (ResNet-18 of base',
+        'width 4 and 8, 32 channels, split behind the first block). In every trial all losses and '
+        'gradients were finite, none',
+        "reached the teacher, and a student with the teacher's weights had no loss; the "
+        'cross entropy of centerness, whose',
+        'least value is not 0, is left out of that last check.', '',
         '| head | compared | first loss | last loss |', '| --- | --- | --- | --- |']
     lines += [f'| `{t.head}` | {t.compared} | {t.first:.3g} | {t.last:.3g} |' for t in tried]
     lines += ['', '## Refused', '', '| head | reason |', '| --- | --- |']
