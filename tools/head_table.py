@@ -155,10 +155,10 @@ def table(trials: list[Trial], steps: int) -> str:
     lines = [
         '# Heads that CrossKD can cross', '',
         "Made by `python tools/head_table.py`, which tries each of mmdet's dense heads.", '',
-        f'{len(tried)} of {len(trials)} can be student and teacher; the others are refused when the '
-        'model is built. The losses are the sum of',
-        f'the distillation terms on one batch of two random images, before and after {steps} steps '
-        'of Adam on these terms',
+        f'{len(tried)} of {len(trials)} can be student and teacher; the others are refused when a '
+        'model is built. The losses are',
+        'the sum of the distillation terms on one batch of two random images, before and after '
+        f'{steps} steps of Adam on these terms',
         "alone, between small detectors with random weights, each made from mmdet's own config of "
         'the head (ResNet-18 of base',
         'width 4 and 8, 32 channels, split behind the first block). In every trial all losses and '
