@@ -2,11 +2,10 @@
 import copy
 
 import torch
-from mmdet.structures import DetDataSample
 from mmengine.registry import init_default_scope
-from mmengine.structures import InstanceData
 
 from mmkd_sod.registry import MODELS
+from mmkd_sod.utils.small_detectors import random_batch as batch
 
 STRIDES = [8, 16, 32, 64, 128]
 ANCHORS = dict(type='AnchorGenerator', ratios=[1.0], octave_base_scale=8, scales_per_octave=1,
@@ -87,25 +86,6 @@ def build_distill(head='gfl', distiller=None, student=None, teacher=None, **opti
         architecture=student or detector(head),
         teacher=teacher or detector(head, width=8),
         distiller=distiller or crosskd_cfg(head), **options)).train()
-
-
-def batch(images=2, height=128, width=160, empty=(), seed=0) -> dict:
-    """Random images with three boxes each; ``empty`` names images without a box."""
-    generator = torch.Generator().manual_seed(seed)
-    inputs, samples = [], []
-    for i in range(images):
-        inputs.append(torch.randint(0, 256, (3, height, width), generator=generator).byte())
-        count = 0 if i in empty else 3
-        corner = torch.rand(count, 2, generator=generator) * torch.tensor([width, height]) * 0.5
-        size = 16 + torch.rand(count, 2, generator=generator) * 48
-        sample = DetDataSample(metainfo=dict(
-            img_shape=(height, width), ori_shape=(height, width), pad_shape=(height, width),
-            batch_input_shape=(height, width), scale_factor=(1., 1.), img_id=i))
-        sample.gt_instances = InstanceData(
-            bboxes=torch.cat([corner, corner + size], 1),
-            labels=torch.randint(0, 3, (count, ), generator=generator))
-        samples.append(sample)
-    return dict(inputs=inputs, data_samples=samples)
 
 
 def losses_of(model, data=None) -> dict:

@@ -17,7 +17,8 @@ def read_checkpoint(path: str, what: str = 'checkpoint') -> tuple[dict[str, Tens
     Args:
         path (str): A file, an http(s) address or another scheme that mmengine's
             ``CheckpointLoader`` knows. Plain mmdet and mmseg checkpoints, those of ``DenseDistill``
-            and of mmrazor's ``SingleTeacherDistill`` (whose student is taken) are understood.
+            and of mmrazor's ``SingleTeacherDistill`` (whose student is taken) are understood, and
+            those of detectors that saved their teacher under ``teacher.``, which is left out.
         what (str): What the checkpoint is, for error messages.
 
     Returns:
@@ -57,6 +58,10 @@ def _plain(state: dict) -> dict[str, Tensor]:
     if any(key.startswith('architecture.') for key in state):
         state = {key.removeprefix('architecture.'): value for key, value in state.items()
                  if key.startswith('architecture.')}
+    # A detector that registers its teacher saves it beside its own weights.
+    own = {key: value for key, value in state.items() if not key.startswith('teacher.')}
+    if any('teacher.' + key in state for key in own):
+        state = own
     return {key: value for key, value in state.items()
             if isinstance(value, Tensor) and not key.startswith('distiller.')}
 

@@ -45,6 +45,17 @@ def test_names_of_wrappers_and_distillers_go(tmp_path):
     assert list(found) == ['a'] and found['a'] == 1
 
 
+def test_a_teacher_beside_a_plain_student_goes(tmp_path):
+    state = {'a': torch.ones(1), 'b': torch.ones(1), 'teacher.a': torch.zeros(1),
+             'teacher.c': torch.zeros(1)}
+    torch.save(dict(state_dict=state), tmp_path / 'a.pth')
+    assert list(read_checkpoint(str(tmp_path / 'a.pth'))[0]) == ['a', 'b']
+    # Two models side by side (mean teachers) stay as they are.
+    state = {'student.a': torch.ones(1), 'teacher.a': torch.zeros(1)}
+    torch.save(state, tmp_path / 'b.pth')
+    assert list(read_checkpoint(str(tmp_path / 'b.pth'))[0]) == ['student.a', 'teacher.a']
+
+
 def test_saving_is_all_or_nothing(tmp_path, monkeypatch):
     path = tmp_path / 'new' / 'a.pth'
     save_checkpoint(dict(state_dict=STATE), str(path))

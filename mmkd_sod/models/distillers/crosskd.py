@@ -2,12 +2,14 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from mmengine.model import BaseModel
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.heads import (
     DensePredictions,
+    DenseTargets,
     HeadReader,
     align_scale,
     channel_stats,
@@ -16,6 +18,7 @@ from mmkd_sod.models.heads import (
 from mmkd_sod.registry import MODELS
 
 from .base import DenseDistiller, Losses
+from .crosskd_pair import check_class_mapping, check_pair
 from .recorders import ForwardRecorder, MethodRecorder
 
 
@@ -27,17 +30,30 @@ class CrossKDDistiller(DenseDistiller):
     teacher's (:func:`~mmkd_sod.models.heads.align_scale`) and fed through the rest of the frozen
     teacher's head. These cross-head predictions mimic the teacher's own; the student's detection
     loss is untouched. Source: CrossKD (arXiv 2306.11369). The feature is the block's output behind
-    its activation, as in the released program; the paper draws it before.
+    its activation, as in the released program; the paper draws it before. Heads beyond the paper's
+    four (GFL, RetinaNet, ATSS, FCOS), ``student_head_idx``, ``adapter`` and ``class_mapping`` are
+    this project's own; what each head compares stands in docs/crosskd_heads.md.
 
     Losses: ``loss_cls_kd``, ``loss_reg_kd`` and, where asked for, ``loss_center_kd``, scalars.
 
     Args:
-        reused_teacher_head_idx (int): i, from 0 (the towers' input) to the number of blocks.
+        reused_teacher_head_idx (int): i, from 0 (the towers' input) to the number of blocks: the
+            feature enters the teacher's towers behind this many blocks.
         loss_cls_kd (dict): Loss of the classes, ``(student, teacher, weight, avg_factor)``.
         loss_reg_kd (dict): Loss of the boxes: on the bins of GFL (``KDKLDivLoss``), on decoded
             boxes of other heads (mmdet's ``GIoULoss``, ``IoULoss``).
-        loss_center_kd (dict, optional): Loss of the centerness at positive anchors; heads with
-            centerness only.
+        loss_center_kd (dict, optional): Loss of the centerness (or IoU branch) at positive anchors;
+            heads that have one only.
+        student_head_idx (int, optional): The feature leaves the student's towers behind this many
+            blocks. Default: as many as ``reused_teacher_head_idx``; another number is for towers
+            of different depths.
+        adapter (bool): Learn a 1x1 convolution (no bias) for each tower, shared by all levels, from
+            the student's channels at the split to the teacher's, before the alignment. It is
+            trained with the student and kept in checkpoints under ``distiller.``. Default: False:
+            different channels are refused.
+        class_mapping (Sequence[int | None], optional): The teacher's class for each class of the
+            student; None for a class that the teacher does not know, which then takes no part in
+            the class term. Default: classes correspond by their number, and the counts must agree.
         init_cfg (dict, optional): mmengine's initialisation config.
 
     Raises:
@@ -52,15 +68,22 @@ class CrossKDDistiller(DenseDistiller):
                  loss_cls_kd: dict,
                  loss_reg_kd: dict,
                  loss_center_kd: dict | None = None,
+                 student_head_idx: int | None = None,
+                 adapter: bool = False,
+                 class_mapping: Sequence[int | None] | None = None,
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         self.idx = reused_teacher_head_idx
+        self.student_idx = self.idx if student_head_idx is None else student_head_idx
         self.loss_cls_kd = MODELS.build(loss_cls_kd)
         self.loss_reg_kd = MODELS.build(loss_reg_kd)
         self.loss_center_kd = None if loss_center_kd is None else MODELS.build(loss_center_kd)
+        self.class_mapping = None if class_mapping is None else list(class_mapping)
+        self._use_adapter = adapter
+        self.adapters: nn.ModuleDict | None = None
 
     def prepare(self, student: BaseModel, teacher: BaseModel) -> None:
-        """Find the heads' readers, check that they fit and set the recorders."""
+        """Find the heads' readers, check that they fit, make the adapters, set the recorders."""
         readers = []
         for owner, model in (('student', student), ('teacher', teacher)):
             head = getattr(model, 'bbox_head', None)
@@ -68,72 +91,61 @@ class CrossKDDistiller(DenseDistiller):
                 raise ConfigError(f'CrossKDDistiller: the {owner} {type(model).__name__} has no '
                                   'bbox_head; use a one-stage dense detector')
             readers.append(find_reader(head, owner))
-        self._check(*readers)
+        check_pair(*readers, self.student_idx, self.idx, adapter=self._use_adapter,
+                   mapped=self.class_mapping is not None,
+                   centerness=self.loss_center_kd is not None)
         self._readers = readers
         reader, teacher_reader = readers
-        self._student_tower = self._tower_tap(reader, lambda feat: feat)
-        self._teacher_tower = self._tower_tap(teacher_reader, channel_stats)
+        self._classes = check_class_mapping(self.class_mapping, *readers)
+        if self._use_adapter:
+            self.adapters = self._build_adapters(reader, teacher_reader)
+        self._student_tower = self._tower_tap(reader, self.student_idx, lambda feat: feat)
+        self._teacher_tower = self._tower_tap(teacher_reader, self.idx, channel_stats)
         self._targets = {
-            name: MethodRecorder(reader.head, name) for name in reader.target_methods
+            name: MethodRecorder(owner, method, keep)
+            for name, (owner, method, keep) in reader.target_sources().items()
         }
         self._teacher_outputs = MethodRecorder(teacher_reader.head, 'forward')
         self.student_taps = (self._student_tower, *self._targets.values())
         self.teacher_taps = (self._teacher_tower, self._teacher_outputs)
 
-    def _check(self, student: HeadReader, teacher: HeadReader) -> None:
-        idx = self.idx
-        deepest = min(student.depth, teacher.depth)
-        if not isinstance(idx, int) or isinstance(idx, bool) or not 0 <= idx <= deepest:
-            raise ConfigError(
-                f"CrossKDDistiller: reused_teacher_head_idx={idx!r}, but the student's towers have "
-                f"{student.depth} blocks and the teacher's {teacher.depth}; choose 0 ... {deepest}")
-        if type(student) is not type(teacher):
-            raise ConfigError(
-                f"CrossKDDistiller: the student's head {student.name} and the teacher's "
-                f'{teacher.name} predict different things; use heads of one kind')
-        layouts = student.layout(), teacher.layout()
-        for name in layouts[0]:
-            ours, theirs = (layout[name] for layout in layouts)
-            if ours != theirs:
-                raise ConfigError(
-                    f'CrossKDDistiller: {name} of the heads must agree, student {ours}, teacher '
-                    f'{theirs}; change one of the two configs')
-        ours, theirs = student.channels(idx), teacher.channels(idx)
-        if ours != theirs:
-            where, what = ('tower', 'feat_channels') if idx else ('input', 'in_channels')
-            raise ConfigError(
-                f'CrossKDDistiller: reused_teacher_head_idx={idx} needs equal {where} channels, '
-                f'student {ours}, teacher {theirs}; set {what} or '
-                f'{"idx=0" if idx else "another idx"}')
-        if self.loss_center_kd is not None and not student.has_centerness:
-            raise ConfigError(f'CrossKDDistiller: loss_center_kd is given, but {student.name} has '
-                              'no centerness; leave it out')
+    def _build_adapters(self, student: HeadReader, teacher: HeadReader) -> nn.ModuleDict:
+        """A 1x1 convolution a stream; nothing is taken from the surrounding random stream."""
+        ours, theirs = student.channels(self.student_idx), teacher.channels(self.idx)
+        with torch.random.fork_rng(devices=[]):
+            return nn.ModuleDict({
+                # The standardisation that follows would cancel a bias.
+                name: nn.Conv2d(ours[name], theirs[name], 1, bias=False) for name in theirs})
 
-    def _tower_tap(self, reader: HeadReader, keep: Callable[[Tensor], Any]):
+    def _tower_tap(self, reader: HeadReader, idx: int, keep: Callable[[Tensor], Any]):
         """A recorder that keeps something of every tower feature."""
-        if self.idx == 0:  # both towers take the head's input
+        if idx == 0:  # all towers take the head's input
             return MethodRecorder(
                 reader.head, 'forward', lambda args, _: [keep(feat) for feat in args[0]])
-        return ForwardRecorder(reader.tower_taps(self.idx), keep)
+        return ForwardRecorder(reader.tower_taps(idx), keep)
 
-    def _by_tower(self, tap) -> dict[str, list]:
-        """What such a recorder kept: tower name to one item a level."""
+    @staticmethod
+    def _by_stream(reader: HeadReader, tap) -> dict[str, list]:
+        """What such a recorder kept: stream to one item a level."""
         if isinstance(tap, MethodRecorder):
-            return dict.fromkeys(self._readers[0].towers, tap.data[0])
-        return tap.data
+            return dict.fromkeys(reader.streams(0), tap.data[0])
+        return reader.collect(tap.data)
 
     def _cross_predictions(self) -> DensePredictions:
         """The teacher's head on the student's tower features."""
-        _, teacher = self._readers
+        reader, teacher = self._readers
         relu = teacher.ends_in_relu(self.idx)
-        stats = self._by_tower(self._teacher_tower)
+        stats = self._by_stream(teacher, self._teacher_tower)
         aligned: dict[str, list[Tensor]] = {}
-        done: dict[int, list[Tensor]] = {}
-        for tower, feats in self._by_tower(self._student_tower).items():
+        done: dict[tuple[int, int], list[Tensor]] = {}
+        for name, feats in self._by_stream(reader, self._student_tower).items():
+            if self.adapters is not None:
+                feats = [self.adapters[name](feat) for feat in feats]
             # At idx 0 both towers share one input, aligned once.
-            if id(feats) not in done:
-                done[id(feats)] = _align_levels(feats, stats[tower], relu)
-            aligned[tower] = done[id(feats)]
+            key = id(feats), id(stats[name])
+            if key not in done:
+                done[key] = _align_levels(feats, stats[name], relu)
+            aligned[name] = done[key]
         return teacher.flatten(teacher.run_tail(aligned, self.idx))
 
     def compute_distill_losses(self) -> Losses:
@@ -141,11 +153,13 @@ class CrossKDDistiller(DenseDistiller):
         student, teacher_reader = self._readers
         cross = self._cross_predictions()
         teacher = teacher_reader.flatten(self._teacher_outputs.data[0])
-        records = {name: tap.data[0] for name, tap in self._targets.items()}
+        records = {name: tap.data for name, tap in self._targets.items()}
         targets = student.targets(records, cross)
+        if self._classes is not None:
+            self._select_classes(cross, teacher, targets)
         confidence = teacher.cls.detach().float().sigmoid().amax(dim=1)
-        if targets.label_weights is not None:
-            confidence = confidence * (targets.label_weights > 0)
+        if targets.counted is not None:
+            confidence = confidence * targets.counted
         losses = {
             'loss_cls_kd': self.loss_cls_kd(
                 cross.cls, teacher.cls, weight=targets.label_weights,
@@ -156,12 +170,22 @@ class CrossKDDistiller(DenseDistiller):
             losses['loss_center_kd'] = self._center_loss(cross, teacher, targets)
         return losses
 
-    def _center_loss(self, cross: DensePredictions, teacher: DensePredictions, targets) -> Tensor:
+    def _select_classes(self, cross: DensePredictions, teacher: DensePredictions,
+                        targets: DenseTargets) -> None:
+        """Keep the classes that both know, in the student's order."""
+        ours, theirs = self._classes
+        cross.cls, teacher.cls = cross.cls[:, theirs], teacher.cls[:, theirs]
+        weights = targets.label_weights
+        if weights is not None and weights.dim() == 2:
+            targets.label_weights = weights[:, ours]
+
+    def _center_loss(self, cross: DensePredictions, teacher: DensePredictions,
+                     targets: DenseTargets) -> Tensor:
         rows = targets.positive.nonzero().squeeze(-1)
         if len(rows) == 0:
             return cross.center.sum() * 0
         return self.loss_center_kd(
-            cross.center[rows], teacher.center[rows].sigmoid(), avg_factor=targets.avg_factor)
+            cross.center[rows], teacher.center[rows].sigmoid(), avg_factor=targets.box_avg_factor)
 
 
 def _align_levels(feats: Sequence[Tensor], stats: Sequence[tuple[Tensor, Tensor]],

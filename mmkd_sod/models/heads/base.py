@@ -1,15 +1,15 @@
-"""How a detection head made of towers is read, and its tail run on other features."""
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+"""How a detection head made of towers is read."""
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from mmcv.cnn import ConvModule
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmkd_sod.errors import ConfigError
-from mmkd_sod.registry import HEAD_READERS
+from .towers import TowerReader
+
+Records = dict[str, list]
 
 
 @dataclass
@@ -18,8 +18,8 @@ class DensePredictions:
 
     Attributes:
         cls (Tensor): (P, C) classification logits.
-        reg (Tensor): (P, D) regression as the head gives it.
-        center (Tensor, optional): (P, ) centerness logits.
+        reg (Tensor): (P, D) regression as the reader's ``boxes`` or ``reg_loss`` takes it.
+        center (Tensor, optional): (P, ) logits of centerness or predicted IoU.
         levels (list): (height, width) of each level.
     """
 
@@ -34,27 +34,33 @@ class DenseTargets:
     """What the student's own target assignment says, in the same row order.
 
     Attributes:
-        label_weights (Tensor, optional): (P, ); None stands for 1 everywhere.
-        avg_factor (float | Tensor): The normaliser of the classification term, averaged over ranks.
+        label_weights (Tensor, optional): (P, ), or (P, C) where the head weighs classes one by one;
+            None stands for 1 everywhere.
+        avg_factor (float | Tensor): The normaliser of the classification term, averaged over ranks
+            where the head does so.
         positive (Tensor, optional): (P, ) bool, for terms on positive anchors alone.
         priors (Tensor, optional): (P, 4) anchors or (P, 2) points, for terms on boxes.
+        box_avg_factor (float | Tensor, optional): The normaliser of the other terms; default:
+            ``avg_factor``.
     """
 
     label_weights: Tensor | None
     avg_factor: float | Tensor
     positive: Tensor | None = None
     priors: Tensor | None = None
+    box_avg_factor: float | Tensor | None = None
 
+    def __post_init__(self) -> None:
+        if self.box_avg_factor is None:
+            self.box_avg_factor = self.avg_factor
 
-class _Feed(nn.Module):
-    """Stands in for the first blocks of a tower: ignores its input, gives the next feature."""
-
-    def __init__(self, feats: Sequence[Tensor]) -> None:
-        super().__init__()
-        self._feats = iter(feats)
-
-    def forward(self, _: Tensor) -> Tensor:
-        return next(self._feats)
+    @property
+    def counted(self) -> Tensor | None:
+        """(P, ) bool: rows that some class counts; None where all do."""
+        if self.label_weights is None:
+            return None
+        counted = self.label_weights > 0
+        return counted if counted.dim() == 1 else counted.any(dim=1)
 
 
 def flatten_levels(maps: Sequence[Tensor], channels: int) -> Tensor:
@@ -62,100 +68,92 @@ def flatten_levels(maps: Sequence[Tensor], channels: int) -> Tensor:
     return torch.cat([m.permute(0, 2, 3, 1).reshape(-1, channels) for m in maps])
 
 
-class HeadReader:
-    """Reads one detection head: its towers, predictions and targets.
+def flatten_targets(levels: Sequence[Tensor]) -> Tensor:
+    """(N, A * H * W) targets of all levels to (P, ) rows."""
+    return torch.cat([level.reshape(-1) for level in levels])
 
-    A subclass is registered in ``mmkd_sod.registry.HEAD_READERS`` under the class name of the head;
-    subclasses of that head are read by it too unless they have a reader of their own.
+
+def level_rows(per_image: Sequence[Tensor], predictions: DensePredictions,
+               priors_a_location: int = 1) -> Tensor:
+    """Rows from targets of whole images, each (level, row, column, anchor)."""
+    sizes = [h * w * priors_a_location for h, w in predictions.levels]
+    split = [image.split(sizes) for image in per_image]
+    return torch.cat([part for level in zip(*split, strict=True) for part in level])
+
+
+def prior_rows(generator, predictions: DensePredictions, **options) -> Tensor:
+    """The anchors or points of every row.
 
     Args:
-        head (nn.Module): The head.
+        generator: mmdet's prior generator.
+        predictions (DensePredictions): For the sizes of the levels and the number of images.
+        options: For the generator's ``grid_priors``.
+    """
+    levels = generator.grid_priors(predictions.levels, device=predictions.reg.device, **options)
+    images = len(predictions.reg) // sum(len(level) for level in levels)
+    return torch.cat([level.repeat(images, 1) for level in levels])
+
+
+def is_positive(head: nn.Module, labels: Tensor) -> Tensor:
+    """(P, ) bool: which anchors carry an object's class."""
+    return (labels >= 0) & (labels < head.num_classes)
+
+
+def joint_logits(*logits: Tensor) -> Tensor:
+    """Logits of the product of probabilities, each given by its logits; float32."""
+    log_p = sum(F.logsigmoid(part.float()) for part in logits)
+    # Below 0, so that log(1 - p) stays finite where both probabilities round to 1.
+    log_p = log_p.clamp(max=-1e-6)
+    return log_p - torch.log(-torch.expm1(log_p))
+
+
+class HeadReader(TowerReader):
+    """Reads one detection head: its towers, predictions and targets.
+
+    A subclass is registered in ``mmkd_sod.registry.HEAD_READERS`` under the class name of each head
+    that it reads; :func:`~mmkd_sod.models.heads.find_reader` says which other heads it gets.
     """
 
-    # The attribute names of the classification and regression towers, lists of conv blocks.
-    towers = ('cls_convs', 'reg_convs')
     # Methods of the head whose results `targets` needs, recorded while the student trains.
     target_methods: tuple[str, ...] = ('get_targets', )
     # What is compared besides classes: 'bins' (distributions over box sides) or 'boxes'.
     reg_kind = 'boxes'
+    # Whether a third branch predicts centerness or IoU.
     has_centerness = False
-
-    def __init__(self, head: nn.Module) -> None:
-        self.head = head
+    # Heads of one family predict alike and can be student and teacher of each other. Default: the
+    # reader's own class.
+    family: str | None = None
+    # What is compared and by which weights, one line for the documentation.
+    compared = ''
 
     @property
     def name(self) -> str:
         """Class name of the head."""
         return type(self.head).__name__
 
-    @property
-    def depth(self) -> int:
-        """Number of blocks in each tower."""
-        return min(len(getattr(self.head, tower)) for tower in self.towers)
-
-    def channels(self, idx: int) -> int:
-        """Channels of the tower feature behind ``idx`` blocks (0: the tower's input)."""
-        return self.head.in_channels if idx == 0 else self.head.feat_channels
-
-    def ends_in_relu(self, idx: int) -> bool:
-        """Whether the tower feature behind ``idx`` blocks is the output of a ReLU."""
-        if idx == 0:
-            return False
-        block = getattr(self.head, self.towers[0])[idx - 1]
-        if isinstance(block, ConvModule):
-            return block.with_activation and isinstance(block.activate, nn.ReLU)
-        return any(isinstance(m, nn.ReLU) for m in block.modules())
+    def refusal(self) -> str | None:
+        """Why this head cannot take part as it is configured; None if it can."""
+        if not getattr(self.head, 'use_sigmoid_cls', True):
+            return 'its classes are softmax scores; give its loss_cls use_sigmoid=True'
+        return None
 
     def layout(self) -> dict[str, Any]:
-        """What must agree between student and teacher, by name."""
-        head = self.head
-        prior = getattr(head, 'prior_generator', None)
-        layout = {'classes': head.cls_out_channels}
-        if prior is not None:
-            layout['strides'] = [tuple(stride) for stride in prior.strides]
-            layout['anchors a location'] = list(prior.num_base_priors)
-        return layout
+        """What must agree between student and teacher, by name; classes excepted."""
+        prior = getattr(self.head, 'prior_generator', None)
+        if prior is None:
+            return {}
+        return {'strides': [tuple(stride) for stride in prior.strides],
+                'anchors a location': list(prior.num_base_priors)}
 
-    def tower_taps(self, idx: int) -> dict[str, tuple[nn.Module, str]]:
-        """Recorder sources of both tower features behind ``idx`` > 0 blocks."""
-        return {
-            tower: (getattr(self.head, tower)[idx - 1], 'output')
-            for tower in self.towers
-        }
-
-    @contextmanager
-    def _towers_replaced(self, feats: dict[str, Sequence[Tensor]], idx: int) -> Iterator[None]:
-        originals = {tower: getattr(self.head, tower) for tower in self.towers}
-        try:
-            for tower, blocks in originals.items():
-                setattr(self.head, tower, nn.ModuleList([_Feed(feats[tower]), *blocks[idx:]]))
-            yield
-        finally:
-            for tower, blocks in originals.items():
-                setattr(self.head, tower, blocks)
-
-    def run_tail(self, feats: dict[str, Sequence[Tensor]], idx: int):
-        """Run the head on given tower features, from block ``idx`` on.
-
-        The head's own forward runs, with its towers replaced for the moment by the features and the
-        remaining blocks, so scales, clamps and everything else a head does are its own.
-
-        Args:
-            feats (dict): Tower name to the features of all levels.
-            idx (int): How many blocks the features already passed.
-
-        Returns:
-            What the head's forward gives.
-        """
-        with self._towers_replaced(feats, idx):
-            return self.head.forward(tuple(feats[self.towers[0]]))
+    def target_sources(self) -> dict[str, tuple[object, str, Callable | None]]:
+        """Calls to record while the student trains: name to (owner, method, what to keep)."""
+        return {name: (self.head, name, None) for name in self.target_methods}
 
     def flatten(self, outputs) -> DensePredictions:
         """Rows from the outputs of the head's forward: classes, boxes and maybe centerness."""
         cls_maps, reg_maps, *rest = outputs
-        channels = self.head.cls_out_channels
         return DensePredictions(
-            cls=flatten_levels(cls_maps, channels),
+            cls=flatten_levels(cls_maps, self.head.cls_out_channels),
             reg=flatten_levels(reg_maps, self.reg_channels),
             center=flatten_levels(rest[0], 1).squeeze(-1) if self.has_centerness else None,
             levels=[tuple(m.shape[-2:]) for m in cls_maps])
@@ -165,11 +163,11 @@ class HeadReader:
         """Regression values an anchor."""
         return 4
 
-    def targets(self, records: dict[str, Any], predictions: DensePredictions) -> DenseTargets:
-        """Targets from what ``target_methods`` returned.
+    def targets(self, records: Records, predictions: DensePredictions) -> DenseTargets:
+        """Targets from what the recorded calls returned.
 
         Args:
-            records (dict): Method name to the result of its one call.
+            records (dict): Name to the results of its calls in this step, in order.
             predictions (DensePredictions): The student's or the cross-head predictions, for sizes.
         """
         raise NotImplementedError
@@ -191,25 +189,36 @@ class HeadReader:
         """
         with torch.no_grad():
             wanted = self.boxes(teacher.reg.float(), targets)
+            weight = self.box_weight(weight, wanted)
         boxes = self.boxes(student.reg.float(), targets)
-        return loss(boxes, wanted, weight=weight, avg_factor=targets.avg_factor)
+        return loss(boxes, wanted, weight=weight, avg_factor=targets.box_avg_factor)
+
+    def box_weight(self, weight: Tensor, wanted: Tensor) -> Tensor:
+        """The weights of the teacher's boxes, here as they are."""
+        return weight
 
 
-def find_reader(head: nn.Module, owner: str) -> HeadReader:
-    """The reader of a head, found by the class names of the head and its bases.
+class DistanceReader(HeadReader):
+    """Heads that regress distances from points to box sides which may come out as 0 or below.
 
-    Args:
-        head (nn.Module): A detection head.
-        owner (str): 'student' or 'teacher', for the error message.
-
-    Raises:
-        ConfigError: No reader knows the head.
+    A negative distance counts as 0 in the comparison while its gradient passes, so that a side can
+    leave that range again; a teacher's box without area has weight 0. Both are this project's own:
+    IoU says nothing of such boxes.
     """
-    for cls in type(head).__mro__:
-        reader = HEAD_READERS.get(cls.__name__)
-        if reader is not None:
-            return reader(head)
-    known = ', '.join(sorted(HEAD_READERS.module_dict))
-    raise ConfigError(
-        f"CrossKDDistiller: no reader knows the {owner}'s head {type(head).__name__}; use one of "
-        f'{known}, or register a HeadReader for it in mmkd_sod.registry.HEAD_READERS')
+
+    def boxes(self, reg: Tensor, targets: DenseTargets) -> Tensor:
+        """Decode (P, 4) distances to (P, 4) boxes, XYXY."""
+        reg = reg + (reg.clamp(min=0) - reg).detach()
+        return self.head.bbox_coder.decode(targets.priors, reg)
+
+    def box_weight(self, weight: Tensor, wanted: Tensor) -> Tensor:
+        """0 where the teacher's box has no area."""
+        return weight * (wanted[:, 2:] > wanted[:, :2]).all(dim=1)
+
+
+class PointReader(DistanceReader):
+    """Heads of distances on the grid of points that their ``prior_generator`` gives."""
+
+    def priors(self, predictions: DensePredictions) -> Tensor:
+        """(P, 2) points."""
+        return prior_rows(self.head.prior_generator, predictions)

@@ -37,7 +37,7 @@ class KDQualityFocalLoss(nn.Module):
         Args:
             student (Tensor): Logits (P, C) of P anchors, any range.
             teacher (Tensor): Logits of the same shape; detached here.
-            weight (Tensor, optional): (P, ), one weight an anchor.
+            weight (Tensor, optional): (P, ), one weight an anchor, or (P, C), one a class.
             avg_factor (float | Tensor, optional): What the sum is divided by; default: P.
 
         Returns:
@@ -56,7 +56,8 @@ class KDQualityFocalLoss(nn.Module):
         # |x|^beta has no finite gradient at 0 for beta < 1, and pow is slow where it is not needed.
         loss = loss * (gap if self.beta == 1 else gap.clamp(min=1e-12).pow(self.beta))
         if weight is not None:
-            loss = loss * weight.float().unsqueeze(-1)
+            weight = weight.float()
+            loss = loss * (weight if weight.dim() == 2 else weight.unsqueeze(-1))
         total = loss.sum()
         return self.loss_weight * total / (len(student) if avg_factor is None else avg_factor)
 

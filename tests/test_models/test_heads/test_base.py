@@ -30,7 +30,7 @@ def test_tail_on_own_features_is_the_head(name, idx):
     else:
         with ForwardRecorder(reader.tower_taps(idx)) as tap:
             wanted = head(feats)
-        data = tap.data
+        data = reader.collect(tap.data)
     found = reader.run_tail(data, idx)
     for ours, theirs in zip(found, wanted, strict=True):
         assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))

@@ -13,7 +13,7 @@ def record(name):
     model = build_distill(name).student
     data = model.data_preprocessor(batch(), training=True)
     reader = find_reader(model.bbox_head, 'student')
-    taps = {method: MethodRecorder(model.bbox_head, method) for method in reader.target_methods}
+    taps = {key: MethodRecorder(*source) for key, source in reader.target_sources().items()}
     outputs = MethodRecorder(model.bbox_head, 'forward')
     with outputs:
         for tap in taps.values():
@@ -22,7 +22,7 @@ def record(name):
         for tap in taps.values():
             tap.__exit__()
     predictions = reader.flatten(outputs.data[0])
-    targets = reader.targets({k: tap.data[0] for k, tap in taps.items()}, predictions)
+    targets = reader.targets({k: tap.data for k, tap in taps.items()}, predictions)
     return model.bbox_head, reader, predictions, targets, losses, data
 
 

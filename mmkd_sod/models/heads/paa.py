@@ -1,0 +1,60 @@
+"""Reading PAA heads, and LAD's, whose assignment comes from LAD's own teacher."""
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from mmkd_sod.registry import HEAD_READERS
+
+from .anchor import AnchorBoxReader
+from .base import DensePredictions, DenseTargets, Records, is_positive, level_rows
+
+
+@HEAD_READERS.register_module(name='PAAHead')
+class PAAReader(AnchorBoxReader):
+    """PAA: as ATSS, after the assignment was thinned out by the student's own losses.
+
+    Labels and weights are those behind ``paa_reassign``, which the head's classification loss uses;
+    the normaliser is its own: the positives left, at least the number of images.
+    """
+
+    family = 'PAA'
+    has_centerness = True
+    target_methods = ('paa_reassign', )
+    compared = 'classes; boxes by GIoU; IoU branch at positives left after reassignment'
+
+    def targets(self, records: Records, predictions: DensePredictions) -> DenseTargets:
+        """Weights and positives after reassignment, image by image."""
+        labels, label_weights, _, counts = zip(*records['paa_reassign'], strict=True)
+        return self._targets(labels, label_weights, sum(counts), predictions)
+
+    def _targets(self, labels: list[Tensor], label_weights: list[Tensor], positives: int,
+                 predictions: DensePredictions) -> DenseTargets:
+        anchors = self.head.num_base_priors
+        return DenseTargets(
+            label_weights=level_rows(label_weights, predictions, anchors),
+            avg_factor=float(max(positives, len(labels))),
+            positive=is_positive(self.head, level_rows(labels, predictions, anchors)),
+            priors=self.priors(predictions))
+
+
+@HEAD_READERS.register_module(name='LADHead')
+class LADReader(PAAReader):
+    """LAD: as PAA, with the assignment that LAD's own teacher hands to the student."""
+
+    compared = "as PAAHead, by the assignment of LAD's own teacher"
+
+    def target_sources(self) -> dict[str, tuple[object, str, Callable | None]]:
+        """The assignment is an argument of the head's ``loss``."""
+        return {'loss': (self.head, 'loss', _assignment)}
+
+    def targets(self, records: Records, predictions: DensePredictions) -> DenseTargets:
+        """Weights and positives of the given assignment."""
+        labels, label_weights, *_, positives = records['loss'][0]
+        size = sum(h * w for h, w in predictions.levels) * self.head.num_base_priors
+        return self._targets(
+            labels.split(size), label_weights.split(size), positives, predictions)
+
+
+def _assignment(args: tuple, _: Any) -> tuple:
+    return args[1]
