@@ -8,6 +8,7 @@ import os.path as osp
 import pickle
 import sys
 import types
+import warnings
 
 import numpy as np
 import torch
@@ -96,10 +97,19 @@ def load_http_checkpoints_safely() -> None:
         prefixes=('http://', 'https://'), loader=load_from_http_safely, force=True)
 
 
+def silence_pkg_resources() -> None:
+    """mmengine reads config paths through ``pkg_resources``, which warns at every import.
+
+    The warning asks to pin setuptools below 81, which `requirements/` does.
+    """
+    warnings.filterwarnings('ignore', message='pkg_resources is deprecated')
+
+
 # (function, what it is for); the order does not matter.
 ENTRIES = (
     (stub_mmrazor_quantization, 'mmrazor 1.0 does not import on torch > 1.13'),
     (allow_checkpoint_types, 'mmengine cannot resume on torch >= 2.6'),
+    (silence_pkg_resources, 'mmengine needs pkg_resources, which warns of its end'),
     (load_http_checkpoints_safely, 'mmengine unpickles downloaded checkpoints freely'),
 )
 

@@ -2,10 +2,14 @@
 import sys
 from contextlib import contextmanager
 
+from tqdm import tqdm
+
 
 @contextmanager
 def progress_bar(total: int, show: bool = True):
     """Show a progress bar with an estimate of the time left on stderr.
+
+    A terminal sees it move; a log file gets a line every ten seconds at most.
 
     Args:
         total (int): Number of steps.
@@ -14,12 +18,7 @@ def progress_bar(total: int, show: bool = True):
     Yields:
         Callable: To be called after each step.
     """
-    if not show:
-        yield lambda: None
-        return
-    from mmengine.utils import ProgressBar
-    bar = ProgressBar(total, file=sys.stderr)
-    try:
+    interval = 0.1 if sys.stderr.isatty() else 10.
+    with tqdm(total=total, disable=not show, file=sys.stderr, mininterval=interval,
+              maxinterval=interval) as bar:
         yield bar.update
-    finally:
-        print(file=sys.stderr)
