@@ -39,11 +39,15 @@ def test_networks(root, name, millions):
     ('demo/groups_hkdnet_hkd', {'loss_pnlad', 'loss_fpd', 'loss_dssd', 'loss_dssd_decoder'}),
     ('demo/groups_hkdnet_pnlad', {'loss_pnlad'})])
 def test_distillations(root, name, parts):
+    cfg = Config.fromfile(root / f'configs/{name}.py')
+    distiller = MODELS.build(cfg.model.distiller)
     with torch.device('meta'):
-        algorithm, cfg = model_of(root / f'configs/{name}.py')
-    assert set(algorithm.distiller.losses) == parts
-    assert algorithm.distiller.label_weight + algorithm.distiller.losses[
-        'loss_pnlad'].pos_weight == 1
+        pair = [build_model(dict(cfg.model[key]), key) for key in ('architecture', 'teacher')]
+    distiller.prepare(*pair)
+    assert set(distiller.losses) == parts
+    assert distiller.label_weight + distiller.losses['loss_pnlad'].pos_weight == 1
+    dims = [model.decode_head.in_channels for model in pair]
+    assert dims[0] == dims[1]
     assert [hook.type for hook in cfg.custom_hooks] == ['mmkd_sod.EpochScheduleHook']
 
 
