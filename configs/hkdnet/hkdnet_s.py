@@ -4,4 +4,4 @@ _base_ = [
     '../_base_/schedules/hkdnet.py'
 ]
 model = dict(
-    encoder=dict(init_cfg=dict(type='Pretrained', checkpoint='pretrain/shunted_t.pth')))
+    encoder=dict(init_cfg=dict(type='Pretrained', checkpoint='checkpoints/shunted_t.pth')))

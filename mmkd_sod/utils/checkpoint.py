@@ -44,7 +44,8 @@ def read_checkpoint(path: str, what: str = 'checkpoint') -> tuple[dict[str, Tens
             f"{what} '{path}' cannot be read ({type(error).__name__}: {reason}); give a checkpoint "
             'written by torch.save that can be reached') from error
     checkpoint = checkpoint if isinstance(checkpoint, dict) else {}
-    state = checkpoint.get('state_dict', checkpoint)
+    # 'model' is how backbones pretrained with timm's scripts are saved.
+    state = checkpoint.get('state_dict', checkpoint.get('model', checkpoint))
     if not isinstance(state, dict) or not any(isinstance(v, Tensor) for v in state.values()):
         raise CheckpointError(f"{what} '{path}' has no `state_dict` of tensors; give a checkpoint "
                               'of a model')

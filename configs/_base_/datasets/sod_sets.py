@@ -26,10 +26,14 @@ test_pipeline = [
     dict(type='mmkd_sod.PackSODInputs')
 ]
 
-loader = dict(batch_size=32, num_workers=4, persistent_workers=True)
+loader = dict(num_workers=4, persistent_workers=True)
 train_dataloader = dict(
-    drop_last=True, sampler=dict(type='DefaultSampler', shuffle=True), **loader)
-val_dataloader = dict(sampler=dict(type='DefaultSampler', shuffle=False), **loader)
+    batch_size=128,
+    drop_last=True,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    **loader)
+val_dataloader = dict(
+    batch_size=32, sampler=dict(type='DefaultSampler', shuffle=False), **loader)
 test_dataloader = val_dataloader
 val_evaluator = dict(type='mmkd_sod.SODMetric')
 test_evaluator = val_evaluator

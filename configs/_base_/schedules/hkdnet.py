@@ -6,6 +6,8 @@ val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=3e-5))
 log_processor = dict(by_epoch=True)
+# Tells a distiller the epoch, which decides on stage and temperature.
+custom_hooks = [dict(type='mmkd_sod.EpochScheduleHook')]
 default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50),
     checkpoint=dict(

@@ -45,7 +45,6 @@ class GroupBatchSampler:
         self.batch_size = batch_size
         self.all_images = all_images
         self.shuffle = shuffle
-        self.drop_last = False
         self.rank, self.world_size = get_dist_info()
         self.groups = self._groups(sampler.dataset)
 

@@ -6,12 +6,12 @@ from itertools import pairwise
 
 from mmengine.logging import print_log
 from mmengine.model import BaseModule
-from mmengine.runner.checkpoint import CheckpointLoader
 from mmseg.models.utils import PatchEmbed, nlc_to_nchw
 from torch import Tensor, nn
 
 from mmkd_sod.errors import CheckpointError, ConfigError
 from mmkd_sod.registry import MODELS
+from mmkd_sod.utils.checkpoint import read_checkpoint
 
 from .shunted_attention import NORM, ShuntedBlock
 
@@ -178,10 +178,7 @@ class ShuntedTransformer(BaseModule):
                 nn.init.zeros_(module.bias)
 
     def _read(self, checkpoint: str) -> None:
-        state = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu', logger='current')
-        for key in ('state_dict', 'model'):
-            if isinstance(state.get(key), dict):
-                state = state[key]
+        state, _ = read_checkpoint(checkpoint, 'weights of the Shunted Transformer')
         state = convert_shunted_keys({key.removeprefix('backbone.'): value
                                       for key, value in state.items()})
         own = self.state_dict()

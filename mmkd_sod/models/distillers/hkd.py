@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 import torch
 from mmengine.dist import all_reduce
 from mmengine.model import BaseModel
-from mmseg.models.utils import resize
 from torch import Tensor, nn
 
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.losses.soft_signal import fit_temperature, map_entropy
+from mmkd_sod.models.saliency import resize_like, saliency_logits
 from mmkd_sod.registry import MODELS
 
 from .base import DenseDistiller, Losses
@@ -76,7 +76,8 @@ class HKDDistiller(DenseDistiller):
     ``tau_pos``.
 
     Maps of student and teacher are compared level by level where both have as many, else every map
-    of the student with the teacher's finest; the student's map is resized to the teacher's.
+    of the student with the teacher's finest; the student's map is resized to the teacher's. One
+    output channel and two (background, salient) go together.
 
     Args:
         loss_pnlad (dict, optional): :class:`PNLADLoss`; None leaves logits out.
@@ -146,7 +147,7 @@ class HKDDistiller(DenseDistiller):
         heads = [decode_head_of(model, side)
                  for model, side in ((student, 'student'), (teacher, 'teacher'))]
         channels = [head.out_channels for head in heads]
-        if 'loss_pnlad' in self.losses and channels[0] != channels[1]:
+        if 'loss_pnlad' in self.losses and channels[0] != channels[1] and max(channels) > 2:
             raise ConfigError(
                 f'HKDDistiller: logits need equal classes, the student has {channels[0]} output '
                 f'channels, the teacher {channels[1]}; train both on the same classes')
@@ -246,9 +247,10 @@ class HKDDistiller(DenseDistiller):
         loss, stage = self.losses['loss_pnlad'], self.stage
         if len(student) != len(teacher):
             teacher = teacher[:1] * len(student)
-        student = [s if s.shape[2:] == t.shape[2:] else
-                   resize(s, size=t.shape[2:], mode='bilinear', align_corners=False)
-                   for s, t in zip(student, teacher, strict=True)]
+        if student[0].shape[1] != teacher[0].shape[1]:
+            # One of them says "salient" with one channel, the other with two.
+            student, teacher = saliency_logits(student), saliency_logits(teacher)
+        student = [resize_like(s, t.shape[2:]) for s, t in zip(student, teacher, strict=True)]
         tau = stage.tau_pos if stage else loss.tau_pos
         if self.target_entropy is not None:
             tau = self._fitted(teacher[0])

@@ -28,6 +28,18 @@ def boundary_window(epoch: int, start: int = 13, drop: int = 2, every: int = 10)
     return max(1, start - drop * ((epoch + 1) // every))
 
 
+def square_max(x: Tensor, window: int) -> Tensor:
+    """Maximum over a square of odd side ``window`` around each position, inside the image.
+
+    Rows first, then columns: the same values as one square pooling for 2/``window`` of its work,
+    which on a CPU is most of a training step at the side 13.
+    """
+    if window == 1:
+        return x
+    x = F.max_pool2d(x, (1, window), stride=1, padding=(0, window // 2))
+    return F.max_pool2d(x, (window, 1), stride=1, padding=(window // 2, 0))
+
+
 def boundary_map(saliency: Tensor, window: int) -> Tensor:
     """The inner boundary of a map, widened.
 
@@ -43,10 +55,7 @@ def boundary_map(saliency: Tensor, window: int) -> Tensor:
         Tensor: Of the same shape, in [0, 1].
     """
     background = 1 - saliency
-    boundary = F.max_pool2d(background, 3, stride=1, padding=1) - background
-    if window > 1:
-        boundary = F.max_pool2d(boundary, window, stride=1, padding=window // 2)
-    return boundary
+    return square_max(square_max(background, 3) - background, window)
 
 
 @MODELS.register_module()

@@ -95,6 +95,9 @@ def test_a_file_that_does_not_fit_is_named(tmp_path):
     model = ShuntedTransformer('T', **TINY, init_cfg=dict(type='Pretrained', checkpoint=path))
     with pytest.raises(CheckpointError, match=r'part\.pth does not fit .*1 weights are missing'):
         model.init_weights()
+    absent = dict(type='Pretrained', checkpoint='nowhere.pth')
+    with pytest.raises(CheckpointError, match="'nowhere.pth' is not there"):
+        ShuntedTransformer('T', **TINY, init_cfg=absent).init_weights()
     wide = ShuntedTransformer('T', **{**TINY, 'embed_dims': (8, 16, 16, 64)},
                               init_cfg=dict(type='Pretrained', checkpoint=path))
     with pytest.raises(CheckpointError, match='have another shape'):

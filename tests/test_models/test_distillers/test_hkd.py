@@ -200,6 +200,18 @@ def test_other_networks_name_their_features():
     assert losses['distill.loss_fpd'] > 0 and losses['distill.loss_dssd'] > 0
 
 
+def test_one_output_channel_and_two_go_together():
+    distiller = MODELS.build(dict(type='mmkd_sod.HKDDistiller',
+                                  loss_pnlad=dict(type='mmkd_sod.PNLADLoss')))
+    two, one = torch.randn(2, 2, 8, 8), torch.randn(2, 1, 8, 8)
+    difference = two[:, 1:] - two[:, :1]
+    mixed = distiller.terms(HKDOutputs(logits=[one]), HKDOutputs(logits=[two]))
+    plain = distiller.terms(HKDOutputs(logits=[one]), HKDOutputs(logits=[difference]))
+    assert mixed['loss_pos'] == plain['loss_pos'] > 0
+    distill(dict(type='mmkd_sod.HKDDistiller', loss_pnlad=PNLAD), fcn(2), fcn(
+        2, out_channels=1, threshold=.5))
+
+
 @pytest.mark.parametrize('distiller, student, teacher, words', [
     (dict(), None, None, 'nothing to compare'),
     (dict(loss_pnlad=PNLAD), fcn(11), fcn(3), 'the student has 11 output channels, the teacher 3'),

@@ -1,0 +1,9 @@
+"""Train on images without masks below data/KD-SOD80K; validate and test as sod_benchmarks.py."""
+_base_ = ['./sod_benchmarks.py']
+train_dataloader = dict(
+    dataset=dict(
+        _delete_=True,
+        type='mmkd_sod.UnlabelledImageDataset',
+        name='KD-SOD80K',
+        data_root='data/KD-SOD80K',
+        pipeline=_base_.unlabelled_pipeline))
