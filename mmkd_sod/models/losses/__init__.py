@@ -1,5 +1,7 @@
 """Distillation and task losses: plain modules that see tensors only."""
 from .boundary_dice import BoundaryDiceLoss, boundary_map, boundary_window
+from .channel_spatial_kd import ChannelSpatialKDLoss
+from .cka import CKALoss
 from .dice import DiceLoss, dice_per_image
 from .dssd import DSSDLoss
 from .fpd import FPDLoss
@@ -10,7 +12,7 @@ from .saliency_bce import SaliencyBCELoss
 from .structure_polishing import StructurePolishingLoss
 
 __all__ = [
-    'BoundaryDiceLoss', 'DSSDLoss', 'DiceLoss', 'FPDLoss', 'KDKLDivLoss', 'KDQualityFocalLoss',
-    'PNLADLoss', 'SaliencyBCELoss', 'StructurePolishingLoss', 'boundary_map', 'boundary_window',
-    'dice_per_image'
+    'BoundaryDiceLoss', 'CKALoss', 'ChannelSpatialKDLoss', 'DSSDLoss', 'DiceLoss', 'FPDLoss',
+    'KDKLDivLoss', 'KDQualityFocalLoss', 'PNLADLoss', 'SaliencyBCELoss', 'StructurePolishingLoss',
+    'boundary_map', 'boundary_window', 'dice_per_image'
 ]

@@ -1,0 +1,168 @@
+"""Position attention within the blocks of a grid (CSKD's PAM)."""
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from mmkd_sod.errors import ConfigError
+
+PROJECTIONS = ('resampled', 'fixed', 'learned')
+
+
+def _runs(length: int, chunks: int) -> list[tuple[int, int, int]]:
+    """(start, count, size) of the one or two runs of equal chunks that ``torch.chunk`` cuts."""
+    size = -(-length // chunks)
+    count, rest = divmod(length, size)
+    return [(0, count, size)] + ([(count * size, 1, rest)] if rest else [])
+
+
+def grid_blocks(feat: Tensor, grid: Sequence[int]) -> list[Tensor]:
+    """Cut a feature map into blocks as ``torch.chunk`` cuts, those of one shape together.
+
+    Borders may be smaller, and fewer blocks than asked for may come out: 11 rows by 5 give 3, 3,
+    3 and 2.
+
+    Args:
+        feat (Tensor): (N, C, H, W).
+        grid (Sequence[int]): Blocks asked for along H and along W.
+
+    Returns:
+        list[Tensor]: At most 4 views (rows, columns, N, h, w, C) of ``feat``, one for each shape of
+        block: inner blocks, right border, lower border, corner. Together they cover the map once.
+    """
+    height, width = feat.shape[2:]
+    views = []
+    for top, rows, h in _runs(height, grid[0]):
+        for left, cols, w in _runs(width, grid[1]):
+            part = feat[:, :, top:top + rows * h, left:left + cols * w]
+            part = part.unflatten(3, (cols, w)).unflatten(2, (rows, h))
+            views.append(part.permute(2, 4, 0, 3, 5, 1))
+    return views
+
+
+def attended_values(blocks: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Softmax attention among the positions of each block.
+
+    Args:
+        blocks (Tensor): (B, N, L, C), L positions a block.
+        weight (Tensor): (B or 1, D + D + C, C): query, key and value convolutions, one set a block
+            or one for all; the temperature is within the queries'.
+        bias (Tensor): (B or 1, D + D + C).
+
+    Returns:
+        Tensor: (B, N, L, C): ``softmax(query . key)`` over the keys, times the values.
+    """
+    num_blocks, num, length, channels = blocks.shape
+    depth = (weight.shape[1] - channels) // 2
+    if len(weight) == 1:
+        projected = torch.addmm(bias[0], blocks.flatten(0, 2), weight[0].t())
+    else:
+        projected = torch.baddbmm(bias[:, None], blocks.flatten(1, 2), weight.transpose(1, 2))
+    projected = projected.view(num_blocks * num, length, -1)
+    query, key, value = projected.split((depth, depth, channels), -1)
+    weights = torch.softmax(query @ key.transpose(1, 2), -1)
+    return (weights @ value).view(blocks.shape)
+
+
+def position_attention(feat: Tensor, gamma: Tensor, weight: Tensor, bias: Tensor,
+                       grid: Sequence[int] = (5, 5)) -> Tensor:
+    """``gamma * attended value + X`` within each block of a grid, as a map.
+
+    Source: CSKD (Pattern Recognition Letters 180, 2024): the position attention of DANet (CVPR
+    2019) with a temperature, in blocks.
+
+    Args:
+        feat (Tensor): (N, C, H, W).
+        gamma (Tensor): A scalar.
+        weight (Tensor): (1, D + D + C, C), see :func:`attended_values`.
+        bias (Tensor): (1, D + D + C).
+        grid (Sequence[int]): Blocks along H and W; (1, 1) attends over the whole map.
+
+    Returns:
+        Tensor: (N, C, H, W).
+    """
+    out = torch.empty_like(feat)
+    for index, source in enumerate(grid_blocks(feat, grid)):
+        rows, cols, num, h, w, channels = source.shape
+        blocks = source.reshape(rows * cols, num, h * w, channels)
+        attended = gamma * attended_values(blocks, weight, bias) + blocks
+        # A view that is older than the last write has lost its history: look it up anew.
+        grid_blocks(out, grid)[index].copy_(attended.view(source.shape))
+    return out
+
+
+class PositionProjection(nn.Module):
+    """The 1x1 query, key and value convolutions of one network's position attention.
+
+    Args:
+        channels (int): C, channels of the network's feature, at least 8. Query and key have C // 8
+            channels, value has C.
+        tau (float): Temperature of the attention; the queries are divided by it.
+        mode (str): Where the convolutions come from.
+
+            - ``'resampled'``: drawn anew, for every block of every step, as ``nn.Conv2d`` is
+              initialised, and never trained. This is what the released program does. The draws come
+              from a stream of their own, the same on every rank, so that gathered features were
+              projected alike, and the models' own randomness is left alone.
+            - ``'fixed'``: drawn once, shared by all blocks, never trained, kept in the checkpoint.
+            - ``'learned'``: one set shared by all blocks, trained with the student: the wording of
+              the paper. The loss can then also fall by a change of what is compared.
+
+    Raises:
+        ConfigError: For another mode, or for fewer than 8 channels.
+    """
+
+    def __init__(self, channels: int, tau: float = 2.0, mode: str = 'resampled') -> None:
+        super().__init__()
+        if mode not in PROJECTIONS:
+            raise ConfigError(
+                f'ChannelSpatialKDLoss: projection={mode!r} is not known; use one of {PROJECTIONS}')
+        if channels < 8:
+            raise ConfigError(
+                'ChannelSpatialKDLoss: position attention has channels // 8 query channels, got '
+                f'{channels} channels; use a feature of at least 8, or pam_weight=0')
+        self.channels = channels
+        self.tau = tau
+        self.mode = mode
+        self._draws = 0
+        if mode != 'resampled':
+            self.query = nn.Conv2d(channels, channels // 8, 1)
+            self.key = nn.Conv2d(channels, channels // 8, 1)
+            self.value = nn.Conv2d(channels, channels, 1)
+            self.requires_grad_(mode == 'learned')
+
+    def convolutions(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """The one set of ``'fixed'`` or ``'learned'``, as :func:`attended_values` takes it.
+
+        Args:
+            like (Tensor): Gives type and device.
+
+        Returns:
+            tuple[Tensor, Tensor]: Weight (1, 2 * (C // 8) + C, C) and bias (1, 2 * (C // 8) + C).
+        """
+        query, key, value = self.query, self.key, self.value
+        weight = torch.cat((query.weight / self.tau, key.weight, value.weight)).flatten(1)
+        bias = torch.cat((query.bias / self.tau, key.bias, value.bias))
+        return weight[None].to(like), bias[None].to(like)
+
+    def draw(self, blocks: Tensor) -> tuple[Tensor, Tensor]:
+        """New convolutions for each of some blocks, as :func:`attended_values` takes them.
+
+        Args:
+            blocks (Tensor): (B, N, L, C).
+
+        Returns:
+            tuple[Tensor, Tensor]: Weight (B, 2 * (C // 8) + C, C) and bias (B, 2 * (C // 8) + C).
+        """
+        depth, channels = self.channels // 8, self.channels
+        # The channels keep the streams of student and teacher apart.
+        generator = torch.Generator(blocks.device).manual_seed(self._draws << 20 | channels)
+        self._draws += 1
+        # nn.Conv2d draws weight and bias of a 1x1 convolution from the same interval.
+        bound = channels**-0.5
+        weight = blocks.new_empty(len(blocks), 2 * depth + channels, channels)
+        bias = blocks.new_empty(len(blocks), 2 * depth + channels)
+        for drawn in (weight, bias):
+            drawn.uniform_(-bound, bound, generator=generator)
+            drawn[:, :depth] /= self.tau
+        return weight, bias

@@ -1,0 +1,39 @@
+"""Channel attention by hand and against a plain version; its golden test is the loss's."""
+import pytest
+import torch
+
+from mmkd_sod.models.losses.channel_attention import channel_attention, channel_weights
+
+from . import cskd_oracle as oracle
+
+
+def test_hand_worked():
+    # One position: E = [[1, 2], [2, 4]]; (rowmax - E) / 1 = [[1, 0], [2, 0]].
+    feat = torch.tensor([1., 2.]).view(1, 2, 1, 1)
+    first, second = torch.sigmoid(torch.tensor([1., 2.]))
+    weights = channel_weights(feat.flatten(2), tau=1.)
+    assert torch.allclose(weights[0], torch.stack([torch.stack([first, 1 - first]),
+                                                   torch.stack([second, 1 - second])]))
+    out = channel_attention(feat, torch.tensor(0.5), tau=1.).flatten()
+    assert out.tolist() == pytest.approx([1 + 0.5 * (first + 2 * (1 - first)).item(),
+                                          2 + 0.5 * (second + 2 * (1 - second)).item()])
+
+
+@pytest.mark.parametrize('tau', [0.5, 2.0])
+def test_agrees_with_plain_version(tau):
+    feat = torch.randn(3, 6, 4, 5, dtype=torch.float64)
+    gamma = torch.tensor(0.4, dtype=torch.float64)
+    for x in (feat, feat.to(memory_format=torch.channels_last)):
+        assert torch.allclose(channel_attention(x, gamma, tau),
+                              oracle.channel_attention(feat, gamma, tau))
+
+
+def test_gamma_zero_leaves_the_feature():
+    feat = torch.randn(2, 5, 3, 3)
+    assert torch.equal(channel_attention(feat, torch.zeros(1)), feat)
+
+
+def test_gradcheck():
+    feat = torch.randn(2, 3, 2, 2, dtype=torch.float64, requires_grad=True)
+    gamma = torch.tensor([0.3], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(channel_attention, (feat, gamma))

@@ -1,0 +1,256 @@
+"""CSKD's loss: the authors' numbers, a plain version, and the edges."""
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from mmkd_sod.errors import ConfigError
+from mmkd_sod.models.losses import ChannelSpatialKDLoss, channel_spatial_kd
+from mmkd_sod.models.losses.channel_attention import channel_attention
+from mmkd_sod.models.losses.position_attention import position_attention
+from tests.conftest import golden_files
+
+from . import cskd_oracle as oracle
+
+CONVS = ('query', 'key', 'value')
+
+
+def make(student=16, teacher=24, gammas=(0.3, 0.2), **kwargs):
+    """A loss of weights 1 whose convolutions stay, beside the plain version's arguments."""
+    loss = ChannelSpatialKDLoss(student, teacher, cam_weight=1., pam_weight=1.,
+                                **{'projection': 'fixed', **kwargs})
+    with torch.no_grad():
+        loss.gamma_cam.fill_(gammas[0])
+        loss.gamma_pam.fill_(gammas[1])
+    return loss
+
+
+def plain_losses(loss, student, teacher):
+    convs = [nn.ModuleList(getattr(p, name) for name in CONVS)
+             for p in (loss.student_projection, loss.teacher_projection)]
+    return oracle.channel_spatial_losses(
+        student, teacher, loss.gamma_cam, loss.gamma_pam, loss.tau, loss.grid, *convs)
+
+
+def check_against_plain(loss, student, teacher, rel):
+    """Both losses, and the gradients of 0.3 L_CAM + 0.8 L_PAM by everything that learns."""
+    inputs = [student, *(p for p in loss.parameters() if p.requires_grad)]
+    got = loss(student, teacher)
+    grads = torch.autograd.grad(0.3 * got['loss_cam'] + 0.8 * got['loss_pam'], inputs)
+    wanted = plain_losses(loss, student, teacher)
+    wanted_grads = torch.autograd.grad(0.3 * wanted[0] + 0.8 * wanted[1], inputs)
+    assert got['loss_cam'].item() == pytest.approx(wanted[0].item(), rel=rel)
+    assert got['loss_pam'].item() == pytest.approx(wanted[1].item(), rel=rel)
+    for grad, plain in zip(grads, wanted_grads, strict=True):
+        assert (grad - plain).norm() <= 10 * rel * plain.norm() + 1e-12
+
+
+@pytest.fixture(params=[pytest.param(False, id='whole'), pytest.param(True, id='slabs')])
+def slab_bytes(request, monkeypatch):
+    """Once as it comes, once cut into pieces as small as they get."""
+    if request.param:
+        monkeypatch.setattr(channel_spatial_kd, 'SLAB_BYTES', 1)
+
+
+def load_golden(path):
+    numbers = json.loads(path.read_text())
+    with np.load(path.with_suffix('.npz')) as arrays:
+        return numbers, {name: torch.from_numpy(arrays[name]) for name in arrays.files}
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize('path', golden_files('cskd_*.json'))
+class TestGolden:
+
+    def build(self, path):
+        numbers, arrays = load_golden(path)
+        loss = make(numbers['Cs'], numbers['Ct'], (numbers['gamma_cam'], numbers['gamma_pam']),
+                    tau=numbers['temperature_sa'], grid=numbers['grid'])
+        state = {f'{side}_projection.{conv}.{kind}': arrays[f'{conv}{channels}/{kind}']
+                 for side, channels in (('student', numbers['Cs']), ('teacher', numbers['Ct']))
+                 for conv in CONVS for kind in ('weight', 'bias')}
+        assert not loss.load_state_dict(state, strict=False).unexpected_keys
+        return numbers, arrays, loss
+
+    def test_losses_and_gradients(self, path):
+        numbers, arrays, loss = self.build(path)
+        student = arrays['student'].requires_grad_()
+        losses = loss(student, arrays['teacher'])
+        for name in ('loss_cam', 'loss_pam'):
+            assert losses[name].item() == pytest.approx(numbers[name], rel=1e-5), name
+        (0.3 * losses['loss_cam'] + 0.8 * losses['loss_pam']).backward()
+        for name in ('gamma_cam', 'gamma_pam'):
+            got = getattr(loss, name).grad.item()
+            assert got == pytest.approx(numbers[f'grad_{name}'], rel=1e-4), name
+        wanted = arrays['grad_student']
+        assert (student.grad - wanted).norm() <= 1e-4 * wanted.norm()
+
+    def test_maps(self, path):
+        _, arrays, loss = self.build(path)
+        student = arrays['student']
+        with torch.no_grad():
+            cam = channel_attention(student, loss.gamma_cam, loss.tau)
+            # The golden block is cut by rounding down, whatever the grid's first block is.
+            height, width = arrays['pam_block00_student'].shape[2:]
+            block = student[:, :, :height, :width]
+            pam = position_attention(block, loss.gamma_pam,
+                                     *loss.student_projection.convolutions(block), (1, 1))
+        assert torch.allclose(cam, arrays['cam_student'], rtol=1e-5, atol=1e-5)
+        assert torch.allclose(pam, arrays['pam_block00_student'], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize('size', [(20, 20), (23, 31), (11, 7), (3, 6)])
+@pytest.mark.parametrize('gammas', [(0.3, 0.2), (0., 0.)])
+@pytest.mark.parametrize('mode', ['fixed', 'learned'])
+def test_agrees_with_plain_version(size, gammas, mode, slab_bytes):
+    loss = make(gammas=gammas, projection=mode).double()
+    student = torch.randn(4, 16, *size, dtype=torch.float64, requires_grad=True)
+    teacher = torch.randn(4, 24, *size, dtype=torch.float64)
+    check_against_plain(loss, student, teacher, rel=1e-9)
+    last = student.detach().to(memory_format=torch.channels_last).requires_grad_()
+    check_against_plain(loss, last, teacher.to(memory_format=torch.channels_last), rel=1e-9)
+
+
+@pytest.mark.parametrize('mode', ['fixed', 'learned'])
+def test_equal_channels_share_convolutions(mode):
+    loss = make(16, 16, projection=mode).double()
+    assert loss.teacher_projection is loss.student_projection
+    student = torch.randn(5, 16, 9, 8, dtype=torch.float64, requires_grad=True)
+    check_against_plain(loss, student, torch.randn(5, 16, 9, 8, dtype=torch.float64), rel=1e-9)
+
+
+def test_float32_agrees_with_plain_version():
+    loss = make(32, 64)
+    student = torch.randn(4, 32, 33, 26, requires_grad=True)
+    check_against_plain(loss, student, torch.randn(4, 64, 33, 26), rel=1e-5)
+
+
+@pytest.mark.parametrize('mode', ['resampled', 'fixed', 'learned'])
+def test_zero_when_student_equals_teacher(mode, slab_bytes):
+    loss = make(16, 16, projection=mode).double()
+    feat = torch.randn(4, 16, 11, 10, dtype=torch.float64)
+    for value in loss(feat.requires_grad_(), feat).values():
+        assert value.item() == pytest.approx(0, abs=1e-7)
+
+
+def test_gradcheck(slab_bytes):
+    loss = make(8, 16, grid=(2, 2), projection='learned').double()
+    student = torch.randn(3, 8, 3, 3, dtype=torch.float64, requires_grad=True)
+    teacher = torch.randn(3, 16, 3, 3, dtype=torch.float64)
+    names, params = zip(*loss.named_parameters(), strict=True)
+
+    def total(student, *params):
+        values = torch.func.functional_call(
+            loss, dict(zip(names, params, strict=True)), (student, teacher))
+        return values['loss_cam'] + values['loss_pam']
+
+    assert torch.autograd.gradcheck(total, (student, *params), fast_mode=True)
+
+
+def test_resampled_draws_anew_and_trains_no_convolution():
+    loss = make(projection='resampled')
+    assert [name for name, _ in loss.named_parameters()] == ['gamma_cam', 'gamma_pam']
+    student, teacher = torch.randn(4, 16, 10, 10, requires_grad=True), torch.randn(4, 24, 10, 10)
+    first, second = loss(student, teacher), loss(student, teacher)
+    assert first['loss_cam'].item() == second['loss_cam'].item()
+    assert first['loss_pam'].item() != second['loss_pam'].item()
+    first['loss_pam'].backward()
+    assert student.grad.abs().sum() > 0 and loss.gamma_pam.grad.abs().sum() > 0
+
+
+def test_weights_and_starting_values():
+    loss = ChannelSpatialKDLoss(16, 24, projection='fixed')
+    assert loss.gamma_cam.item() == 0 and loss.gamma_pam.item() == 0
+    student, teacher = torch.randn(4, 16, 10, 10), torch.randn(4, 24, 10, 10)
+    cam, pam = plain_losses(loss, student, teacher)
+    got = loss(student, teacher)
+    assert got['loss_cam'].item() == pytest.approx(0.3 * cam.item(), rel=1e-5)
+    assert got['loss_pam'].item() == pytest.approx(0.8 * pam.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize('name', ['cam', 'pam'])
+def test_one_term_alone(name):
+    """The other one is 0, and leaves no parameter without a gradient."""
+    loss = ChannelSpatialKDLoss(16, 24, **{f'{name}_weight': 0.})
+    student = torch.randn(4, 16, 10, 10, requires_grad=True)
+    losses = loss(student, torch.randn(4, 24, 10, 10))
+    assert losses[f'loss_{name}'].item() == 0
+    sum(losses.values()).backward()
+    assert all((p.grad is not None) == p.requires_grad for p in loss.parameters())
+    assert not getattr(loss, f'gamma_{name}').requires_grad
+
+
+def test_no_gradient_to_the_teacher():
+    teacher = torch.randn(4, 24, 10, 10, requires_grad=True)
+    sum(make()(torch.randn(4, 16, 10, 10, requires_grad=True), teacher).values()).backward()
+    assert teacher.grad is None
+
+
+def test_without_gradients(slab_bytes):
+    loss, student, teacher = make(), torch.randn(4, 16, 9, 9), torch.randn(4, 24, 9, 9)
+    with torch.no_grad():
+        quiet = loss(student, teacher)
+    assert not quiet['loss_pam'].requires_grad
+    assert quiet['loss_pam'].item() == pytest.approx(loss(student, teacher)['loss_pam'].item())
+
+
+def test_block_in_which_nothing_is_left():
+    """A student of zeros in one corner: that block counts as 0, without gradient or NaN."""
+    loss = make().double()
+    student = torch.rand(4, 16, 10, 10, dtype=torch.float64)
+    student[:, :, :2, :2] = 0
+    teacher = torch.rand(4, 24, 10, 10, dtype=torch.float64)
+    student.requires_grad_()
+    value = loss(student, teacher)['loss_pam']
+    value.backward()
+    assert torch.isfinite(value) and torch.isfinite(student.grad).all()
+    assert student.grad[:, :, :2, :2].abs().max() == 0 and student.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_half_precision_is_computed_in_float32(dtype):
+    loss = make()
+    student = torch.randn(4, 16, 10, 10).to(dtype).requires_grad_()
+    teacher = torch.randn(4, 24, 10, 10).to(dtype)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        got = loss(student, teacher)
+    wanted = loss(student.float(), teacher.float())
+    for name in got:
+        assert got[name].item() == pytest.approx(wanted[name].item(), rel=1e-6)
+    sum(got.values()).backward()
+    assert student.grad.dtype == dtype and torch.isfinite(student.grad).all()
+
+
+def test_memory_of_one_slab_is_bounded():
+    for length, nbytes in ((5, 0), (5, 3), (4, 100 << 20), (7, 20 << 20)):
+        pieces = list(channel_spatial_kd.slabs(length, nbytes, torch.device('cpu')))
+        assert [i for piece in pieces for i in range(length)[piece]] == list(range(length))
+        size = max(len(range(length)[piece]) for piece in pieces)
+        assert size == 1 or size * nbytes / length <= channel_spatial_kd.SLAB_BYTES * (1 + size)
+    assert len(list(channel_spatial_kd.slabs(7, 100 << 20, torch.device('meta')))) == 1
+
+
+@pytest.mark.parametrize(('kwargs', 'words'), [
+    (dict(tau=0), 'tau=0 must be above 0'),
+    (dict(grid=(5,)), 'must be two whole numbers'),
+    (dict(grid=(0, 5)), 'must be two whole numbers'),
+    (dict(projection='random'), "projection='random' is not known"),
+])
+def test_bad_arguments(kwargs, words):
+    with pytest.raises(ConfigError, match=words):
+        ChannelSpatialKDLoss(16, 24, **kwargs)
+
+
+@pytest.mark.parametrize(('student', 'teacher', 'words'), [
+    ((1, 16, 8, 8), (1, 24, 8, 8), 'CKA of 1 image is 0 / 0'),
+    ((4, 15, 8, 8), (4, 24, 8, 8), 'student_channels=16, but'),
+    ((4, 16, 8, 8), (4, 23, 8, 8), r'wanted \(4, 24, 8, 8\)'),
+    ((4, 16, 8, 8), (4, 24, 8, 9), 'to the same height and width'),
+    ((4, 16, 8, 8), (3, 24, 8, 8), r'has shape \(3, 24, 8, 8\)'),
+    ((4, 16, 8), (4, 24, 8), 'student_channels=16, but'),
+])
+def test_bad_shapes(student, teacher, words):
+    with pytest.raises(ConfigError, match=words):
+        make()(torch.randn(student), torch.randn(teacher))
