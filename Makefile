@@ -30,7 +30,7 @@ $(STAMP): setup.py Makefile $(wildcard requirements/*.txt)
 	@touch $(STAMP)
 
 demo: $(STAMP)
-	@$(PY) tools/demo.py
+	@$(PY) -W ignore tools/demo.py
 
 test: $(STAMP)
 	@$(PY) -m pytest -n $(WORKERS)
