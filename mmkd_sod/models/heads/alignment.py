@@ -14,8 +14,11 @@ def channel_stats(feat: Tensor) -> tuple[Tensor, Tensor]:
         feat (Tensor): (N, C, H, W).
 
     Returns:
-        tuple: Mean and standard deviation, (1, C, 1, 1) each, float32.
+        tuple: Mean and standard deviation, (1, C, 1, 1) each, float32; the deviation of a single
+        value (one image, one location) is 0.
     """
+    if feat.shape[0] * feat.shape[2] * feat.shape[3] == 1:  # torch would say NaN
+        return feat.float(), torch.zeros_like(feat, dtype=torch.float)
     std, mean = torch.std_mean(feat.float(), dim=(0, 2, 3), keepdim=True)
     return mean, std
 

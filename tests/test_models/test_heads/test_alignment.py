@@ -46,6 +46,15 @@ def test_a_constant_channel_stays_finite():
     assert torch.isfinite(out).all()
 
 
+def test_a_single_value_becomes_the_teachers():
+    student = torch.randn(1, 3, 1, 1, requires_grad=True)
+    teacher = torch.randn(1, 3, 1, 1)
+    out = align_scale(student, channel_stats(teacher), False)
+    assert torch.equal(out, teacher)
+    out.sum().backward()
+    assert torch.isfinite(student.grad).all()
+
+
 def test_keeps_dtype_and_memory_format():
     student = torch.randn(2, 3, 4, 4).bfloat16().to(memory_format=torch.channels_last)
     out = align_scale(student, channel_stats(torch.randn(2, 3, 4, 4)), True)
