@@ -7,12 +7,11 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.hub import get_config
-from mmseg.structures import SegDataSample
 
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.algorithms.frozen_teacher import FrozenTeacher
 from mmkd_sod.models.builder import build_model
-from mmkd_sod.models.saliency import saliency_head
+from mmkd_sod.models.saliency import resize_like, saliency_head, saliency_logits
 from mmkd_sod.utils.checkpoint import check_fits, read_checkpoint
 from mmkd_sod.utils.weak_labels import teacher_key
 
@@ -118,14 +117,14 @@ class SaliencyInferencer:
         size = (self.side, self.side)
         inputs = [torch.from_numpy(mmcv.imresize(image, size)).permute(2, 0, 1).contiguous()
                   for image in images]
-        samples = [SegDataSample(metainfo=dict(ori_shape=image.shape[:2], img_shape=size,
-                                               pad_shape=size)) for image in images]
+        data = self.model.data_preprocessor(dict(inputs=inputs))
+        # One shape for all: mmseg warns of a batch whose images end up in different sizes.
+        meta = dict(ori_shape=size, img_shape=size, pad_shape=size)
+        logits = self.model.inference(data['inputs'], [meta] * len(images)).float()
         maps = []
-        for result in self.model.test_step(dict(inputs=inputs, data_samples=samples)):
-            logits = result.seg_logits.data.float()
-            # mmseg has applied the sigmoid to a single channel.
-            salient = logits[0] if logits.shape[0] == 1 else logits.softmax(0)[1]
-            maps.append(salient.cpu().numpy())
+        for image, x in zip(images, saliency_logits(logits)[0], strict=True):
+            x = resize_like(x[None], image.shape[:2], self.model.align_corners)
+            maps.append(x.sigmoid()[0, 0].cpu().numpy())
         return maps
 
     def stream(self, images: Iterable[tuple]) -> Iterator[tuple]:
