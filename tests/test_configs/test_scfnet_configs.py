@@ -26,7 +26,8 @@ def test_there_are_configs():
     names = {path.stem for path in LEAVES}
     assert {'scfnet_mobilenetv3', 'scfnet_r50', 'scfnet_vgg16', 'scfnet_swin_b',
             'kd_scfnet_mobilenetv3', 'kd_scfnet_mobilenetv3_swin_b'} <= names
-    assert len(DEMOS) == 4
+    demos = {path.stem.removeprefix('human_seg_scfnet_') for path in DEMOS}
+    assert {'teacher', 'student', 'kd', 'kd_offline'} <= demos
 
 
 @pytest.mark.parametrize('path', files([*LEAVES, *DEMOS]))

@@ -12,7 +12,7 @@ def test_make_scenes(root, tmp_path, capsys):
     small = ['--out', out, '--train', '3', '--val', '2', '--size', '80', '64']
     main(small)
     said = capsys.readouterr()
-    assert '3 + 2 scenes made' in said.out and 'ETA' in said.err
+    assert '3 + 2 scenes made' in said.out and '5/5' in said.err
     main(small)
     assert 'nothing to do' in capsys.readouterr().out
     with pytest.raises(DataError, match='remove it or give another folder'):
