@@ -16,31 +16,32 @@ def test_golden_total_and_gradient(path):
     schedule = HKDSchedule()
     for epoch, tau in enumerate(numbers.get('temperature_by_epoch_first16', [])):
         assert schedule.temperature(epoch) == tau
-    encoder = [[arrays[f'enc_{net}_{mode}4'] for mode in 'RD'] for net in 'ST']
-    decoder = [levels(arrays, f'enc_{net}_r') + levels(arrays, f'enc_{net}_d') for net in 'ST']
     pnlad = PNLADLoss(tau_neg=None, level_weights=WEIGHTS)
     for epoch, terms in by_epoch.items():
         stage = schedule(epoch)
         assert schedule.temperature(epoch) == terms['temperature']
-        student = [x.clone().requires_grad_() for x in levels(arrays, 'logit_s')]
-        teacher = levels(arrays, 'logit_t')
-        gt = SaliencyBCELoss()(student, arrays['gt'], level_weights=stage.gt_weights)
-        positive = pnlad.positive(student, teacher, stage.tau_pos)
-        mixed = .9375 * positive + .0625 * gt
+        student = {key: value.clone().requires_grad_() for key, value in arrays.items()
+                   if key.startswith(('logit_s', 'fuse_s', 'enc_S'))}
+        logits, teacher = levels(student, 'logit_s'), levels(arrays, 'logit_t')
+        gt = SaliencyBCELoss()(logits, arrays['gt'], level_weights=stage.gt_weights)
+        mixed = .9375 * pnlad.positive(logits, teacher, stage.tau_pos) + .0625 * gt
         close(mixed, terms['loss_positive_mixed'])
-        dssd = DSSDLoss(loss_weight=4.)(*encoder)
+        dssd = DSSDLoss(loss_weight=4.)(*(
+            [source[f'enc_{net}_{mode}4'] for mode in 'RD']
+            for net, source in (('S', student), ('T', arrays))))
         if stage.decoder_similarity:
-            dssd = dssd + DSSDLoss()(*decoder)
-        total = (mixed + gt + pnlad.negative(student, teacher, stage.tau_neg) + dssd
+            dssd = dssd + DSSDLoss()(*(
+                levels(source, f'enc_{net}_r') + levels(source, f'enc_{net}_d')
+                for net, source in (('S', student), ('T', arrays))))
+        total = (mixed + gt + pnlad.negative(logits, teacher, stage.tau_neg) + dssd
                  + FPDLoss(level_weights=WEIGHTS)(
-                     levels(arrays, 'fuse_s'), levels(arrays, 'fuse_t'), stage.tau_feat))
+                     levels(student, 'fuse_s'), levels(arrays, 'fuse_t'), stage.tau_feat))
         close(total, terms['total'])
         total.backward()
         norms = {key: value for key, value in terms.items() if key.startswith('grad_norm_')}
         assert norms
         for key, value in norms.items():
-            level = int(key.removeprefix('grad_norm_logit_s'))
-            close(student[level].grad.norm(), value, rtol=1e-4)
+            close(student[key.removeprefix('grad_norm_')].grad.norm(), value, rtol=1e-4)
 
 
 def test_stages():
