@@ -156,16 +156,20 @@ def table(trials: list[Trial], steps: int) -> str:
         '# Heads that CrossKD can cross', '',
         "Made by `python tools/head_table.py`, which tries each of mmdet's dense heads.", '',
         f'{len(tried)} of {len(trials)} can be student and teacher; the others are refused when a '
-        'model is built. The losses are',
-        'the sum of the distillation terms on one batch of two random images, before and after '
-        f'{steps} steps of Adam on these terms',
-        "alone, between small detectors with random weights, each made from mmdet's own config of "
-        'the head (ResNet-18 of base',
-        'width 4 and 8, 32 channels, split behind the first block). In every trial all losses and '
-        'gradients were finite, none',
-        "reached the teacher, and a student with the teacher's weights had no loss; the "
-        'cross entropy of centerness, whose',
-        'least value is not 0, is left out of that last check.', '',
+        'model is built.',
+        "Classes are compared as logits. Where nothing else is said, each counts by its weight in "
+        "the student's own assignment.",
+        "Boxes are compared decoded, weighted by the teacher's highest class score, by the loss "
+        'that the config names; here by GIoU.', '',
+        'The losses are the sum of the distillation terms on one batch of two random images, before '
+        f'and after {steps} steps of Adam',
+        "on these terms alone, between small detectors with random weights, each made from mmdet's "
+        'own config of the head',
+        '(ResNet-18 of base width 4 and 8, 32 channels, split behind the first block). In every '
+        'trial all losses and gradients',
+        "were finite, none reached the teacher, and a student with the teacher's weights had no "
+        'loss; the cross entropy of',
+        'centerness, whose least value is not 0, is left out of that last check.', '',
         '| head | compared | first loss | last loss |', '| --- | --- | --- | --- |']
     lines += [f'| `{t.head}` | {t.compared} | {t.first:.3g} | {t.last:.3g} |' for t in tried]
     lines += ['', '## Refused', '', '| head | reason |', '| --- | --- |']

@@ -47,7 +47,7 @@ class RetinaReader(AnchorBoxReader):
 
     family = 'RetinaNet'
     target_methods = ('get_anchors', 'get_targets')
-    compared = 'classes; boxes by GIoU'
+    compared = 'classes; boxes'
 
     def targets(self, records: Records, predictions: DensePredictions) -> DenseTargets:
         """The student's label weights, normaliser and anchors."""
@@ -70,7 +70,7 @@ class ATSSReader(AnchorBoxReader):
     """ATSS: as RetinaNet, with one anchor a location and centerness."""
 
     has_centerness = True
-    compared = 'classes; boxes by GIoU; centerness at positives'
+    compared = 'classes; boxes; centerness at positives'
 
     def targets(self, records: Records, predictions: DensePredictions) -> DenseTargets:
         """The student's label weights, normaliser (averaged over ranks) and anchors."""
@@ -88,7 +88,7 @@ class DDODReader(AnchorBoxReader):
 
     has_centerness = True
     target_methods = ('get_cls_targets', 'get_reg_targets')
-    compared = 'classes and boxes by GIoU, each by its own assignment; IoU branch at positives'
+    compared = 'classes and boxes, each by its own assignment; IoU branch at positives'
 
     def targets(self, records: Records, predictions: DensePredictions) -> DenseTargets:
         """Weights of the class branch; positives of the box branch; a normaliser each."""

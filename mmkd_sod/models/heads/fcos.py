@@ -26,7 +26,7 @@ class FCOSReader(HeadReader):
     """
 
     has_centerness = True
-    compared = 'classes; boxes by IoU; every location counts'
+    compared = 'classes; boxes; every location counts; centerness at positives, if asked for'
 
     def layout(self) -> dict[str, Any]:
         """As the base, and the unit of the distances."""

@@ -7,7 +7,7 @@ from mmkd_sod.registry import HEAD_READERS
 from .base import HeadReader
 
 _BOXES_ONLY = 'it predicts masks, and CrossKD compares classes and boxes alone'
-_PROPOSALS = 'it proposes regions for a second stage and has no towers of its own'
+_PROPOSALS = 'it proposes regions for a second stage and tells no classes apart'
 _QUERIES = ('it predicts from a set of queries; queries of two models have no common order, and '
             'there are no towers to cross')
 _GUIDED = ('in prediction it masks locations by the first image of the batch, so the teacher '

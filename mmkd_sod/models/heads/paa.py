@@ -21,7 +21,7 @@ class PAAReader(AnchorBoxReader):
     family = 'PAA'
     has_centerness = True
     target_methods = ('paa_reassign', )
-    compared = 'classes; boxes by GIoU; IoU branch at positives left after reassignment'
+    compared = 'classes; boxes; IoU branch at positives left after reassignment'
 
     def targets(self, records: Records, predictions: DensePredictions) -> DenseTargets:
         """Weights and positives after reassignment, image by image."""

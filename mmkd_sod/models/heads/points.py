@@ -32,7 +32,7 @@ class AutoAssignReader(PointReader):
     such head.
     """
 
-    compared = 'classes times objectness; boxes by GIoU; every location counts'
+    compared = 'classes times objectness; boxes; every location counts'
 
     def target_sources(self) -> dict[str, tuple[object, str, Callable | None]]:
         """The centre priors of each image."""
@@ -67,7 +67,7 @@ class FoveaReader(PointReader):
     ``with_deform`` the class tower starts from the predicted boxes: behind the split it does not.
     """
 
-    compared = 'classes; boxes by GIoU; every location counts'
+    compared = 'classes; boxes; every location counts'
 
     def layout(self) -> dict[str, Any]:
         """As the base, and the units of the distances."""
@@ -112,7 +112,7 @@ class CenterNetUpdateReader(PointReader):
     """
 
     target_methods = ('add_cls_pos_inds', )
-    compared = 'heat maps as classes; boxes by GIoU; every location counts'
+    compared = 'heat maps as classes; boxes; every location counts'
 
     def targets(self, records: Records, predictions: DensePredictions) -> DenseTargets:
         """Weight 1 everywhere; the number of centres."""

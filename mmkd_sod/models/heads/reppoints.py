@@ -27,7 +27,7 @@ class RepPointsReader(DistanceReader):
     those of the assignment to the first boxes ('refine'), as in the head's own classification loss.
     """
 
-    compared = 'classes; boxes around the refined points by GIoU'
+    compared = 'classes; boxes around the refined points'
 
     def layout(self) -> dict[str, Any]:
         """As the base, and how points become boxes."""

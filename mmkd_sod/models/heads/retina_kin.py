@@ -25,7 +25,7 @@ class FreeAnchorReader(AnchorBoxReader):
 
     family = 'RetinaNet'
     target_methods = ('positive_loss_single', )
-    compared = 'classes; boxes by GIoU; every anchor counts'
+    compared = 'classes; boxes; every anchor counts'
 
     def targets(self, records: Records, predictions: DensePredictions) -> DenseTargets:
         """Weight 1 everywhere; objects times ``pre_anchor_topk``."""
@@ -46,7 +46,7 @@ class FSAFReader(DistanceReader, AnchorBoxReader):
     """
 
     target_methods = ('get_targets', 'reweight_loss_single')
-    compared = 'classes by one weight a class; boxes by GIoU'
+    compared = 'classes by one weight a class; boxes'
 
     def targets(self, records: Records, predictions: DensePredictions) -> DenseTargets:
         """The student's weights after every object chose its level."""

@@ -42,7 +42,7 @@ class TOODReader(HeadReader):
     """
 
     towers = ('inter_convs', )
-    compared = 'aligned scores; decoded boxes by GIoU; features of every block up to the split'
+    compared = 'aligned scores; decoded boxes; features of every block up to the split'
     # Scores nearer to 0 or 1 than this count as that near; their logits stay finite.
     score_eps = 1e-6
 
@@ -105,7 +105,7 @@ class RTMDetReader(DistanceReader):
     """
 
     family = 'RTMDet'
-    compared = 'classes; boxes by GIoU'
+    compared = 'classes; boxes'
 
     def targets(self, records: Records, predictions: DensePredictions) -> DenseTargets:
         """Label weights and the sum of the alignment metrics."""

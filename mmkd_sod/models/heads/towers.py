@@ -25,8 +25,10 @@ def _container(like: nn.Module, blocks: Sequence[nn.Module]) -> nn.Module:
 
 
 def _out_channels(block: nn.Module) -> int:
-    """Channels that a conv block gives out."""
-    return [m.out_channels for m in block.modules() if hasattr(m, 'out_channels')][-1]
+    """Channels that a conv block gives out; those of its last part where it has several."""
+    if not hasattr(block, 'out_channels'):
+        block = [m for m in block.modules() if isinstance(m, ConvModule)][-1]
+    return block.out_channels
 
 
 class TowerReader:

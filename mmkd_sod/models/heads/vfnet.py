@@ -24,7 +24,7 @@ class VFNetReader(PointReader):
     The normaliser is the count of positives, averaged over ranks, as in the head's own loss.
     """
 
-    compared = 'classes; refined boxes by GIoU'
+    compared = 'classes; refined boxes'
 
     def flatten(self, outputs) -> DensePredictions:
         """Rows of classes and refined boxes, from the outputs of either mode."""

@@ -31,7 +31,7 @@ class YOLOXReader(HeadReader):
 
     towers = ('multi_level_cls_convs', 'multi_level_reg_convs')
     target_methods = ('_get_targets_single', )
-    compared = 'classes times objectness; boxes by GIoU; every location counts'
+    compared = 'classes times objectness; boxes; every location counts'
 
     def flatten(self, outputs) -> DensePredictions:
         """Rows of joint logits and of raw boxes."""
@@ -65,7 +65,7 @@ class YOLOFReader(AnchorBoxReader):
     """
 
     towers = ('cls_subnet', 'bbox_subnet')
-    compared = 'classes; boxes by GIoU'
+    compared = 'classes; boxes'
 
     def targets(self, records: Records, predictions: DensePredictions) -> DenseTargets:
         """The student's label weights; the assigner's count, averaged over ranks."""
