@@ -75,3 +75,15 @@ def test_generate_weak_labels_of_a_training_config(files, tmp_path, monkeypatch,
         run(monkeypatch, 'generate_weak_labels', config, checkpoint, '--out', tmp_path / 'l',
             '--data', data)
     assert 'trains on a mmseg.ADE20KDataset' in capsys.readouterr().err
+
+
+def test_compare_saliency(files, tmp_path, monkeypatch, capsys):
+    (config, checkpoint), root = files
+    data = tmp_path / 'data.py'
+    data.write_text("test_dataloader = dict(dataset=dict(type='mmkd_sod.SODDataset', name='S', "
+                    f"data_root='{root}', pipeline=[1]))")
+    run(monkeypatch, 'compare_saliency', '--data', data, '--side', 32, '--rows', 2, '--out',
+        tmp_path / 'out', '--model', 'one', config, checkpoint)
+    table = capsys.readouterr().out.splitlines()
+    assert table[-3].split(' | ')[1:3] == ['MAE', 'Smeasure'] and table[-1].startswith('one | 0.')
+    assert (tmp_path / 'out/panel.png').exists() and (tmp_path / 'out/scores.json').exists()

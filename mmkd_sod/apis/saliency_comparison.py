@@ -1,0 +1,44 @@
+"""Several saliency networks on the same images."""
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+
+from mmkd_sod.evaluation.sod_metric import image_scores, set_scores, to_uint8
+from mmkd_sod.utils.images import fit_mask, read_image, read_mask
+from mmkd_sod.utils.progress import progress_bar
+
+from .saliency_inferencer import SaliencyInferencer
+
+
+def compare(models: Mapping[str, SaliencyInferencer], samples: Sequence[dict],
+            shown: Sequence[int] = ()) -> tuple[dict, dict]:
+    """Measure networks and keep some of their maps.
+
+    Args:
+        models (Mapping): Networks by title.
+        samples (Sequence[dict]): ``img_path`` and ``seg_map_path`` of each image.
+        shown (Sequence[int]): Which samples' maps to keep.
+
+    Returns:
+        tuple: Scores by title, as ``SODMetric`` computes them; and pictures by column: ``image``
+        (H, W, 3), uint8, BGR, and ``truth`` and each title (H, W), in [0, 1], one for each of
+        ``shown``.
+
+    Raises:
+        DataError: An image or a mask cannot be read.
+    """
+    scores: dict[str, list] = {title: [] for title in models}
+    pictures: dict[str, list] = {column: [] for column in ('image', 'truth', *models)}
+    with progress_bar(len(samples)) as tell:
+        for index, sample in enumerate(samples):
+            image, path = read_image(sample['img_path']), sample['seg_map_path']
+            truth = (fit_mask(read_mask(path), image.shape[:2], path) > 128).astype(np.uint8) * 255
+            maps = {title: model([image])[0] for title, model in models.items()}
+            for title, saliency in maps.items():
+                scores[title].append(image_scores(to_uint8(torch.from_numpy(saliency)), truth))
+            if index in shown:
+                for column, picture in dict(image=image, truth=truth / 255., **maps).items():
+                    pictures[column].append(picture)
+            tell()
+    return {title: set_scores(images) for title, images in scores.items()}, pictures
