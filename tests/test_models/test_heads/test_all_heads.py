@@ -102,7 +102,7 @@ def test_training_and_eval_mode_mean_the_same(name):
 
 @pytest.mark.parametrize('name', ALL)
 def test_targets_fit_the_rows(name):
-    model, reader, predictions, targets, data = record(name)
+    _, reader, predictions, targets, data = record(name)
     rows = len(predictions.cls)
     assert predictions.cls.shape == (rows, 3) and len(predictions.reg) == rows
     assert float(targets.avg_factor) > 0 and float(targets.box_avg_factor) > 0
