@@ -60,3 +60,20 @@ def test_keeps_dtype_and_memory_format():
     out = align_scale(student, channel_stats(torch.randn(2, 3, 4, 4)), True)
     assert out.dtype == torch.bfloat16
     assert out.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_single_value_a_channel_becomes_the_teachers_mean():
+    student = torch.randn(1, 3, 1, 1, requires_grad=True)
+    teacher = channel_stats(torch.randn(2, 3, 4, 4))
+    out = align_scale(student, teacher, False)
+    out.sum().backward()
+    torch.testing.assert_close(out, teacher[0])
+    assert torch.isfinite(student.grad).all()
+    mean, std = channel_stats(student)
+    assert torch.equal(mean, student) and not std.any()
+
+
+def test_statistics_equal_torchs():
+    feat = torch.randn(3, 4, 5, 6) * torch.tensor([1e-3, 1., 10., 1e3]).view(1, 4, 1, 1) + 2
+    std, mean = torch.std_mean(feat, dim=(0, 2, 3), keepdim=True)
+    torch.testing.assert_close(channel_stats(feat), (mean, std), rtol=1e-5, atol=1e-6)
