@@ -161,8 +161,8 @@ def table(trials: list[Trial], steps: int) -> str:
         "the student's own assignment.",
         "Boxes are compared decoded, weighted by the teacher's highest class score, by the loss "
         'that the config names; here by GIoU.', '',
-        'The losses are the sum of the distillation terms on one batch of two random images, '
-        f'before and after {steps} steps of Adam',
+        'The losses are the sum of the distillation terms on one batch of two images, before '
+        f'and after {steps} steps of Adam',
         "on these terms alone, between small detectors with random weights, each made from mmdet's "
         'own config of the head',
         '(ResNet-18 of base width 4 and 8, 32 channels, split behind the first block). In every '

@@ -141,6 +141,8 @@ class CrossKDDistiller(DenseDistiller):
         for name, feats in self._by_stream(reader, self._student_tower).items():
             if self.adapters is not None:
                 feats = [self.adapters[name](feat) for feat in feats]
+                aligned[name] = _align_levels(feats, stats[name], relu)
+                continue
             # At idx 0 both towers share one input, aligned once.
             key = id(feats), id(stats[name])
             if key not in done:

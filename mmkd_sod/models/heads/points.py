@@ -76,7 +76,7 @@ class FoveaReader(PointReader):
     def tail_input(self, feats: Feats, idx: int) -> tuple[Tensor, ...]:
         """Of the tower's input only the size matters, but it must fit the layer before a tower."""
         channels = self.head.in_channels
-        return tuple(feat.new_zeros(1).expand(len(feat), channels, *feat.shape[-2:])
+        return tuple(feat.new_zeros(len(feat), channels, *feat.shape[-2:])
                      if feat.shape[1] != channels else feat
                      for feat in super().tail_input(feats, idx))
 

@@ -1,6 +1,7 @@
 """CrossKDDistiller: properties, and what it refuses."""
 import pytest
 import torch
+from mmengine.runner.checkpoint import get_state_dict
 
 from mmkd_sod.errors import ConfigError
 from tests.detection import HEADS, batch, build_distill, crosskd_cfg, detector, losses_of
@@ -71,9 +72,9 @@ def test_index_is_bound_by_the_shallower_head():
 
 
 @pytest.mark.parametrize('teacher, idx, sentence', [
-    (dict(channels=64), 3, 'needs equal tower channels, student 32, teacher 64'),
-    (dict(channels=64), 0, 'needs equal input channels, student 32, teacher 64'),
-    (dict(classes=4), 3, 'classes of the heads must agree, student 3, teacher 4'),
+    (dict(channels=64), 3, 'needs equal tower channels, student 32, teacher 64.*adapter=True'),
+    (dict(channels=64), 0, 'needs equal input channels, student 32, teacher 64.*adapter=True'),
+    (dict(classes=4), 3, 'classes .* must agree, student 3, teacher 4; .*class_mapping'),
     (dict(reg_max=16), 3, 'reg_max of the heads must agree, student 8, teacher 16'),
 ])
 def test_heads_that_do_not_fit(teacher, idx, sentence):
@@ -107,3 +108,115 @@ def test_heads_that_cannot_be_crossed():
     cfg = dict(cfg_path='mmdet::yolo/yolov3_mobilenetv2_8xb24-320-300e_coco.py')
     with pytest.raises(ConfigError, match="teacher's head YOLOV3Head cannot .* no towers"):
         build_distill(teacher=cfg, check_preprocessor=False)
+
+
+@pytest.mark.parametrize('head, idx, student_idx', [
+    ('gfl', 3, None), ('gfl', 0, None), ('fcos', 2, 1), ('atss', 1, 0), ('retinanet', 0, 2)])
+def test_adapters_bridge_towers_of_other_widths(head, idx, student_idx):
+    cfg = crosskd_cfg(head, idx, adapter=True, student_head_idx=student_idx)
+    model = build_distill(head, cfg, teacher=detector(head, width=8, channels=64),
+                          student=build_distill(head).student)
+    kernels = {name: p for name, p in model.named_parameters() if name.startswith('distiller.')}
+    assert {tuple(p.shape) for p in kernels.values()} == {(64, 32, 1, 1)}
+    assert set(kernels) == {f'distiller.adapters.{t}.weight' for t in ('cls_convs', 'reg_convs')}
+    losses = losses_of(model)
+    sum(v for k, v in losses.items() if k.startswith('distill')).backward()
+    assert all(p.grad.abs().sum() > 0 for p in kernels.values())
+    assert model.student.backbone.conv1.weight.grad.abs().sum() > 0
+    assert all(p.grad is None for p in model.teacher.parameters())
+
+
+def test_adapters_leave_the_random_stream_alone():
+    teacher = detector(width=8, channels=64)
+    torch.manual_seed(4)
+    plain = build_distill(teacher=detector(width=8))
+    after = torch.rand(1)
+    torch.manual_seed(4)
+    model = build_distill(distiller=crosskd_cfg(adapter=True), teacher=teacher)
+    assert torch.equal(torch.rand(1), after)
+    for key, value in plain.student.state_dict().items():
+        assert torch.equal(value, model.student.state_dict()[key])
+
+
+def test_adapters_are_trained_and_saved():
+    teacher = detector(width=8, channels=64)
+    model = build_distill(distiller=crosskd_cfg(adapter=True), teacher=teacher)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    before = {k: v.clone() for k, v in model.distiller.state_dict().items()}
+    model.parse_losses(losses_of(model))[0].backward()
+    optimizer.step()
+    state = get_state_dict(model)
+    names = {key for key in state if key.startswith('distiller.')}
+    assert len(names) == 2
+    assert all(not torch.equal(state[key], before[key.removeprefix('distiller.')]) for key in names)
+    other = build_distill(distiller=crosskd_cfg(adapter=True), teacher=teacher)
+    other.load_state_dict(state, strict=True)
+    assert torch.equal(other.distiller.adapters.cls_convs.weight,
+                       model.distiller.adapters.cls_convs.weight)
+
+
+def test_no_adapter_no_parameter():
+    assert not list(build_distill().distiller.parameters())
+
+
+@pytest.mark.parametrize('student_idx, idx', [(1, 3), (3, 1), (0, 2), (2, 0), (0, 4)])
+def test_towers_of_other_depths(student_idx, idx):
+    cfg = crosskd_cfg(idx=idx, student_head_idx=student_idx)
+    model = build_distill(distiller=cfg, student=detector(convs=3))
+    losses = losses_of(model)
+    sum(v for k, v in losses.items() if k.startswith('distill')).backward()
+    for block, conv in enumerate(model.student.bbox_head.cls_convs):
+        grad = conv.conv.weight.grad
+        assert (grad is not None and bool(grad.any())) == (block < student_idx)
+
+
+@pytest.mark.parametrize('idx, student_idx, name', [
+    (5, 1, 'reused_teacher_head_idx=5'), (1, 4, 'student_head_idx=4'), (1, -1, 'student_head_idx')])
+def test_either_index_may_be_out_of_range(idx, student_idx, name):
+    cfg = crosskd_cfg(idx=idx, student_head_idx=student_idx)
+    with pytest.raises(ConfigError, match=name):
+        build_distill(distiller=cfg, student=detector(convs=3))
+
+
+def test_classes_are_mapped():
+    torch.manual_seed(1)
+    plain = build_distill(distiller=crosskd_cfg(idx=2))
+    # A teacher whose 5 classes hold those of the plain one at 4, 0 and 2.
+    mapping = [4, 0, 2]
+    model = build_distill(
+        distiller=crosskd_cfg(idx=2, class_mapping=mapping), student=plain.student,
+        teacher=detector(width=8, classes=5))
+    state = model.teacher.state_dict()
+    for key, value in plain.teacher.state_dict().items():
+        if key.startswith('bbox_head.gfl_cls'):
+            state[key][mapping] = value
+        else:
+            state[key] = value
+    model.teacher.load_state_dict(state)
+    wanted, found = losses_of(plain), losses_of(model)
+    for key in wanted:
+        if key.startswith('distill'):
+            assert found[key].item() == pytest.approx(wanted[key].item(), rel=1e-4), key
+
+
+def test_a_class_without_counterpart_takes_no_part():
+    torch.manual_seed(1)
+    plain = build_distill()
+    found = {}
+    for mapping in ([0, 1, 2], [0, None, 2]):
+        model = build_distill(distiller=crosskd_cfg(class_mapping=mapping), student=plain.student,
+                              teacher=plain.teacher)
+        found[str(mapping)] = losses_of(model)['distill.loss_cls_kd'].item()
+    assert losses_of(plain)['distill.loss_cls_kd'].item() == pytest.approx(found['[0, 1, 2]'])
+    assert 0 < found['[0, None, 2]'] < found['[0, 1, 2]']
+
+
+@pytest.mark.parametrize('mapping, sentence', [
+    ([0, 1], 'names 2 classes, the student has 3'),
+    ([0, 1, 5], 'holds 5, the teacher has the classes 0 ... 4'),
+    ([0, 1, '2'], "holds '2'"), ([0, 1, True], 'holds True'),
+    ([None] * 3, 'maps no class')])
+def test_mappings_that_do_not_fit(mapping, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        build_distill(distiller=crosskd_cfg(class_mapping=mapping),
+                      teacher=detector(width=8, classes=5))

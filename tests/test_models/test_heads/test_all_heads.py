@@ -1,35 +1,19 @@
 """Every reader against its head: split, rows, boxes and scores are what the head itself says."""
-import copy
-import functools
-
 import pytest
 import torch
 from mmdet.models.utils import unpack_gt_instances
 from mmengine.config import ConfigDict
-from mmengine.logging import MessageHub
-from mmengine.registry import init_default_scope
 
-from mmkd_sod.models.builder import build_model
-from mmkd_sod.models.distillers import ForwardRecorder, MethodRecorder
+from mmkd_sod.models.distillers import ForwardRecorder
 from mmkd_sod.models.heads import find_reader
 from mmkd_sod.registry import HEAD_READERS
-from mmkd_sod.utils.small_detectors import SMALL_DETECTORS, random_batch, small_detector
+from mmkd_sod.utils.small_detectors import SMALL_DETECTORS, random_batch
+from tests.heads import built, record
 
 ALL = sorted(SMALL_DETECTORS)
 BINS = ('GFLHead', 'LDHead', 'SABLRetinaHead')
 # These give distances in strides while they train and in pixels in eval mode.
 OTHER_UNITS = ('CenterNetUpdateHead', )
-
-
-@functools.cache
-def built(name):
-    """A small detector with random weights, its BN layers in eval mode."""
-    init_default_scope('mmdet')
-    MessageHub.get_current_instance().update_info('epoch', 10)
-    torch.manual_seed(1)
-    model = build_model(small_detector(name))
-    model.eval()  # LD's and LAD's detectors return nothing here
-    return model
 
 
 def features(model, name):
@@ -66,33 +50,10 @@ def test_tail_on_own_features_is_the_head(name):
     assert reader.ends_in_relu(1) == (name not in ('RTMDetSepBNHead', 'RTMDetHead', 'YOLOXHead'))
 
 
-def record(name):
-    """The reader, what it says of one training step, and the batch."""
-    model = built(name)
-    head, reader = model.bbox_head, find_reader(model.bbox_head, 'student')
-    data = model.data_preprocessor(random_batch(), training=True)
-    taps = {key: MethodRecorder(*source) for key, source in reader.target_sources().items()}
-    outputs = MethodRecorder(head, 'forward')
-    head.train()
-    for module in head.modules():
-        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
-            module.eval()
-    with outputs:
-        for tap in taps.values():
-            tap.__enter__()
-        model(**copy.deepcopy(data), mode='loss')
-        for tap in taps.values():
-            tap.__exit__()
-    head.eval()
-    with torch.no_grad():
-        predictions = reader.flatten(outputs.data[0])
-    targets = reader.targets({k: tap.data for k, tap in taps.items()}, predictions)
-    return model, reader, predictions, targets, data
-
-
 @pytest.mark.parametrize('name', ALL)
 def test_training_and_eval_mode_mean_the_same(name):
-    model, reader, trained, _, data = record(name)
+    step = record(name)
+    model, reader, trained, data = step.model, step.reader, step.predictions, step.data
     with torch.no_grad():
         evaluated = reader.flatten(model.bbox_head(model.extract_feat(data['inputs'])))
     torch.testing.assert_close(trained.cls, evaluated.cls, rtol=1e-4, atol=1e-4)
@@ -102,7 +63,8 @@ def test_training_and_eval_mode_mean_the_same(name):
 
 @pytest.mark.parametrize('name', ALL)
 def test_targets_fit_the_rows(name):
-    _, reader, predictions, targets, data = record(name)
+    step = record(name)
+    reader, predictions, targets = step.reader, step.predictions, step.targets
     rows = len(predictions.cls)
     assert predictions.cls.shape == (rows, 3) and len(predictions.reg) == rows
     assert float(targets.avg_factor) > 0 and float(targets.box_avg_factor) > 0
@@ -119,7 +81,7 @@ def test_targets_fit_the_rows(name):
         return
     # Positive rows lie near an object of the row's own image.
     assert len(targets.priors) == rows
-    boxes, _, _ = unpack_gt_instances(data['data_samples'])
+    boxes, _, _ = unpack_gt_instances(step.data['data_samples'])
     anchors = rows // (2 * sum(h * w for h, w in predictions.levels))
     image = torch.cat([torch.arange(2).repeat_interleave(h * w * anchors)
                        for h, w in predictions.levels])
@@ -134,7 +96,8 @@ def test_targets_fit_the_rows(name):
 
 @pytest.mark.parametrize('name', [name for name in ALL if name not in BINS])
 def test_boxes_and_scores_are_the_heads_own(name):
-    model, reader, _, targets, data = record(name)
+    step = record(name)
+    model, reader, targets, data = step.model, step.reader, step.targets, step.data
     head = model.bbox_head
     cfg = ConfigDict(nms_pre=-1, min_bbox_size=-1, score_thr=0.0, max_per_img=2000,
                      nms=dict(type='nms', iou_threshold=1.0, split_thr=10**6))

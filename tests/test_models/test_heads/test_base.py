@@ -1,13 +1,18 @@
-"""Head readers: the tail of a head, and which reader a head gets."""
+"""Head readers: the tail of the published heads, the order of rows, joint logits."""
 import pytest
 import torch
 from mmengine.registry import init_default_scope
-from torch import nn
 
-from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.builder import build_model
 from mmkd_sod.models.distillers import ForwardRecorder
-from mmkd_sod.models.heads import find_reader, flatten_levels
+from mmkd_sod.models.heads import (
+    DensePredictions,
+    find_reader,
+    flatten_levels,
+    joint_logits,
+    level_rows,
+    prior_rows,
+)
 from tests.detection import HEADS, detector
 
 
@@ -58,15 +63,30 @@ def test_relu_is_seen_behind_blocks_only():
     assert [reader.ends_in_relu(idx) for idx in range(5)] == [False, True, True, True, True]
 
 
-def test_subclasses_of_a_known_head_are_read_alike():
-    class MyHead(type(head_of('gfl'))):
-        pass
-
-    head = head_of('gfl')
-    head.__class__ = MyHead
-    assert type(find_reader(head, 'student')).__name__ == 'GFLReader'
+def predictions(levels, images):
+    rows = images * sum(h * w for h, w in levels)
+    return DensePredictions(torch.zeros(rows, 2), torch.zeros(rows, 4), None, levels)
 
 
-def test_unknown_heads_are_refused():
-    with pytest.raises(ConfigError, match="no reader knows the teacher's head Identity"):
-        find_reader(nn.Identity(), 'teacher')
+def test_targets_of_images_become_rows_of_levels():
+    images = [torch.arange(5), 10 + torch.arange(5)]
+    rows = level_rows(images, predictions([(2, 2), (1, 1)], 2))
+    assert rows.tolist() == [0, 1, 2, 3, 10, 11, 12, 13, 4, 14]
+
+
+def test_priors_repeat_for_each_image_of_a_level():
+    from mmdet.models.task_modules.prior_generators import MlvlPointGenerator
+    rows = prior_rows(MlvlPointGenerator([4, 8], offset=0), predictions([(1, 2), (1, 1)], 2))
+    assert rows.tolist() == [[0, 0], [4, 0], [0, 0], [4, 0], [0, 0], [0, 0]]
+
+
+def test_joint_logits_are_those_of_the_product():
+    first, second = torch.randn(100).double() * 4, torch.randn(100).double() * 4
+    wanted = torch.logit(first.sigmoid() * second.sigmoid())
+    torch.testing.assert_close(joint_logits(first, second).double(), wanted, rtol=1e-3, atol=1e-4)
+    extreme = torch.tensor([-100., 0., 100.], requires_grad=True)
+    out = joint_logits(extreme, torch.tensor([100.] * 3))
+    assert torch.isfinite(out).all() and out[0].item() == pytest.approx(-100)
+    assert out[1].item() == pytest.approx(0, abs=1e-5) and out[2] > 10
+    out.sum().backward()
+    assert torch.isfinite(extreme.grad).all()

@@ -1,0 +1,62 @@
+"""Small detectors with every head that can be crossed, and what one training step of them says."""
+import copy
+import functools
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import torch
+from mmengine.logging import MessageHub
+from mmengine.registry import init_default_scope
+
+from mmkd_sod.models.builder import build_model
+from mmkd_sod.models.distillers import MethodRecorder
+from mmkd_sod.models.heads import DensePredictions, DenseTargets, HeadReader, find_reader
+from mmkd_sod.utils.small_detectors import random_batch, small_detector
+
+
+@functools.cache
+def built(name):
+    """A small detector with random weights, in eval mode."""
+    init_default_scope('mmdet')
+    # TOOD asks the running training for its epoch: here one behind its first stage.
+    MessageHub.get_current_instance().update_info('epoch', 10)
+    torch.manual_seed(1)
+    model = build_model(small_detector(name))
+    model.eval()  # LD's and LAD's detectors return nothing here
+    return model
+
+
+@dataclass
+class Step:
+    """One training step of a head, its BN layers in eval mode."""
+
+    model: torch.nn.Module
+    reader: HeadReader
+    predictions: DensePredictions
+    targets: DenseTargets
+    records: dict
+    losses: dict
+    data: dict
+
+
+def record(name, **batch) -> Step:
+    """The reader of a head and what it says of one training step."""
+    model = built(name)
+    head, reader = model.bbox_head, find_reader(model.bbox_head, 'student')
+    data = model.data_preprocessor(random_batch(**batch), training=True)
+    taps = {key: MethodRecorder(*source) for key, source in reader.target_sources().items()}
+    outputs = MethodRecorder(head, 'forward')
+    head.train()
+    for module in head.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            module.eval()
+    with ExitStack() as stack:
+        for tap in (outputs, *taps.values()):
+            stack.enter_context(tap)
+        losses = model(**copy.deepcopy(data), mode='loss')
+    head.eval()
+    records = {key: tap.data for key, tap in taps.items()}
+    with torch.no_grad():
+        predictions = reader.flatten(outputs.data[0])
+    return Step(model, reader, predictions, reader.targets(records, predictions), records, losses,
+                data)
