@@ -30,7 +30,11 @@ MODELS = Registry(
         'mmkd_sod.models.data_preprocessors',
     ])
 DATASETS = Registry(
-    'dataset', parent=MMENGINE_DATASETS, scope=SCOPE, locations=['mmkd_sod.datasets'])
+    'dataset',
+    parent=MMENGINE_DATASETS,
+    scope=SCOPE,
+    # CamVid is apart since it needs mmseg.
+    locations=['mmkd_sod.datasets', 'mmkd_sod.datasets.camvid'])
 TRANSFORMS = Registry(
     'transform',
     parent=MMENGINE_TRANSFORMS,

@@ -8,7 +8,7 @@ val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
 optim_wrapper = dict(
-    type='OptimWrapper', optimizer=dict(type='AdamW', lr=4e-3, weight_decay=0.05))
+    type='OptimWrapper', optimizer=dict(type='AdamW', lr=8e-3, weight_decay=0.05))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=112),
     dict(type='CosineAnnealingLR', T_max=max_epochs, convert_to_iter_based=True)

@@ -2,12 +2,13 @@
 from .base import DenseDistiller
 from .composite import CompositeDistiller
 from .crosskd import CrossKDDistiller
+from .cskd import CSKDDistiller
 from .hkd import HKDDistiller
 from .hkd_schedule import HKDSchedule, HKDStage
 from .recorders import ForwardRecorder, MethodRecorder
 from .weak_label import WeakLabelDistiller
 
 __all__ = [
-    'CompositeDistiller', 'CrossKDDistiller', 'DenseDistiller', 'ForwardRecorder', 'HKDDistiller',
-    'HKDSchedule', 'HKDStage', 'MethodRecorder', 'WeakLabelDistiller'
+    'CSKDDistiller', 'CompositeDistiller', 'CrossKDDistiller', 'DenseDistiller', 'ForwardRecorder',
+    'HKDDistiller', 'HKDSchedule', 'HKDStage', 'MethodRecorder', 'WeakLabelDistiller'
 ]

@@ -16,6 +16,7 @@ from mmkd_sod.registry import MODELS
 from .base import DenseDistiller, Losses
 from .hkd_schedule import HKDSchedule, HKDStage
 from .recorders import ForwardRecorder, MethodRecorder
+from .segmentors import decode_head_of
 
 # Kind of feature -> the loss that reads it.
 READERS = dict(fused='loss_fpd', encoder='loss_dssd', decoder='loss_dssd_decoder')
@@ -39,20 +40,6 @@ class HKDOutputs:
 
 def _as_list(output) -> list:
     return [output] if isinstance(output, Tensor) else list(output)
-
-
-def decode_head_of(model: BaseModel, side: str) -> nn.Module:
-    """A segmentor's decode head, the last one of a cascade.
-
-    Raises:
-        ConfigError: The model has none.
-    """
-    head = getattr(model, 'decode_head', None)
-    if head is None:
-        raise ConfigError(f'HKDDistiller reads the decode_head of a segmentor of mmseg, but the '
-                          f'{side} is a {type(model).__name__} without one; choose another model '
-                          'or distiller')
-    return head[-1] if isinstance(head, nn.ModuleList) else head
 
 
 @MODELS.register_module()
@@ -136,7 +123,8 @@ class HKDDistiller(DenseDistiller):
             return
         self.stage = self.schedule(epoch)
         if self.stage.gt_weights is not None and self._models:
-            decode_head_of(self.student, 'student').level_weights = self.stage.gt_weights
+            head = decode_head_of(self.student, 'student', 'HKDDistiller')
+            head.level_weights = self.stage.gt_weights
 
     def prepare(self, student: BaseModel, teacher: BaseModel) -> None:
         """Check the pair; choose what is recorded.
@@ -144,7 +132,7 @@ class HKDDistiller(DenseDistiller):
         Raises:
             ConfigError: Classes, levels or features do not pair up.
         """
-        heads = [decode_head_of(model, side)
+        heads = [decode_head_of(model, side, 'HKDDistiller')
                  for model, side in ((student, 'student'), (teacher, 'teacher'))]
         channels = [head.out_channels for head in heads]
         if 'loss_pnlad' in self.losses and channels[0] != channels[1] and max(channels) > 2:

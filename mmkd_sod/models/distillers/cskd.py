@@ -1,0 +1,161 @@
+"""CSKD: channel and position attention of the last feature, and the logits."""
+from collections.abc import Sequence
+
+import torch
+from mmengine.model import BaseModel
+from mmseg.models.utils import resize as interpolate
+from torch import Tensor, nn
+
+from mmkd_sod.errors import ConfigError
+from mmkd_sod.models.losses.cka import full_precision
+from mmkd_sod.registry import MODELS
+
+from .base import DenseDistiller, Losses
+from .recorders import ForwardRecorder
+from .segmentors import find_classifier
+
+_CHANNELS = ('student_channels', 'teacher_channels')
+
+
+@MODELS.register_module()
+class CSKDDistiller(DenseDistiller):
+    """CSKD for any segmentors of mmseg whose last layer is a convolution.
+
+    The feature is what enters the classifier's convolution, behind the student's dropout; the
+    logits are what it gives. Total in the paper: the task's loss + 3 CWD(logits) + 0.3 L_CAM + 0.8
+    L_PAM, which are the defaults. Source: CSKD (Pattern Recognition Letters 180, 2024).
+
+    Losses: ``loss_cwd``, ``loss_cam`` and ``loss_pam``, scalars.
+
+    Args:
+        loss_logits (dict, optional): Loss of the logits, ``(student, teacher)``; it gets contiguous
+            float32 maps of equal size and a detached teacher. Default: mmrazor's
+            ``ChannelWiseDivergence`` with tau 2 and weight 3. None leaves logits out.
+        loss_feat (dict, optional): Loss of the features, ``(student, teacher)``, a dict of terms.
+            Default: :class:`ChannelSpatialKDLoss` as in the paper, which compares the images of a
+            batch: use at least 3 a GPU, or ``gather=True`` in it. ``student_channels`` and
+            ``teacher_channels`` are read from the two networks. None leaves features out.
+        student_classifier (str, optional): Name of the student's classifier, for heads that call it
+            otherwise than ``conv_seg``. Default: that of the decode head, the last of a cascade.
+        teacher_classifier (str, optional): The teacher's, alike.
+        resize (str, optional): Which side is brought to the other's height and width, bilinearly,
+            where the two have maps of different size: ``'student'`` or ``'teacher'``. Default:
+            None, they are refused.
+        init_cfg (dict, optional): mmengine's initialisation config.
+
+    Raises:
+        ConfigError: Nothing to distil, or, while :meth:`prepare` looks at the pair, classifiers
+            that are not found or classes and channels that do not agree.
+    """
+
+    def __init__(self,
+                 loss_logits: dict | None = dict(  # noqa: B006
+                     type='mmrazor.ChannelWiseDivergence', tau=2.0, loss_weight=3.0),
+                 loss_feat: dict | None = dict(  # noqa: B006
+                     type='mmkd_sod.ChannelSpatialKDLoss'),
+                 student_classifier: str | None = None,
+                 teacher_classifier: str | None = None,
+                 resize: str | None = None,
+                 init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg)
+        if loss_logits is None and loss_feat is None:
+            raise ConfigError('CSKDDistiller has nothing to compare; give loss_logits or loss_feat')
+        if resize not in (None, 'student', 'teacher'):
+            raise ConfigError(f"CSKDDistiller: resize={resize!r} must say which side is brought to "
+                              "the other's size; use 'student', 'teacher' or None")
+        self.loss_logits = None if loss_logits is None else MODELS.build(loss_logits)
+        self.loss_feat: nn.Module | None = None
+        self._feat_cfg = None if loss_feat is None else dict(loss_feat)
+        self.student_classifier = student_classifier
+        self.teacher_classifier = teacher_classifier
+        self.resize = resize
+
+    def prepare(self, student: BaseModel, teacher: BaseModel) -> None:
+        """Find both classifiers and build the feature loss for their channels.
+
+        Raises:
+            ConfigError: A classifier is not found, or classes or channels do not agree.
+        """
+        owner = 'CSKDDistiller'
+        convs = [find_classifier(student, 'student', owner, self.student_classifier),
+                 find_classifier(teacher, 'teacher', owner, self.teacher_classifier)]
+        if self.loss_logits is not None and convs[0].out_channels != convs[1].out_channels:
+            raise ConfigError(
+                'CSKDDistiller: logits need equal classes, the student has '
+                f'{convs[0].out_channels} output channels, the teacher {convs[1].out_channels}; '
+                'train both on the same classes, or set loss_logits=None')
+        if self._feat_cfg is not None:
+            self._build_feat_loss([conv.in_channels for conv in convs])
+        self.student_taps, self.teacher_taps = (
+            (ForwardRecorder({'feat': (conv, 'input'), 'logits': (conv, 'output')}), )
+            for conv in convs)
+
+    def _build_feat_loss(self, found: list[int]) -> None:
+        channels = dict(zip(_CHANNELS, found, strict=True))
+        for name, number in channels.items():
+            if self._feat_cfg.get(name, number) != number:
+                raise ConfigError(
+                    f'CSKDDistiller: loss_feat.{name}={self._feat_cfg[name]}, but the feature that '
+                    f'enters the classifier has {number} channels; leave {name} out')
+        # As the rest of the distiller: nothing is taken from the stream that the student starts of.
+        with torch.random.fork_rng(devices=[]):
+            self.loss_feat = MODELS.build({**self._feat_cfg, **channels})
+
+    def _record(self, taps: Sequence[ForwardRecorder], side: str) -> dict[str, Tensor]:
+        records = {name: found[-1] for name, found in taps[0].data.items() if found}
+        if not records:
+            raise ConfigError(
+                f"CSKDDistiller: the {side}'s classifier was not run in its forward pass; name the "
+                f'one that gives the logits in {side}_classifier')
+        if records['feat'].dim() != 4:
+            raise ConfigError(
+                f"CSKDDistiller: what enters the {side}'s classifier has shape "
+                f"{tuple(records['feat'].shape)}, wanted (N, C, H, W); name another module in "
+                f'{side}_classifier')
+        return records
+
+    def _equal_size(self, student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
+        sizes = tuple(student.shape[2:]), tuple(teacher.shape[2:])
+        if sizes[0] == sizes[1]:
+            return student, teacher
+        if self.resize is None:
+            raise ConfigError(
+                f'CSKDDistiller: the maps of the student are {sizes[0]}, those of the teacher '
+                f"{sizes[1]}; set resize='student' or 'teacher', the side to bring to the other's "
+                'size')
+        options = dict(mode='bilinear', align_corners=False)
+        if self.resize == 'student':
+            return interpolate(student, size=sizes[1], **options), teacher
+        return student, interpolate(teacher, size=sizes[0], **options)
+
+    def compute_distill_losses(self) -> Losses:
+        """Losses of the step that the recorders saw.
+
+        Raises:
+            ConfigError: A classifier was not run, or maps differ in size without ``resize``.
+        """
+        student = self._record(self.student_taps, 'student')
+        teacher = self._record(self.teacher_taps, 'teacher')
+        losses = {}
+        if self.loss_logits is not None:
+            losses['loss_cwd'] = self.logits_loss(
+                *self._equal_size(student['logits'], teacher['logits']))
+        if self.loss_feat is not None:
+            losses.update(self.loss_feat(*self._equal_size(student['feat'], teacher['feat'])))
+        return losses
+
+    def logits_loss(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """The loss of the logits, fed so that mmrazor's ``ChannelWiseDivergence`` is safe.
+
+        On its own it fails on channels_last maps, lets gradient into the teacher, and sums up half
+        precision.
+
+        Args:
+            student (Tensor): (N, classes, H, W).
+            teacher (Tensor): The same shape.
+
+        Returns:
+            Tensor: A scalar.
+        """
+        return self.loss_logits(
+            full_precision(student).contiguous(), full_precision(teacher.detach()).contiguous())
