@@ -81,7 +81,7 @@ def small_detector(name: str, width: int = 4, channels: int = 32, classes: int =
     Args:
         name (str): Class name of the head.
         width (int): Base width of the backbone.
-        channels (int): Channels of neck and head.
+        channels (int): Channels of neck and head, a multiple of 32 (heads' own GroupNorm).
         classes (int): Number of classes.
         bbox_head: Further settings of the head.
 

@@ -5,6 +5,7 @@ from contextlib import nullcontext
 
 import torch
 from mmcv.cnn.utils import fuse_conv_bn
+from mmcv.ops import DeformConv2d, ModulatedDeformConv2d
 from mmengine.logging import print_log
 from mmengine.model import BaseModel, revert_sync_batchnorm
 from torch import Tensor
@@ -48,7 +49,8 @@ class FrozenTeacher:
         fold_bn (bool): Fold BN layers into the convolutions before them (mmcv's
             ``fuse_conv_bn``). It is undone, with a warning, where it moves an output by more than
             1e-4 of the output's largest value (at least 1) on a random image.
-        channels_last (bool): Keep weights and activations in channels_last memory format.
+        channels_last (bool): Keep weights and activations in channels_last memory format; refused
+            for a teacher with mmcv's deformable convolutions.
         autocast (str, optional): ``'bf16'`` or ``'fp16'``: run the forward under autocast. The
             answers change within that precision. Default: as the surrounding code runs.
     """
@@ -64,6 +66,13 @@ class FrozenTeacher:
         if autocast is not None and autocast not in _AUTOCAST:
             raise ConfigError(f'DenseDistill: teacher_autocast={autocast!r}; choose bf16, fp16 or '
                               'None')
+        deformable = [name for name, part in module.named_modules()
+                      if isinstance(part, (DeformConv2d, ModulatedDeformConv2d))]
+        if channels_last and deformable:
+            raise ConfigError(
+                f"DenseDistill: teacher_channels_last=True, but the teacher's {deformable[0]} is a "
+                'deformable convolution, which in mmcv fails or answers wrongly on such features; '
+                'leave the option out')
         self.module = revert_sync_batchnorm(module)
         self.ckpt = ckpt
         self.trusted = trusted

@@ -5,8 +5,10 @@ from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 from torch import nn
 
+from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.algorithms import FrozenTeacher
 from mmkd_sod.models.builder import build_model
+from mmkd_sod.utils.small_detectors import small_detector
 from tests.detection import detector
 
 
@@ -99,3 +101,12 @@ def test_speed_options(option):
     teacher.load()
     tolerance = 0.1 if 'autocast' in option else 1e-5
     torch.testing.assert_close(teacher(image).float(), wanted, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize('head', ['NASFCOSHead', 'VFNetHead'])
+def test_channels_last_is_refused_with_deformable_convolutions(head):
+    init_default_scope('mmdet')
+    module = build_model(small_detector(head))
+    with pytest.raises(ConfigError, match='bbox_head.* is a deformable convolution'):
+        FrozenTeacher(module, trusted=True, channels_last=True)
+    FrozenTeacher(module, trusted=True)
