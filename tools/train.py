@@ -1,5 +1,6 @@
 """Train a model: a plain one, or a student distilled from its teacher."""
 from mmengine.device import get_device
+from mmengine.model import is_model_wrapper
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
@@ -49,6 +50,10 @@ def main() -> None:
     check_data(cfg)
     prepare_launcher(cfg)
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    # Before the data are read, which may take a while: a teacher that does not fit ends the run.
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    if hasattr(model, 'load_teacher'):
+        model.load_teacher()
     runner.train()
 
 

@@ -195,6 +195,14 @@ class DenseDistill(SingleTeacherDistill):
             CheckpointError: The teacher's weights are missing or do not fit.
         """
         super().init_weights()
+        self.load_teacher()
+
+    def load_teacher(self) -> None:
+        """Read and check the teacher's weights and make it fast; once, later calls do nothing.
+
+        Raises:
+            CheckpointError: The teacher's weights are missing or do not fit.
+        """
         self._teacher.load()
 
     def loss(self, batch_inputs: Tensor, data_samples: list | None = None) -> dict:
@@ -211,7 +219,7 @@ class DenseDistill(SingleTeacherDistill):
         """
         distiller, losses = self.distiller, {}
         if not self.distillation_stopped:
-            self._teacher.load()
+            self.load_teacher()
             distiller.set_deliveries_override(False)
             with distiller.teacher_recorders, distiller.deliveries:
                 self._teacher(batch_inputs, data_samples)
