@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.visualization import Visualizer
 
 import mmkd_sod  # noqa: F401  (compat first)
 from mmkd_sod.datasets.scenes import SceneSettings, make_scenes
@@ -22,11 +23,23 @@ def golden_files(pattern: str) -> list:
     return [pytest.param(path, id=path.stem) for path in files]
 
 
+def forget_visualizers() -> None:
+    """Drop mmengine's visualizers: a process has one of a name, and hooks take the last one made.
+
+    Without this a run would draw with, and write into the folder of, the run before it.
+    """
+    classes = [Visualizer]
+    for cls in classes:
+        cls._instance_dict.clear()
+        classes.extend(cls.__subclasses__())
+
+
 @pytest.fixture(autouse=True)
 def _deterministic():
     torch.set_num_threads(1)
     torch.manual_seed(0)
     yield
+    forget_visualizers()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mmdet.visualization import DetLocalVisualizer
+from tests.conftest import forget_visualizers
 
 ROOT = Path(__file__).resolve().parents[1]
 DEMO = 'configs/demo/scenes_gfl_{}.py'
@@ -30,8 +30,7 @@ def on(scenes: Path, epochs: int = 1) -> tuple:
 
 def tool(name: str, *args, cfg_options=()) -> None:
     """Run a tool in this process; it raises SystemExit where it fails."""
-    # A process has one visualizer of a name; the next run would write into the last one's folder.
-    DetLocalVisualizer._instance_dict.clear()
+    forget_visualizers()
     argv, folder = sys.argv, os.getcwd()
     sys.argv = [f'tools/{name}.py', *map(str, args)]
     if cfg_options:
