@@ -38,7 +38,28 @@ def crosskd_step(name: str) -> str:
         f"{bound * 1000:.0f} ms. {machine_line(found['machine'])}.", '', *rows, ''])
 
 
-SECTIONS = dict(crosskd_step=crosskd_step)
+def cskd_loss(name: str) -> str:
+    """Section of `cskd_loss.py`."""
+    found = load(name)
+    rows = ['| convolutions | loop, ms | ours, ms | x faster | loop, MiB | ours, MiB |',
+            '|---|---|---|---|---|---|']
+    for mode, one in found['modes'].items():
+        memory = one.get('peak_memory_mib', {})
+        cells = [mode, *(f"{one['seconds'][side] * 1000:.0f}" for side in ('loop', 'ours')),
+                 f"{one['speedup']:.2f}",
+                 *(f'{memory[side]:.0f}' if memory else '' for side in ('loop', 'ours'))]
+        rows.append(f"| {' | '.join(cells)} |")
+    student, teacher = found['channels']
+    height, width = found['size']
+    return '\n'.join([
+        "## CSKD's feature loss", '',
+        f'Forward and backward at {found["images"]} x ({student} | {teacher}) x {height} x '
+        f"{width}, against the tests' plain loop over blocks, {found['rounds']} rounds, "
+        '`python benchmarks/cskd_loss.py`. Memory: peak of a process of its own, over that of one '
+        f"which only holds the features. {machine_line(found['machine'])}.", '', *rows, ''])
+
+
+SECTIONS = dict(crosskd_step=crosskd_step, cskd_loss=cskd_loss)
 
 
 def readme() -> str:

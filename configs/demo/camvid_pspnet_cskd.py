@@ -5,4 +5,4 @@ _base_ = [
 model = dict(
     architecture=dict(cfg_path='configs/demo/camvid_pspnet_student.py'),
     teacher=dict(cfg_path='configs/demo/camvid_pspnet_teacher.py'),
-    teacher_ckpt='work_dirs/camvid_pspnet_teacher/epoch_60.pth')
+    teacher_ckpt='work_dirs/camvid_pspnet_teacher/epoch_40.pth')

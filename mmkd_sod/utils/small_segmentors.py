@@ -31,7 +31,6 @@ SMALL_SEGMENTORS = {
     'ICNet': 'icnet/icnet_r18-d8_4xb2-80k_cityscapes-832x832.py',
     'ISANet': f'isanet/isanet_r50-d8_4xb2-40k{_CITY}',
     'K-Net': 'knet/knet-s3_r50-d8_fcn_8xb2-adamw-80k_ade20k-512x512.py',
-    'LR-ASPP': f'mobilenet_v3/mobilenet-v3-d8-scratch-s_lraspp_4xb4-320k{_CITY}',
     'MobileNetV2': f'mobilenet_v2/mobilenet-v2-d8_deeplabv3_4xb2-80k{_CITY}',
     'OCRNet': f'ocrnet/ocrnet_hr18s_4xb2-40k{_CITY}',
     'PIDNet': 'pidnet/pidnet-s_2xb6-120k_1024x1024-cityscapes.py',
@@ -107,8 +106,11 @@ def small_segmentor(name: str, classes: int = 5, size: tuple[int, int] = (64, 64
     model.data_preprocessor = dict(
         type='SegDataPreProcessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True, pad_val=0, seg_pad_val=255, size=size)
-    if model.backbone.type == 'ResNetV1c' and model.backbone.depth == 50:
+    # The parts of K-Net's head are as wide as its backbone's third stage.
+    if model.backbone.type == 'ResNetV1c' and model.backbone.depth == 50 and name != 'K-Net':
         _narrow_resnet(model)
+    if name == 'Semantic FPN':
+        model.decode_head.in_channels = [model.neck.out_channels] * 4
     if model.backbone.type == 'SwinTransformer':
         _narrow_swin(model)
     for cfg in _walk(model):

@@ -9,13 +9,13 @@ from mmkd_sod.errors import ConfigError
 from mmkd_sod.registry import MODELS
 from mmkd_sod.utils.gather import gather_batch
 
-from .channel_attention import channel_attention, channel_weights
+from .channel_attention import attended_channels, channel_attention, channel_weights
 from .cka import check_batch, cka_loss_from_grams, full_precision, gram
 from .position_attention import PositionProjection, attended_values, grid_blocks
 
 # On a CPU, work on pieces of about this many bytes: they stay in the cache, and the allocator
 # reuses them instead of asking the system for fresh pages, which costs as much as the arithmetic.
-SLAB_BYTES = 8 << 20
+SLAB_BYTES = 16 << 20
 
 
 def slabs(length: int, nbytes: int, device: torch.device) -> Iterator[slice]:
@@ -38,6 +38,7 @@ def residual_gram(feat: Tensor, attended: Tensor, gamma: Tensor) -> tuple[Tensor
     Returns:
         tuple[Tensor, Tensor]: Two (..., N, N).
     """
+    gamma = gamma.reshape(())  # multiplying by a tensor of one element is slower than by a number
     cross = attended @ feat.transpose(-1, -2)
     slope = cross + cross.transpose(-1, -2) + 2 * gamma * gram(attended)
     return gram(attended.mul_(gamma).add_(feat)), slope
@@ -87,6 +88,8 @@ class _BlockLosses(torch.autograd.Function):
 def _stack(blocks: Tensor) -> Tensor:
     """(rows, columns, N, h, w, C) -> (rows * columns, N, h * w, C)."""
     rows, cols, num, h, w, channels = blocks.shape
+    # Channels to the end first, blocks apart then: a plain transposition takes half the time.
+    blocks = blocks.permute(2, 0, 3, 1, 4, 5).contiguous().permute(1, 3, 0, 2, 4, 5)
     return blocks.reshape(rows * cols, num, h * w, channels)
 
 
@@ -207,7 +210,8 @@ class ChannelSpatialKDLoss(nn.Module):
             weights = channel_weights(flat, self.tau)
             # Slabs of channels, whose shares of an inner product add up.
             shares = [
-                residual_gram(flat[:, rows].flatten(1), (weights[:, rows] @ flat).flatten(1), gamma)
+                residual_gram(flat[:, rows].flatten(1),
+                              attended_channels(weights[:, rows], flat).flatten(1), gamma)
                 for rows in slabs(flat.shape[1], flat.nbytes, flat.device)]
             value, slope = (torch.stack(share).sum(0) for share in zip(*shares, strict=True))
         return cka_loss_from_grams(kernel, _follow(gamma, value, slope))

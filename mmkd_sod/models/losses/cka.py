@@ -45,13 +45,28 @@ def full_precision(feat: Tensor) -> Tensor:
     return feat if feat.dtype in (torch.float32, torch.float64) else feat.float()
 
 
+def _product(feat: Tensor) -> Tensor:
+    """``X X^T``; of many rows the corner below the diagonal is copied, not computed."""
+    rows = feat.shape[-2]
+    if rows < 256:
+        return feat @ feat.transpose(-1, -2)
+    half = rows // 2
+    upper, lower = feat[..., :half, :], feat[..., half:, :]
+    out = feat.new_empty(*feat.shape[:-1], rows)
+    out[..., :half, :half] = _product(upper)
+    out[..., half:, half:] = _product(lower)
+    out[..., :half, half:] = upper @ lower.transpose(-1, -2)
+    out[..., half:, :half] = out[..., :half, half:].transpose(-1, -2)
+    return out
+
+
 class _Gram(torch.autograd.Function):
     """``X X^T``. Autograd alone would multiply the feature twice in the backward pass."""
 
     @staticmethod
     def forward(ctx, feat: Tensor) -> Tensor:
         ctx.save_for_backward(feat)
-        return feat @ feat.transpose(-1, -2)
+        return _product(feat)
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> Tensor:

@@ -2,7 +2,11 @@
 import pytest
 import torch
 
-from mmkd_sod.models.losses.channel_attention import channel_attention, channel_weights
+from mmkd_sod.models.losses.channel_attention import (
+    attended_channels,
+    channel_attention,
+    channel_weights,
+)
 
 from . import cskd_oracle as oracle
 
@@ -37,3 +41,24 @@ def test_gradcheck():
     feat = torch.randn(2, 3, 2, 2, dtype=torch.float64, requires_grad=True)
     gamma = torch.tensor([0.3], dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(channel_attention, (feat, gamma))
+
+
+@pytest.mark.parametrize('scale', [0.01, 1., 100.])
+def test_attended_channels_agree_with_the_full_product(scale):
+    """Flat weights, and weights that are all but one-hot."""
+    feat = torch.randn(3, 40, 60) * scale
+    weights = channel_weights(feat, 2.)
+    dense = (weights > 1e-9).float().mean()
+    assert (dense > 0.9) if scale < 1 else (dense < 0.1 if scale > 1 else True)
+    for rows in (slice(None), slice(3, 11)):
+        got = attended_channels(weights[:, rows], feat)
+        assert torch.allclose(got, weights[:, rows] @ feat, rtol=1e-5, atol=1e-6 * scale)
+
+
+def test_attended_channels_keep_rows_apart():
+    """One-hot weights pick channels of their own image."""
+    feat = torch.randn(2, 64, 5)
+    weights = torch.zeros(2, 2, 64)
+    weights[0, 0, 7] = weights[0, 1, 63] = weights[1, 0, 0] = weights[1, 1, 7] = 1
+    wanted = torch.stack([feat[0, [7, 63]], feat[1, [0, 7]]])
+    assert torch.equal(attended_channels(weights, feat), wanted)

@@ -32,6 +32,16 @@ def test_hsic_centres():
         gram(x - x.mean(0)).square().sum().item())
 
 
+@pytest.mark.parametrize('rows', [1, 255, 256, 515])
+def test_gram_of_many_rows(rows):
+    feat = torch.randn(2, rows, 9, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(2, rows, rows, dtype=torch.float64)
+    plain = feat @ feat.transpose(1, 2)
+    assert torch.allclose(gram(feat), plain)
+    grad, = torch.autograd.grad((gram(feat) * weight).sum(), feat)
+    assert torch.allclose(grad, torch.autograd.grad((plain * weight).sum(), feat)[0])
+
+
 def test_invariant_to_rotation_scale_and_shift():
     x = torch.randn(6, 10, dtype=torch.float64)
     rotation = torch.linalg.qr(torch.randn(10, 10, dtype=torch.float64))[0]

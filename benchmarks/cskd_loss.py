@@ -1,0 +1,110 @@
+"""Forward + backward of CSKD's feature loss, ours against the plain loop over blocks of the tests.
+
+The plain version is tests/test_models/test_losses/cskd_oracle.py: block after block, with
+convolutions of torch.nn and HSIC as the formula has it. Ours and it take turns in one process; peak
+memory is that of a process of its own over that of one which only makes the features.
+"""
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from common import (
+    interleaved,
+    machine,
+    median,
+    paired_ratio,
+    parser,
+    peak_memory_mib,
+    print_peak_memory,
+    save,
+)
+from torch import nn
+
+import mmkd_sod  # noqa: F401
+from mmkd_sod.models.losses import ChannelSpatialKDLoss
+from mmkd_sod.models.losses.position_attention import PROJECTIONS
+
+CHANNELS = dict(student_channels=128, teacher_channels=512)
+ORACLE = Path(__file__).resolve().parents[1] / 'tests/test_models/test_losses/cskd_oracle.py'
+
+
+def plain_convolutions(projection) -> nn.ModuleList | None:
+    """The same convolutions for the plain version; None where every block draws its own."""
+    if projection.mode == 'resampled':
+        return None
+    return nn.ModuleList([projection.query, projection.key, projection.value])
+
+
+def variants(mode: str, images: int, size: tuple, device: str) -> dict[str, Callable[[], None]]:
+    """Name to a function that does one forward and backward."""
+    plain_losses = runpy.run_path(str(ORACLE))['channel_spatial_losses']
+    torch.manual_seed(0)
+    loss = ChannelSpatialKDLoss(**CHANNELS, projection=mode).to(device)
+    nn.init.constant_(loss.gamma_cam, 0.3)
+    nn.init.constant_(loss.gamma_pam, 0.2)
+    student = torch.randn(images, CHANNELS['student_channels'], *size, device=device,
+                          requires_grad=True)
+    teacher = torch.randn(images, CHANNELS['teacher_channels'], *size, device=device)
+    convs = [plain_convolutions(projection)
+             for projection in (loss.student_projection, loss.teacher_projection)]
+
+    def forget():
+        student.grad = None
+        loss.zero_grad()
+
+    def ours():
+        forget()
+        sum(loss(student, teacher).values()).backward()
+
+    def loop():
+        forget()
+        cam, pam = plain_losses(
+            student, teacher, loss.gamma_cam, loss.gamma_pam, loss.tau, loss.grid, *convs)
+        (loss.cam_weight * cam + loss.pam_weight * pam).backward()
+
+    return dict(ours=ours, loop=loop, features=forget)
+
+
+def main() -> None:
+    """Time both in each mode, then measure the memory of each in a process of its own."""
+    arguments = parser(__doc__.splitlines()[0])
+    arguments.add_argument('--images', type=int, default=8)
+    arguments.add_argument('--size', type=int, nargs=2, default=(33, 65), metavar=('H', 'W'))
+    arguments.add_argument('--memory-of', nargs=2, metavar=('MODE', 'VARIANT'),
+                           help='run this alone and print its peak memory')
+    args = arguments.parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    if args.memory_of:
+        mode, name = args.memory_of
+        step = variants(mode, args.images, args.size, args.device)[name]
+        for _ in range(3):
+            step()
+        print_peak_memory()
+        return
+    content = dict(machine=machine(args.device), images=args.images, size=list(args.size),
+                   rounds=args.rounds, channels=list(CHANNELS.values()), modes={})
+    for mode in PROJECTIONS:
+        pair = variants(mode, args.images, args.size, args.device)
+        del pair['features']
+        seconds = interleaved(pair, args.rounds, args.warmup, args.device)
+        found = dict(seconds={name: median(values) for name, values in seconds.items()},
+                     speedup=paired_ratio(seconds, 'loop', 'ours'))
+        if args.device == 'cpu':
+            threads = ('--threads', str(torch.get_num_threads()))
+            peak = {name: peak_memory_mib(
+                __file__, '--memory-of', mode, name, '--images', str(args.images), '--size',
+                *map(str, args.size), *threads) for name in ('features', *pair)}
+            found['peak_memory_mib'] = {
+                name: round(peak[name] - peak['features'], 1) for name in pair}
+        content['modes'][mode] = found
+        memory = found.get('peak_memory_mib', {})
+        print(f'{mode:10}' + ''.join(
+            f"  {name} {value * 1000:7.1f} ms" + (f' {memory[name]:6.0f} MiB' if memory else '')
+            for name, value in found['seconds'].items()) + f"  {found['speedup']:.2f} x")
+    print('results:', save(f'cskd_loss_{args.device}', content).name)
+
+
+if __name__ == '__main__':
+    main()
