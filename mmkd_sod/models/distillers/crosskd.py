@@ -160,8 +160,9 @@ class CrossKDDistiller(DenseDistiller):
         if self._classes is not None:
             self._select_classes(cross, teacher, targets)
         confidence = teacher.cls.detach().float().sigmoid().amax(dim=1)
-        if targets.counted is not None:
-            confidence = confidence * targets.counted
+        counted = targets.counted
+        if counted is not None:
+            confidence = confidence * counted
         losses = {
             'loss_cls_kd': self.loss_cls_kd(
                 cross.cls, teacher.cls, weight=targets.label_weights,

@@ -23,6 +23,10 @@ class FCOSReader(HeadReader):
     A teacher with ``norm_on_bbox`` gives its distances in pixels, not strides, in eval mode. Both
     sides come from the same forward, and IoU does not depend on the unit. NAS-FCOS differs in the
     blocks of its towers alone.
+
+    One deviation: without a positive on any rank the normaliser is 1. The released program divides
+    by 1e-6 there, which makes such a batch outweigh a million others; COCO's recipes leave images
+    without objects out and never meet it.
     """
 
     has_centerness = True
@@ -36,9 +40,9 @@ class FCOSReader(HeadReader):
         """Weight 1 everywhere; the normaliser is the sum of the positives' centerness targets."""
         labels, boxes = (torch.cat(list(part)) for part in records['get_targets'][0])
         positive = is_positive(self.head, labels)
-        centerness = self.head.centerness_target(boxes[positive])
+        total = reduce_mean(self.head.centerness_target(boxes[positive]).sum())
         return DenseTargets(
             label_weights=None,
-            avg_factor=reduce_mean(centerness.sum()).clamp(min=1e-6),
+            avg_factor=torch.where(total > 0, total.clamp(min=1e-6), 1.),
             positive=positive,
             priors=prior_rows(self.head.prior_generator, predictions))
