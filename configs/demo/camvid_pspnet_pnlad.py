@@ -1,0 +1,12 @@
+"""CamVid: positive and negative logits, over the classes; alike in all else to the student."""
+_base_ = [
+    '../_base_/distillers/pnlad.py', './_base_/camvid_small.py', './_base_/schedule_camvid.py'
+]
+model = dict(
+    architecture=dict(cfg_path='configs/demo/camvid_pspnet_student.py'),
+    teacher=dict(cfg_path='configs/demo/camvid_pspnet_teacher.py'),
+    teacher_ckpt='work_dirs/camvid_pspnet_teacher/epoch_40.pth',
+    distiller=dict(
+        # 16 is tau squared: the gradient's size at temperature 1. No stages: one temperature.
+        loss_pnlad=dict(mode='pixel', level_weights=None, pos_weight=16.),
+        schedule=None))
