@@ -1,0 +1,90 @@
+"""Pictures of label maps."""
+import numpy as np
+
+from mmkd_sod.errors import DataError
+
+from .drawing import resize
+from .grid import image_grid, save_image
+
+_LINE = 22  # height of a row of the legend, pixels
+
+
+def paint_labels(labels: np.ndarray, palette, ignore_index: int = 255) -> np.ndarray:
+    """Colour a label map; what is ignored is black.
+
+    Args:
+        labels (np.ndarray): (H, W), whole numbers.
+        palette (Sequence): RGB colour of each class.
+        ignore_index (int): Label that stands for no class.
+
+    Returns:
+        np.ndarray: (H, W, 3), uint8, RGB.
+
+    Raises:
+        DataError: A label has no colour.
+    """
+    table = np.zeros((max(256, len(palette)), 3), np.uint8)
+    table[:len(palette)] = palette
+    table[ignore_index] = 0
+    unknown = (labels != ignore_index) & ((labels < 0) | (labels >= len(palette)))
+    if unknown.any():
+        raise DataError(f'paint_labels: label {int(labels[unknown][0])} has no colour, the palette '
+                        f'has {len(palette)}; give a colour for each class')
+    return table[labels]
+
+
+def _legend(classes, palette, width: int) -> np.ndarray:
+    """Names beside their colours, in lines of a width."""
+    from PIL import Image, ImageDraw
+
+    from .drawing import font
+    letters = font(14)
+    places, x, y = [], 4, 0
+    for name in classes:
+        space = 26 + int(letters.getlength(name))
+        if x + space > width and x > 4:
+            x, y = 4, y + _LINE
+        places.append((x, y))
+        x += space + 10
+    picture = Image.new('RGB', (width, y + _LINE), (255, 255, 255))
+    draw = ImageDraw.Draw(picture)
+    for name, colour, (left, top) in zip(classes, palette, places, strict=True):
+        draw.rectangle((left, top + 4, left + 16, top + 16), fill=tuple(colour), outline=(0, 0, 0))
+        draw.text((left + 22, top + 2), name, fill=(0, 0, 0), font=letters)
+    return np.asarray(picture)
+
+
+def segmentation_panel(images, columns: dict, classes, palette, path=None,
+                       side: int = 200) -> np.ndarray:
+    """Set images and label maps of several sources side by side, one row an image.
+
+    Args:
+        images (Sequence[np.ndarray]): (H, W, 3), uint8, RGB.
+        columns (dict[str, Sequence[np.ndarray]]): By title, for example 'truth', 'student',
+            'distilled': a label map (H, W) for each image; 255 is black.
+        classes (Sequence[str]): Names of the classes, for the legend.
+        palette (Sequence): RGB colour of each.
+        path (str | Path, optional): Picture to write, atomically.
+        side (int): Height of the rows in pixels.
+
+    Returns:
+        np.ndarray: The panel, (H', W', 3), uint8, RGB.
+
+    Raises:
+        DataError: A column has not as many maps as there are images, one of another size, or a
+            label without a colour.
+    """
+    for title, maps in columns.items():
+        if [m.shape for m in maps] != [i.shape[:2] for i in images]:
+            raise DataError(f'segmentation_panel: column {title!r} needs a label map of the size '
+                            f'of each of the {len(images)} images')
+    rows = []
+    for index, image in enumerate(images):
+        width = max(1, round(image.shape[1] * side / image.shape[0]))
+        rows.append([resize(picture, width, side) for picture in (
+            image, *(paint_labels(maps[index], palette) for maps in columns.values()))])
+    panel = image_grid(rows, ['image', *columns])
+    panel = np.concatenate([panel, _legend(classes, palette, panel.shape[1])])
+    if path is not None:
+        save_image(path, panel)
+    return panel
