@@ -1,5 +1,6 @@
-"""What the benchmarks share: interleaved timing, peak memory, the machine, results on disk."""
+"""What the benchmarks share: steps, interleaved timing, peak memory, machine, results on disk."""
 import argparse
+import copy
 import json
 import platform
 import resource
@@ -48,6 +49,34 @@ def interleaved(variants: dict[str, Callable[[], None]], rounds: int, warmup: in
               file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return seconds
+
+
+def training_step(model, data: dict) -> Callable[[], None]:
+    """A function that does preprocessing, forward, backward and update on a batch."""
+    model.train()
+    optimizer = torch.optim.SGD((p for p in model.parameters() if p.requires_grad), 1e-6,
+                                momentum=0.9)
+
+    def step():
+        inputs = model.data_preprocessor(copy.deepcopy(data), training=True)
+        loss, _ = model.parse_losses(model(**inputs, mode='loss'))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def teacher_forward(model, data: dict) -> Callable[[], None]:
+    """A function that does a plain teacher's preprocessing and forward on a batch."""
+    model.eval().requires_grad_(False)
+
+    def step():
+        inputs = model.data_preprocessor(copy.deepcopy(data), training=True)
+        with torch.no_grad():
+            model(**inputs, mode='tensor')
+
+    return step
 
 
 def median(values: list[float]) -> float:

@@ -16,6 +16,8 @@ from common import (
     peak_memory_mib,
     print_peak_memory,
     save,
+    teacher_forward,
+    training_step,
 )
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -49,22 +51,6 @@ def batch(images: int, height: int, width: int) -> dict:
     return dict(inputs=inputs, data_samples=samples)
 
 
-def training_step(model, data):
-    """A function that does forward, backward and update."""
-    model.train()
-    optimizer = torch.optim.SGD((p for p in model.parameters() if p.requires_grad), 1e-6,
-                                momentum=0.9)
-
-    def step():
-        inputs = model.data_preprocessor(copy.deepcopy(data), training=True)
-        loss, _ = model.parse_losses(model(**inputs, mode='loss'))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
-    return step
-
-
 def variants(data: dict, names, device: str) -> dict:
     """Name to step function."""
     init_default_scope('mmdet')
@@ -82,14 +68,7 @@ def variants(data: dict, names, device: str) -> dict:
         return training_step(build_model(recipe.architecture).to(device), data)
 
     def teacher():
-        model = build_model(recipe.teacher).to(device).eval().requires_grad_(False)
-
-        def step():
-            inputs = model.data_preprocessor(copy.deepcopy(data), training=True)
-            with torch.no_grad():
-                model(**inputs, mode='tensor')
-
-        return step
+        return teacher_forward(build_model(recipe.teacher).to(device), data)
 
     def mmrazor_pkd():
         from mmrazor.models.algorithms import SingleTeacherDistill

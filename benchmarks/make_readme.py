@@ -59,7 +59,28 @@ def cskd_loss(name: str) -> str:
         f"which only holds the features. {machine_line(found['machine'])}.", '', *rows, ''])
 
 
-SECTIONS = dict(crosskd_step=crosskd_step, cskd_loss=cskd_loss)
+def method_steps(name: str) -> str:
+    """Section of `method_steps.py`."""
+    methods = load(name)
+    rows = ['| pair | variant | student, ms | teacher, ms | step, ms | x bound |',
+            '|---|---|---|---|---|---|']
+    for found in methods.values():
+        seconds = {variant: f'{value * 1000:.0f}' for variant, value in found['seconds'].items()}
+        height, width = found['size']
+        pair = f"`{found['config']}`, {found['images']} x {height} x {width}"
+        rows += [f"| {pair} | {variant} | {seconds['student']} | {seconds['teacher']} | "
+                 f'{seconds[variant]} | {ratio:.3f} |'
+                 for variant, ratio in found['over_bound'].items()]
+    return '\n'.join([
+        '## A step of CSKD, weak labels and HKD', '',
+        f"The small pairs of `configs/demo`, {found['rounds']} rounds, `python "
+        'benchmarks/method_steps.py`. The bound of labels from files (offline) is the student '
+        'alone. A plain SCFNet pays for its boundary loss, which weak labels do without, and the '
+        f"teacher's BN is folded: hence below 1. {machine_line(found['machine'])}.", '', *rows,
+        ''])
+
+
+SECTIONS = dict(crosskd_step=crosskd_step, method_steps=method_steps, cskd_loss=cskd_loss)
 
 
 def readme() -> str:

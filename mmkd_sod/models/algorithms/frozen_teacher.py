@@ -150,7 +150,9 @@ class FrozenTeacher:
     def _answers(self) -> list:
         """Outputs on one random image, the same at every call."""
         # Large enough for two cells a side at stride 128: GroupNorm refuses a single value.
-        image = torch.randn(1, 3, 256, 256, generator=torch.Generator().manual_seed(0))
+        mean = getattr(self.module.data_preprocessor, 'mean', None)  # one a channel: depth has too
+        channels = mean.numel() if isinstance(mean, Tensor) else 3
+        image = torch.randn(1, channels, 256, 256, generator=torch.Generator().manual_seed(0))
         return _flat(self.module(image.to(next(self.module.parameters())), None, mode='tensor'))
 
     @torch.no_grad()

@@ -10,6 +10,7 @@ from mmkd_sod.models.algorithms import FrozenTeacher
 from mmkd_sod.models.builder import build_model
 from mmkd_sod.utils.small_detectors import small_detector
 from tests.detection import detector
+from tests.rgbd import hkdnet
 
 
 class Toy(BaseModel):
@@ -52,6 +53,15 @@ def test_folding_keeps_the_answers_of_a_detector():
     assert norms(module) == 0
     for a, b in zip(teacher._answers(), before, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_folding_tries_with_as_many_channels_as_the_teacher_takes():
+    init_default_scope('mmseg')
+    module = build_model(hkdnet())
+    module.init_weights()
+    assert norms(module) > 0
+    FrozenTeacher(module, trusted=True).load()
+    assert norms(module) == 0
 
 
 def test_folding_is_undone_where_a_convolution_is_shared():
