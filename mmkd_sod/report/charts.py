@@ -66,14 +66,15 @@ def _finite(series: Series) -> list[tuple]:
 
 
 def _y_range(all_series: list[Series], extra) -> tuple[float, float]:
-    """Range of the values; the first high losses of a training are cut off."""
-    values = list(extra)
+    """Range of the values; first losses far above all others are cut off."""
+    values, first = list(extra), []
     for series in all_series:
         points = [y for _, y in _finite(series)]
-        if not series.dots and len(points) > 10:
-            head = max(1, len(points) // 20)
-            points = points[head:]
-        values += points
+        head = max(1, len(points) // 20) if not series.dots and len(points) > 10 else 0
+        first += points[:head]
+        values += points[head:]
+    if first and (not values or max(first) <= 2 * max(values)):
+        values += first
     low, high = (min(values), max(values)) if values else (0., 1.)
     return (0. if 0 < low < 0.4 * high else low), high
 
@@ -105,7 +106,7 @@ def line_chart(title: str, series: list[Series], x_label: str, references=(),
     def at(x: float, y: float) -> tuple[float, float]:
         across = _LEFT + (_WIDTH - _LEFT - _RIGHT) * x / x_end
         share = (y - y_ticks[0]) / (y_ticks[-1] - y_ticks[0])
-        return across, _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * min(1.02, max(-.02, share))
+        return across, _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * share
 
     parts = []
     for tick in y_ticks:
@@ -127,8 +128,11 @@ def line_chart(title: str, series: list[Series], x_label: str, references=(),
         parts.append(f'<line class="reference {style}" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" '
                      f'y1="{height:.1f}" y2="{height:.1f}"><title>{escape(name)}: {number(y)}'
                      '</title></line>')
-    for one in series:
-        parts.append(_curve(one, at))
+    # An inner svg cuts off what lies above its frame; dots at the frame stay whole.
+    inside = (_WIDTH - _LEFT - _RIGHT + 10, _HEIGHT - _TOP - _BOTTOM + 10)
+    frame = f'{_LEFT - 5} {_TOP - 5} {inside[0]} {inside[1]}'
+    parts.append(f'<svg x="{_LEFT - 5}" y="{_TOP - 5}" width="{inside[0]}" height="{inside[1]}" '
+                 f'viewBox="{frame}">{"".join(_curve(one, at) for one in series)}</svg>')
     spoken = '; '.join(f'{one.name} ends at {number(_finite(one)[-1][1])}'
                        for one in series if _finite(one))
     broken = sorted({one.name for one in series if len(_finite(one)) < len(one.points)})

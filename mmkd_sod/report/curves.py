@@ -135,7 +135,8 @@ def curve_blocks(study: Study, wanted: str | None = None) -> str:
     blocks = [
         _validation(study, styles, wanted),
         _block("Student's own loss terms", 'What plain training minimises, and the same terms '
-               'of the distilled student. Faint: as logged; strong: running mean.',
+               'of the distilled student. Faint: as logged; strong: running mean; first values '
+               'far above the rest are cut off.',
                terms.get('student')),
         _block("Distiller's terms", 'What the distiller adds, weights applied.',
                terms.get('distill')),

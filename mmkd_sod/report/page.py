@@ -74,7 +74,7 @@ def render(studies: list[Study], galleries: list[Gallery], title: str, notes=(),
     date = date or datetime.now()
     sections = []
     for study, found in zip(studies, galleries, strict=True):
-        head = f'<h2>{escape(study.name)}</h2>'
+        head = f'<h2>{escape(study.name)}</h2>' if len(studies) > 1 else ''
         sections.append(f'<section>{head}{score_blocks(study, wanted)}'
                         f'{gallery_block(found, styles_of(study), score_thr)}'
                         f'{curve_blocks(study, wanted)}<h3>Runs</h3>{_runs_block(study)}</section>')

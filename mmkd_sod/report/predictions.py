@@ -15,6 +15,7 @@ from .studies import Study
 _SIDE = 480  # smaller images are enlarged to this
 _MOST = 720  # larger pictures are reduced to this
 _QUALITY = 85
+_FONT = 16  # of boxes' names, in a picture of _SIDE
 
 
 @dataclass
@@ -107,11 +108,13 @@ def gallery(study: Study, count: int, score_thr: float = 0.3,
     seeds = {run.seed for run in runs.values()}
     result.seed = seeds.pop() if len(seeds) == 1 else None
     if result.kind != 'saliency' and samples.palette and not isinstance(samples.palette, str):
-        result.classes = [(name, 'rgb({},{},{})'.format(*color)) for name, color in
+        result.classes = [(name, f'rgb({",".join(str(int(part)) for part in color)})') for name, color in
                           zip(samples.classes, samples.palette, strict=False)]
     for name, column in answers.items():
         result.columns[name] = [
-            data_address(draw_answer(image, answer, samples.classes, samples.palette, score_thr,
-                                     _SIDE))
+            data_address(draw_answer(
+                image, answer, samples.classes, samples.palette, score_thr, _SIDE,
+                # Names stay legible where four columns share a page.
+                font_size=round(_FONT * max(1., max(image.shape[:2]) / _SIDE))))
             for image, answer in zip(samples.images, column, strict=True)]
     return result

@@ -73,7 +73,7 @@ def fit_answer(answer: dict, shape: tuple) -> dict:
 
 
 def draw_answer(image: np.ndarray, answer: dict, classes=(), palette=None,
-                score_thr: float = 0.3, side: int = 0) -> np.ndarray:
+                score_thr: float = 0.3, side: int = 0, font_size: int = 13) -> np.ndarray:
     """Draw boxes, or lay class colours or a tint of what is salient over an image.
 
     Args:
@@ -83,6 +83,7 @@ def draw_answer(image: np.ndarray, answer: dict, classes=(), palette=None,
         palette (Sequence, optional): RGB colour of each class.
         score_thr (float): Boxes below this score are not drawn.
         side (int): Smaller images are enlarged until their longer side has this many pixels.
+        font_size (int): Height of boxes' names in pixels.
 
     Returns:
         np.ndarray: The picture, (H', W', 3), uint8, RGB.
@@ -93,7 +94,8 @@ def draw_answer(image: np.ndarray, answer: dict, classes=(), palette=None,
         boxes = above_score(answer, score_thr)
         count = 1 + max(boxes['labels'], default=0)
         names = [*classes, *(str(index) for index in range(len(classes), count))]
-        return draw_boxes(image, classes=names, scale=scale, palette=palette, **boxes)
+        return draw_boxes(image, classes=names, scale=scale, palette=palette,
+                          font_size=font_size, **boxes)
     answer = fit_answer(answer, image.shape)
     if 'saliency' in answer:
         picture = saliency_overlay(image, answer['saliency'])
