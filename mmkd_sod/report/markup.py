@@ -47,9 +47,8 @@ def table(caption: str, head: Sequence[str], rows: Iterable[tuple]) -> str:
     for cells, kind in rows:
         cells = [cell if isinstance(cell, tuple) else (cell, '') for cell in cells]
         first = f'<th scope="row">{escape(cells[0][0])}</th>'
-        others = ''.join(f'<td{f" class={css}" if css else ""}>{escape(text)}</td>'
-                         for text, css in cells[1:])
-        lines.append(f'<tr{f" class={kind}" if kind else ""}>{first}{others}</tr>')
+        others = ''.join(f'<td class="{css}">{escape(text)}</td>' for text, css in cells[1:])
+        lines.append(f'<tr class="{kind}">{first}{others}</tr>')
     titles = ''.join(f'<th scope="col">{escape(title)}</th>' for title in head)
     return (f'<div class="scroll"><table><caption>{escape(caption)}</caption><thead><tr>{titles}'
             f'</tr></thead><tbody>{"".join(lines)}</tbody></table></div>')

@@ -108,8 +108,8 @@ def gallery(study: Study, count: int, score_thr: float = 0.3,
     seeds = {run.seed for run in runs.values()}
     result.seed = seeds.pop() if len(seeds) == 1 else None
     if result.kind != 'saliency' and samples.palette and not isinstance(samples.palette, str):
-        result.classes = [(name, f'rgb({",".join(str(int(part)) for part in color)})') for name, color in
-                          zip(samples.classes, samples.palette, strict=False)]
+        result.classes = [(name, f'rgb({",".join(str(int(part)) for part in color)})')
+                          for name, color in zip(samples.classes, samples.palette, strict=False)]
     for name, column in answers.items():
         result.columns[name] = [
             data_address(draw_answer(

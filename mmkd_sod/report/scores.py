@@ -196,4 +196,5 @@ def score_blocks(study: Study, wanted: str | None = None) -> str:
     tables = ''.join(_score_table(study, one) for one in _SPLITS if keys_of(study, one))
     return (f'<p class="soft">{escape(metric.name)} on the {_SPLITS[split]}; {direction}.</p>'
             + _tiles(study, split, metric) + '<h3>Final scores</h3>'
-            + _dots(study, split, metric) + f'<div class="tables">{tables}</div>' + _gain_blocks(study, split))
+            + _dots(study, split, metric) + f'<div class="tables">{tables}</div>'
+            + _gain_blocks(study, split))
