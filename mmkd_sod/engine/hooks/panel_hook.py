@@ -16,8 +16,8 @@ class PanelHook(Hook):
 
     Detectors' boxes, segmentors' class masks and saliency maps, over images of the validation
     split, spread evenly. A row is an image; the columns are the truth, the teacher (frozen, so it
-    predicts once) and the student; a plain model has no teacher column. Panels go through mmengine's
-    ``Visualizer`` to each of its back ends: ``LocalVisBackend`` writes
+    predicts once) and the student; a plain model has no teacher column. Panels go through the
+    runner's ``Visualizer`` to each back end: ``LocalVisBackend`` writes
     ``vis_image/panel_<step>.png`` beside the run's scalars, ``TensorboardVisBackend``, where
     tensorboard is installed, an image of that step. The back ends are named in the config's
     ``visualizer``: ``dict(type='mmdet.DetLocalVisualizer', vis_backends=[...])``.
