@@ -7,8 +7,7 @@ from mmengine.config import Config
 from mmkd_sod.apis.sample_images import SampleImages, build_dataset, load_model, spread_evenly
 from mmkd_sod.errors import ConfigError, DataError
 from tests.runs import TINY_STUDENT
-from tests.saliency import save_network
-from tests.sod_data import write_set
+from tests.saliency import save_network, scfnet_config
 
 
 def scenes_config(scenes):
@@ -47,13 +46,8 @@ def test_detector_answers_and_keeps_its_mode(scenes, tmp_path):
 
 
 def test_saliency_network_answers(tmp_path):
-    config, checkpoint = save_network(tmp_path)
-    cfg = Config.fromfile(config)
-    root = write_set(tmp_path / 'set')
-    base = Config.fromfile('configs/_base_/datasets/sod_sets.py')
-    cfg.test_dataloader = dict(dataset=dict(
-        type='mmkd_sod.SODDataset', name='s', data_root=str(root), test_mode=True,
-        data_prefix=dict(img_path='image', seg_map_path='mask'), pipeline=base.test_pipeline))
+    _, checkpoint = save_network(tmp_path)
+    cfg = scfnet_config(tmp_path)
     samples = SampleImages(build_dataset(cfg), 3)
     answers = samples.predictions(load_model(cfg, checkpoint, 'cpu'))
     for answer, truth, image in zip(answers, samples.truths(answers[0]), samples.images,

@@ -4,13 +4,11 @@ import base64
 import cv2
 import numpy as np
 import torch
-from mmengine.config import Config
 
 from mmkd_sod.report.predictions import data_address, gallery
 from mmkd_sod.report.runs import find_runs
 from mmkd_sod.report.studies import group, join_tests
-from tests.saliency import save_network
-from tests.sod_data import write_set
+from tests.saliency import save_network, scfnet_config
 from tests.work_dirs import work_dir
 
 
@@ -22,14 +20,10 @@ def decode(address):
 
 def saliency_study(tmp_path):
     """A plain SCFNet with its checkpoint and test set."""
-    config, checkpoint = save_network(tmp_path / 'net')
-    base = Config.fromfile('configs/_base_/datasets/sod_sets.py')
-    loader = dict(dataset=dict(
-        type='mmkd_sod.SODDataset', name='s', data_root=str(write_set(tmp_path / 'set')),
-        data_prefix=dict(img_path='image', seg_map_path='mask'), test_mode=True,
-        pipeline=base.test_pipeline))
-    folder = work_dir(tmp_path / 'run', Config.fromfile(config).model, default_scope='mmseg',
-                      test_dataloader=loader)
+    _, checkpoint = save_network(tmp_path / 'net')
+    cfg = scfnet_config(tmp_path)
+    folder = work_dir(tmp_path / 'run', cfg.model, default_scope='mmseg',
+                      test_dataloader=cfg.test_dataloader)
     torch.save(torch.load(checkpoint, weights_only=True), folder / 'epoch_12.pth')
     (folder / 'last_checkpoint').write_text('epoch_12.pth')
     return group(join_tests(find_runs([str(folder)]))[0])[0], folder

@@ -1,5 +1,6 @@
 """PanelHook: panels reach every back end, and the training does not notice."""
 import json
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -10,10 +11,13 @@ from mmengine.registry import HOOKS, VISBACKENDS
 from mmengine.runner import Runner
 from mmengine.visualization import BaseVisBackend
 
+from mmkd_sod.apis.sample_images import build_dataset
 from mmkd_sod.engine.hooks import PanelHook
 from mmkd_sod.errors import ConfigError
+from mmkd_sod.models.builder import build_model
 from tests.conftest import forget_visualizers
 from tests.runs import DEMO, TINY_DISTILL, on
+from tests.saliency import scfnet_config
 
 SHOWN = []
 
@@ -94,3 +98,16 @@ def test_nonsense_is_refused():
         PanelHook(interval=0)
     with pytest.raises(ConfigError, match='no val_dataloader'):
         PanelHook().before_train(type('R', (), dict(val_loop=None)))
+
+
+def test_panel_of_a_plain_saliency_network(tmp_path):
+    cfg = scfnet_config(tmp_path)
+    shown = []
+    runner = SimpleNamespace(
+        iter=7, model=build_model(cfg.model),
+        val_loop=SimpleNamespace(dataloader=SimpleNamespace(dataset=build_dataset(cfg))),
+        visualizer=SimpleNamespace(add_image=lambda *args: shown.append(args)))
+    PanelHook(images=2, side=60).before_train(runner)
+    (name, panel, step), = shown
+    assert (name, step) == ('panel', 7) and panel.dtype == np.uint8
+    assert runner.model.training
