@@ -25,6 +25,7 @@ setup(
     license='Apache-2.0',
     packages=find_packages(include=['mmkd_sod', 'mmkd_sod.*']),
     include_package_data=True,
+    package_data={'mmkd_sod.report': ['style.css']},
     python_requires='>=3.10',
     install_requires=read_requirements('runtime') + read_requirements('mminstall'),
     extras_require={'tests': read_requirements('tests')},

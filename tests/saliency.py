@@ -6,6 +6,7 @@ from mmseg.structures import SegDataSample
 
 from mmkd_sod.registry import MODELS
 from tests.conftest import ROOT
+from tests.sod_data import write_set
 
 MODELS_DIR = ROOT / 'configs/_base_/models'
 
@@ -51,3 +52,14 @@ def save_network(folder, name='teacher', seed=0):
     Config(dict(model=cfg, default_scope='mmseg')).dump(path)
     torch.save(dict(state_dict=model.state_dict(), meta={}), folder / f'{name}.pth')
     return str(path), str(folder / f'{name}.pth')
+
+
+def scfnet_config(folder):
+    """Config of a SCFNet with a test set of three images, which is written below ``folder``."""
+    base = Config.fromfile(ROOT / 'configs/_base_/datasets/sod_sets.py')
+    dataset = dict(
+        type='mmkd_sod.SODDataset', name='s', data_root=str(write_set(folder / 'set')),
+        data_prefix=dict(img_path='image', seg_map_path='mask'), test_mode=True,
+        pipeline=base.test_pipeline)
+    return Config(dict(model=scfnet(), default_scope='mmseg',
+                       test_dataloader=dict(dataset=dataset)))

@@ -1,10 +1,10 @@
 """What a finished run says of itself: its newest checkpoint, its last scores."""
-import json
 from pathlib import Path
 
 from mmengine.config import Config
 
 from mmkd_sod.errors import DataError
+from mmkd_sod.utils.run_logs import is_training, scalar_records
 
 
 def newest_checkpoint(work_dir) -> Path | None:
@@ -37,13 +37,9 @@ def last_scores(work_dir) -> dict:
         DataError: The run has logged no validation.
     """
     scores = {}
-    for path in sorted(Path(work_dir).glob('*/vis_data/scalars.json')):
-        for line in path.read_text(encoding='utf-8').splitlines():
-            try:
-                record = json.loads(line)
-            except ValueError:  # cut short by a kill
-                continue
-            if 'loss' not in record:
+    if any(Path(work_dir).glob('*/vis_data/scalars.json')):
+        for record in scalar_records(work_dir):
+            if not is_training(record):
                 scores = record
     if not scores:
         raise DataError(f'{work_dir} holds no validation record; train there to the end first')

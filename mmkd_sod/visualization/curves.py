@@ -1,11 +1,10 @@
 """Curves of several runs from the scalars that mmengine logs."""
-import json
 import math
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from mmkd_sod.errors import DataError
 from mmkd_sod.utils.files import atomic_path
+from mmkd_sod.utils.run_logs import scalar_records
 
 # Okabe and Ito's colours, which stay apart for colour-blind readers; the dashes help in print.
 COLORS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#56b4e9', '#e69f00', '#000000')
@@ -51,27 +50,16 @@ def read_scalars(work_dir, metric: str = 'coco/bbox_mAP') -> RunScalars:
     Raises:
         DataError: No log, an unreadable line, or neither loss nor metric in it.
     """
-    paths = sorted(Path(work_dir).glob('*/vis_data/scalars.json'))
-    if not paths:
-        raise DataError(f'{work_dir} holds no */vis_data/scalars.json; train there first')
     run = RunScalars()
-    for path in paths:
-        lines = path.read_text(encoding='utf-8').splitlines()
-        for number, line in enumerate(lines, start=1):
-            try:
-                record = json.loads(line)
-                step = int(record['step'])
-            except (ValueError, KeyError, TypeError):
-                if number == len(lines):  # cut short by a kill
-                    continue
-                raise DataError(f'{path} line {number} is no logged record; remove it') from None
-            if metric in record:
-                run.metric[step] = record[metric]
-            elif (loss := _own_loss(record)) is not None:
-                run.loss[step] = loss
-                run.by_epoch = 'epoch' in record
+    for record in scalar_records(work_dir):
+        step = record['step']
+        if metric in record:
+            run.metric[step] = record[metric]
+        elif (loss := _own_loss(record)) is not None:
+            run.loss[step] = loss
+            run.by_epoch = 'epoch' in record
     if not run.loss and not run.metric:
-        raise DataError(f'{paths[-1]} logs neither a loss nor {metric}; name another metric')
+        raise DataError(f'{work_dir} logs neither a loss nor {metric}; name another metric')
     return run
 
 

@@ -7,7 +7,7 @@ from .drawing import PALETTE, draw_boxes
 from .grid import image_grid, save_image
 
 
-def _above(boxes: dict, score_thr: float) -> dict:
+def above_score(boxes: dict, score_thr: float) -> dict:
     """The boxes with a score of at least ``score_thr``; all of them when they have no scores."""
     bboxes = np.asarray(boxes['bboxes'], dtype=np.float64).reshape(-1, 4)
     labels = np.asarray(boxes['labels'], dtype=np.int64).reshape(-1)
@@ -54,7 +54,7 @@ def detection_panel(images, columns: dict, classes, path=None, score_thr: float 
         scale = max(1., side / max(image.shape[:2]))
         rows.append([
             draw_boxes(image, classes=classes, scale=scale, palette=palette,
-                       **_above(boxes[index], score_thr)) for boxes in columns.values()
+                       **above_score(boxes[index], score_thr)) for boxes in columns.values()
         ])
     panel = image_grid(rows, list(columns), row_titles)
     if path is not None:

@@ -1,4 +1,5 @@
 """Hooks."""
 from .epoch_schedule_hook import EpochScheduleHook
+from .panel_hook import PanelHook
 
-__all__ = ['EpochScheduleHook']
+__all__ = ['EpochScheduleHook', 'PanelHook']

@@ -1,0 +1,1 @@
+"""A page of what several runs gave: ``python -m mmkd_sod report``."""

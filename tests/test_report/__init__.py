@@ -1,0 +1,1 @@
+"""Tests of mmkd_sod.report."""
