@@ -105,12 +105,22 @@ def silence_pkg_resources() -> None:
     warnings.filterwarnings('ignore', message='pkg_resources is deprecated')
 
 
+def keep_checkpoints_whole() -> None:
+    """mmengine writes checkpoints in place and deletes the old one before the new one stands.
+
+    See :mod:`mmkd_sod.engine.checkpointing`.
+    """
+    from mmkd_sod.engine.checkpointing import install
+    install()
+
+
 # (function, what it is for); the order does not matter.
 ENTRIES = (
     (stub_mmrazor_quantization, 'mmrazor 1.0 does not import on torch > 1.13'),
     (allow_checkpoint_types, 'mmengine cannot resume on torch >= 2.6'),
     (silence_pkg_resources, 'mmengine needs pkg_resources, which warns of its end'),
     (load_http_checkpoints_safely, 'mmengine unpickles downloaded checkpoints freely'),
+    (keep_checkpoints_whole, 'mmengine leaves half a checkpoint where a run is killed'),
 )
 
 

@@ -1,4 +1,5 @@
 """Hooks."""
 from .epoch_schedule_hook import EpochScheduleHook
+from .step_seed_hook import StepSeedHook
 
-__all__ = ['EpochScheduleHook']
+__all__ = ['EpochScheduleHook', 'StepSeedHook']
