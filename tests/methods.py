@@ -50,7 +50,7 @@ class Samples(Dataset):
         images = sample['inputs']
         image = images['img'] if isinstance(images, dict) else images
         if self.noise:
-            shift = np.random.randint(0, 9) + random.randrange(9) + torch.randint(0, 9, (1, )).item()
+            shift = np.random.randint(9) + random.randrange(9) + torch.randint(9, (1, )).item()
             image = (image.int() + shift).clamp(0, 255).byte()
             if isinstance(images, dict):
                 images['img'] = image

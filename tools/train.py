@@ -7,8 +7,8 @@ from mmengine.runner import Runner
 import mmkd_sod  # noqa: F401  (mends upstream first)
 from mmkd_sod.engine.checks import check_data
 from mmkd_sod.engine.cli import load_config, require_file, run_tool, tool_parser
+from mmkd_sod.engine.default_hooks import add_default_hooks
 from mmkd_sod.engine.distributed import prepare_launcher
-from mmkd_sod.engine.hooks.step_seed_hook import add_step_seed
 from mmkd_sod.errors import ConfigError
 
 
@@ -48,7 +48,7 @@ def main() -> None:
     elif args.resume is not None:
         require_file(args.resume, '--resume: checkpoint')
         cfg.resume, cfg.load_from = True, args.resume
-    add_step_seed(cfg)
+    add_default_hooks(cfg)
     check_data(cfg)
     prepare_launcher(cfg)
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)

@@ -20,6 +20,8 @@ import re
 import zipfile
 from pathlib import Path
 
+import torch
+
 from mmkd_sod.utils.files import atomic_path
 
 POINTER = 'last_checkpoint'
@@ -96,6 +98,21 @@ def latest_checkpoint(work_dir) -> str | None:
                 if step and _step(path)[0] == step[0] and _step(path)[1] > step[1]
                 and path.stat().st_mtime_ns > written]
     return next((str(path) for path in here if is_whole(path)), told)
+
+
+def last_finite_checkpoint(work_dir, names) -> str | None:
+    """The last-written whole checkpoint of a folder in which no weight is infinite or NaN.
+
+    Args:
+        work_dir (str | Path): Folder of a run.
+        names (Collection[str]): The entries of ``state_dict`` to look at.
+    """
+    paths = [path for path in Path(work_dir).glob('*.pth') if _step(path) and is_whole(path)]
+    for path in sorted(paths, key=lambda path: path.stat().st_mtime_ns, reverse=True):
+        state = torch.load(path, map_location='cpu', weights_only=True)['state_dict']
+        if all(value.isfinite().all() for name, value in state.items() if name in names):
+            return str(path)
+    return None
 
 
 class _RemovesLater:

@@ -1,5 +1,6 @@
 """Hooks."""
 from .epoch_schedule_hook import EpochScheduleHook
+from .finite_loss_hook import FiniteLossHook
 from .step_seed_hook import StepSeedHook
 
-__all__ = ['EpochScheduleHook', 'StepSeedHook']
+__all__ = ['EpochScheduleHook', 'FiniteLossHook', 'StepSeedHook']

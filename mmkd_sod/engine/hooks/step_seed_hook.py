@@ -4,18 +4,10 @@ import random
 
 import numpy as np
 import torch
-from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop
 
 from mmkd_sod.registry import HOOKS
-
-
-def add_step_seed(cfg: Config) -> None:
-    """Add a :class:`StepSeedHook` to a config that has none."""
-    hooks = list(cfg.get('custom_hooks') or [])
-    if not any(str(hook.get('type')).split('.')[-1] == 'StepSeedHook' for hook in hooks):
-        cfg.custom_hooks = [*hooks, dict(type='mmkd_sod.StepSeedHook')]
 
 
 class _SeedAfter:

@@ -4,12 +4,10 @@ import random
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.hooks import Hook
 
 from mmkd_sod.engine.checkpointing import latest_checkpoint
-from mmkd_sod.engine.hooks.step_seed_hook import add_step_seed
 from tests.methods import FOUR, METHODS, loader, runner
 
 
@@ -104,8 +102,8 @@ def test_validation_in_between_changes_nothing(tmp_path, by_epoch, monkeypatch):
     train_cfg = (dict(by_epoch=True, max_epochs=3) if by_epoch else
                  dict(type='IterBasedTrainLoop', max_iters=6))
     validated = dict(
-        val_cfg=dict(), val_evaluator=Evaluator(Draws()), val_dataloader=loader('crosskd', number=2),
-        train_cfg=dict(train_cfg, val_interval=1))
+        val_cfg=dict(), val_evaluator=Evaluator(Draws()),
+        val_dataloader=loader('crosskd', number=2), train_cfg=dict(train_cfg, val_interval=1))
     without = train('crosskd', tmp_path / 'a', **options)
     with_it = train('crosskd', tmp_path / 'b', stops=(4, ), **options, **validated)
     assert differences(without, with_it) == []
@@ -119,13 +117,3 @@ def test_worker_processes_go_on_too(tmp_path, persistent):
     straight = train('cskd_resampled', tmp_path / 'a', **options)
     stopped = train('cskd_resampled', tmp_path / 'b', stops=(2, 4), **options)
     assert differences(straight, stopped) == []
-
-
-def test_the_tool_adds_it_once():
-    cfg = Config(dict(custom_hooks=[dict(type='EMAHook')]))
-    for _ in range(2):
-        add_step_seed(cfg)
-    assert [hook.type for hook in cfg.custom_hooks] == ['EMAHook', 'mmkd_sod.StepSeedHook']
-    plain = Config(dict())
-    add_step_seed(plain)
-    assert len(plain.custom_hooks) == 1
