@@ -183,8 +183,8 @@ def test_lists_do_not_lead_out(tmp_path, capsys, name):
     root = write_set(tmp_path / 'set')
     cv2.imwrite(str(tmp_path / 'x.png'), np.zeros((4, 4, 3), np.uint8))
     (root / 'list.txt').write_text(f'0.png\n{name}\n')
+    prefix = dict(img_path='image', seg_map_path='mask')
     for kind in (SODDataset, UnlabelledImageDataset):
-        prefix = dict(img_path='image', seg_map_path='mask')
         sentence = sentence_of(lambda kind=kind: kind(
             data_root=str(root), ann_file='list.txt', data_prefix=prefix), capsys)
         assert 'leads out of the data folder' in sentence and 'line 2' in sentence
