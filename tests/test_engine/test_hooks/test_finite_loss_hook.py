@@ -3,6 +3,7 @@ import math
 
 import pytest
 import torch
+from mmengine.hooks import Hook
 
 from mmkd_sod.engine.checkpointing import latest_checkpoint
 from mmkd_sod.errors import ConfigError, TrainingError
@@ -87,7 +88,13 @@ def test_skips_the_step(tmp_path, method):
 
 def test_a_skipped_step_changes_no_weight(tmp_path):
     run = run_of('crosskd', tmp_path, {1, 2}, action='skip', length=2)
-    before = {name: p.detach().clone() for name, p in run.model.named_parameters()}
+    before = {}
+
+    class Remember(Hook):
+        def before_train(self, runner):
+            before.update({n: p.detach().clone() for n, p in runner.model.named_parameters()})
+
+    run.register_hook(Remember())
     run.train()
     assert all(torch.equal(p, before[name]) for name, p in run.model.named_parameters())
 
