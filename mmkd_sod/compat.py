@@ -89,12 +89,26 @@ def load_from_http_safely(filename: str, map_location=None, model_dir=None, prog
 def load_http_checkpoints_safely() -> None:
     """mmengine reads downloaded checkpoints through ``torch.hub``, which unpickles freely.
 
-    A local file is read with the weights-only loader (torch's default); this brings http and https
-    addresses under the same rule.
+    This brings http and https addresses, and the schemes that lead to one (``open-mmlab://``,
+    ``torchvision://``), under the rule of local files, which is the weights-only loader.
+    """
+    from mmengine.runner import checkpoint
+    checkpoint.CheckpointLoader.register_scheme(
+        prefixes=('http://', 'https://'), loader=load_from_http_safely, force=True)
+    # The loaders of the other schemes call this one by its name.
+    checkpoint.load_from_http = load_from_http_safely
+
+
+def load_local_checkpoints_safely() -> None:
+    """mmengine leaves it to the environment whether local files may run code.
+
+    ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1`` switches torch's safe loader off where a caller does not
+    ask for it; and what the loader says of a damaged or hostile file is many lines long.
     """
     from mmengine.runner.checkpoint import CheckpointLoader
-    CheckpointLoader.register_scheme(
-        prefixes=('http://', 'https://'), loader=load_from_http_safely, force=True)
+
+    from mmkd_sod.utils.checkpoint import load_local_safely
+    CheckpointLoader.register_scheme(prefixes='', loader=load_local_safely, force=True)
 
 
 def silence_pkg_resources() -> None:
@@ -105,12 +119,23 @@ def silence_pkg_resources() -> None:
     warnings.filterwarnings('ignore', message='pkg_resources is deprecated')
 
 
+def keep_checkpoints_whole() -> None:
+    """mmengine writes checkpoints in place and deletes the old one before the new one stands.
+
+    See :mod:`mmkd_sod.engine.checkpointing`.
+    """
+    from mmkd_sod.engine.checkpointing import install
+    install()
+
+
 # (function, what it is for); the order does not matter.
 ENTRIES = (
     (stub_mmrazor_quantization, 'mmrazor 1.0 does not import on torch > 1.13'),
     (allow_checkpoint_types, 'mmengine cannot resume on torch >= 2.6'),
     (silence_pkg_resources, 'mmengine needs pkg_resources, which warns of its end'),
     (load_http_checkpoints_safely, 'mmengine unpickles downloaded checkpoints freely'),
+    (load_local_checkpoints_safely, 'an environment variable makes mmengine unpickle freely'),
+    (keep_checkpoints_whole, 'mmengine leaves half a checkpoint where a run is killed'),
 )
 
 

@@ -17,5 +17,9 @@ class DataError(UserError):
     """Data that is missing or cannot be read; the message names the file."""
 
 
+class TrainingError(UserError):
+    """A training that cannot go on."""
+
+
 class CheckpointError(UserError):
     """A checkpoint that is missing, unsafe or does not fit."""

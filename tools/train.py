@@ -7,6 +7,7 @@ from mmengine.runner import Runner
 import mmkd_sod  # noqa: F401  (mends upstream first)
 from mmkd_sod.engine.checks import check_data
 from mmkd_sod.engine.cli import load_config, require_file, run_tool, tool_parser
+from mmkd_sod.engine.default_hooks import add_default_hooks
 from mmkd_sod.engine.distributed import prepare_launcher
 from mmkd_sod.errors import ConfigError
 
@@ -47,6 +48,7 @@ def main() -> None:
     elif args.resume is not None:
         require_file(args.resume, '--resume: checkpoint')
         cfg.resume, cfg.load_from = True, args.resume
+    add_default_hooks(cfg)
     check_data(cfg)
     prepare_launcher(cfg)
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)

@@ -3,6 +3,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from mmkd_sod.engine.checkpointing import latest_checkpoint
 from mmkd_sod.errors import DataError
 from mmkd_sod.utils.run_logs import is_training, scalar_records
 
@@ -13,12 +14,8 @@ def newest_checkpoint(work_dir) -> Path | None:
     Args:
         work_dir (str | Path): Folder of a run.
     """
-    pointer = Path(work_dir) / 'last_checkpoint'
-    if not pointer.is_file():
-        return None
-    # mmengine writes the path as it was given to the run; the folder may have moved since.
-    path = Path(work_dir) / Path(pointer.read_text().strip()).name
-    return path if path.is_file() else None
+    path = latest_checkpoint(work_dir)
+    return None if path is None else Path(path)
 
 
 def is_finished(work_dir, cfg: Config) -> bool:

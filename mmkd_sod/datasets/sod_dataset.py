@@ -60,10 +60,10 @@ class SODDataset(BaseDataset):
                  img_suffix: str | Sequence[str] = IMAGE_SUFFIXES,
                  seg_map_suffix: str | Sequence[str] = _MASK_SUFFIXES,
                  recursive: bool = False, **kwargs) -> None:
-        self.name = name or osp.basename(osp.normpath(data_root or data_prefix['img_path']))
-        if '/' in self.name:
+        self.name = name or osp.basename(osp.abspath(data_root or data_prefix['img_path']))
+        if '/' in self.name or '\\' in self.name or self.name in ('', '.', '..'):
             raise ConfigError(f"SODDataset: name='{self.name}' becomes a part of metrics and of "
-                              'folders; leave the slash out')
+                              'folders; give a plain word without slashes')
         self.img_suffix = img_suffix
         self.seg_map_suffix = seg_map_suffix
         self.recursive = recursive

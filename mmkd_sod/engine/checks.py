@@ -30,7 +30,7 @@ def check_data(cfg: Config,
         loaders (Sequence[str]): Names of the data loaders that will be used.
 
     Raises:
-        DataError: Something is missing; the sentence names the path and the setting.
+        DataError: Something is missing or is a pickle; the sentence names the path and the setting.
     """
     for name in loaders:
         loader = cfg.get(name)
@@ -43,7 +43,7 @@ def check_data(cfg: Config,
 
 def _check_one(dataset: dict, where: str) -> None:
     root = dataset.get('data_root') or ''
-    wanted = [('ann_file', dataset.get('ann_file'), osp.isfile)]
+    wanted = [(key, dataset.get(key), osp.isfile) for key in ('ann_file', 'proposal_file')]
     prefixes = dataset.get('data_prefix')
     if isinstance(prefixes, dict):
         wanted += [(f'data_prefix.{key}', value, osp.isdir) for key, value in prefixes.items()]
@@ -51,6 +51,9 @@ def _check_one(dataset: dict, where: str) -> None:
         if not isinstance(value, str) or not value or '://' in value:
             continue
         path = osp.join(root, value)
+        if value.endswith(('.pkl', '.pickle')):
+            raise DataError(f"{where}: annotation file '{path}' ({key}) is a pickle, which may run "
+                            'code when it is read; give it as json')
         if not there(path):
             kind = 'annotation file' if there is osp.isfile else 'folder'
             raise DataError(

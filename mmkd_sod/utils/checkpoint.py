@@ -11,6 +11,50 @@ from mmkd_sod.errors import CheckpointError
 from .files import atomic_path
 
 
+def refusal(error: Exception, path: str, what: str = 'checkpoint') -> CheckpointError:
+    """What to say of a file that torch's weights-only loader did not take.
+
+    Args:
+        error (Exception): What the loader raised.
+        path (str): The file.
+        what (str): What it is.
+    """
+    if isinstance(error, pickle.UnpicklingError):
+        reason = str(error).split('WeightsUnpickler error:')[-1].strip().split('\n')[0]
+        return CheckpointError(
+            f"{what} '{path}' holds more than weights and was not opened ({reason}); save it again "
+            'as a plain dict of tensors')
+    reason = str(error).strip().split('\n')[0] or 'no reason given'
+    return CheckpointError(
+        f"{what} '{path}' cannot be read ({type(error).__name__}: {reason}); give a checkpoint "
+        'written by torch.save that can be reached')
+
+
+def load_local_safely(filename: str, map_location=None):
+    """Read a local checkpoint with the weights-only loader, whatever the environment says.
+
+    It is what ``load_from``, ``--resume`` and ``init_cfg`` read files with.
+
+    Args:
+        filename (str): The file.
+        map_location: As in ``torch.load``.
+
+    Returns:
+        The checkpoint, usually a dict.
+
+    Raises:
+        CheckpointError: It is missing, damaged, or holds more than weights; nothing of it ran.
+    """
+    path = osp.expanduser(filename)
+    if not osp.isfile(path):
+        raise CheckpointError(f"checkpoint '{filename}' is not there; give the path or address of "
+                              'a checkpoint')
+    try:
+        return torch.load(path, map_location=map_location, weights_only=True)
+    except Exception as error:
+        raise refusal(error, filename) from error
+
+
 def read_checkpoint(path: str, what: str = 'checkpoint') -> tuple[dict[str, Tensor], dict]:
     """Read the plain model's weights out of a checkpoint with torch's weights-only loader.
 
@@ -33,16 +77,9 @@ def read_checkpoint(path: str, what: str = 'checkpoint') -> tuple[dict[str, Tens
                               'checkpoint')
     try:
         checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu')
-    except pickle.UnpicklingError as error:
-        reason = str(error).split('WeightsUnpickler error:')[-1].strip().split('\n')[0]
-        raise CheckpointError(
-            f"{what} '{path}' holds more than weights and was not opened ({reason}); save it again "
-            'as a plain dict of tensors') from error
     except Exception as error:
-        reason = str(error).strip().split('\n')[0] or 'no reason given'
-        raise CheckpointError(
-            f"{what} '{path}' cannot be read ({type(error).__name__}: {reason}); give a checkpoint "
-            'written by torch.save that can be reached') from error
+        cause = error.__cause__ if isinstance(error, CheckpointError) else None
+        raise refusal(cause or error, path, what) from error
     checkpoint = checkpoint if isinstance(checkpoint, dict) else {}
     # 'model' is how backbones pretrained with timm's scripts are saved.
     state = checkpoint.get('state_dict', checkpoint.get('model', checkpoint))

@@ -2,6 +2,7 @@
 import json
 
 import pytest
+import torch
 from mmengine.config import Config
 
 from mmkd_sod.apis.run_results import is_finished, last_scores, newest_checkpoint
@@ -12,7 +13,7 @@ def test_newest_checkpoint_follows_a_moved_folder(tmp_path):
     assert newest_checkpoint(tmp_path) is None
     (tmp_path / 'last_checkpoint').write_text('/somewhere/else/epoch_3.pth')
     assert newest_checkpoint(tmp_path) is None
-    (tmp_path / 'epoch_3.pth').touch()
+    torch.save({}, tmp_path / 'epoch_3.pth')
     assert newest_checkpoint(tmp_path) == tmp_path / 'epoch_3.pth'
     assert is_finished(tmp_path, Config(dict(train_cfg=dict(max_epochs=3))))
     assert not is_finished(tmp_path, Config(dict(train_cfg=dict(max_epochs=4))))

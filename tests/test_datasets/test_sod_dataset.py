@@ -86,7 +86,7 @@ def test_names_what_is_missing(tmp_path):
     (root / 'void').mkdir()
     with pytest.raises(DataError, match="void' names no image"):
         SODDataset(data_root=str(root), data_prefix=dict(img_path='void'))
-    with pytest.raises(ConfigError, match='leave the slash out'):
+    with pytest.raises(ConfigError, match='give a plain word without slashes'):
         SODDataset(data_root=str(root), name='a/b')
 
 

@@ -1,5 +1,7 @@
 """Hooks."""
 from .epoch_schedule_hook import EpochScheduleHook
+from .finite_loss_hook import FiniteLossHook
 from .panel_hook import PanelHook
+from .step_seed_hook import StepSeedHook
 
-__all__ = ['EpochScheduleHook', 'PanelHook']
+__all__ = ['EpochScheduleHook', 'FiniteLossHook', 'PanelHook', 'StepSeedHook']

@@ -131,6 +131,20 @@ class PositionProjection(nn.Module):
             self.value = nn.Conv2d(channels, channels, 1)
             self.requires_grad_(mode == 'learned')
 
+    # How often convolutions were drawn is a part of a run's state: without it a resumed run would
+    # draw those of its first steps again. No buffer: reading one back from a GPU is a wait.
+    def _save_to_state_dict(self, destination, prefix, keep_vars) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if self.mode == 'resampled':
+            destination[prefix + 'draws'] = torch.tensor(self._draws)
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        # Checkpoints of before have no such entry.
+        draws = state_dict.pop(prefix + 'draws', None)
+        if draws is not None:
+            self._draws = int(draws)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
     def convolutions(self, like: Tensor) -> tuple[Tensor, Tensor]:
         """The one set of ``'fixed'`` or ``'learned'``, as :func:`attended_values` takes it.
 

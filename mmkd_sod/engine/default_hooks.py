@@ -1,0 +1,12 @@
+"""Hooks that every training should have."""
+from mmengine.config import Config
+
+DEFAULT_HOOKS = ('StepSeedHook', 'FiniteLossHook')
+
+
+def add_default_hooks(cfg: Config) -> None:
+    """Add to a config those of :data:`DEFAULT_HOOKS` that it does not name itself."""
+    hooks = list(cfg.get('custom_hooks') or [])
+    named = {getattr(hook['type'], '__name__', str(hook['type'])).split('.')[-1] for hook in hooks}
+    cfg.custom_hooks = [*hooks, *(dict(type=f'mmkd_sod.{name}') for name in DEFAULT_HOOKS
+                                  if name not in named)]

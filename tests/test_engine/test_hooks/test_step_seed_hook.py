@@ -1,0 +1,119 @@
+"""A stopped and resumed run ends where an unstopped one does, bit for bit on CPU."""
+import random
+
+import numpy as np
+import pytest
+import torch
+from mmengine.evaluator import BaseMetric, Evaluator
+from mmengine.hooks import Hook
+
+from mmkd_sod.engine.checkpointing import latest_checkpoint
+from tests.methods import FOUR, METHODS, loader, runner
+
+
+class Stop(Hook):
+    """Interrupts at a step, as Ctrl-C would."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter == self.step:
+            raise KeyboardInterrupt
+
+
+class Draws(BaseMetric):
+    """Scores a validation that draws random numbers."""
+
+    def process(self, data_batch, data_samples):
+        self.results.append(random.random() + np.random.rand() + torch.rand(1).item())
+
+    def compute_metrics(self, results):
+        return dict(drawn=sum(results))
+
+
+def differences(one, other, where='') -> list:
+    """Places where two nested states are not equal, bit for bit."""
+    if isinstance(one, torch.Tensor):
+        return [] if torch.equal(one, other) or (one.isnan() & other.isnan()).all() else [where]
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        return [found for key in one for found in differences(one[key], other[key],
+                                                              f'{where}.{key}')]
+    if isinstance(one, (list, tuple)):
+        assert len(one) == len(other)
+        return [found for i, (a, b) in enumerate(zip(one, other, strict=True))
+                for found in differences(a, b, f'{where}.{i}')]
+    return [] if one == other else [where]
+
+
+def final_state(work_dir) -> dict:
+    """All that training goes on from, of the newest checkpoint."""
+    checkpoint = torch.load(latest_checkpoint(work_dir), weights_only=True)
+    parts = ('state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers')
+    return dict({part: checkpoint[part] for part in parts},
+                place=(checkpoint['meta']['epoch'], checkpoint['meta']['iter']))
+
+
+def train(method, folder, stops=(), **options) -> dict:
+    """Train to the end, stopped at these steps and resumed each time."""
+    for i, step in enumerate(stops):
+        with pytest.raises(KeyboardInterrupt):
+            runner(method, folder, hooks=[Stop(step)], resume=i > 0, **options).train()
+    runner(method, folder, resume=bool(stops), **options).train()
+    return final_state(folder)
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_resumed_runs_end_where_straight_ones_do(tmp_path, method):
+    straight = train(method, tmp_path / 'a')
+    stopped = train(method, tmp_path / 'b', stops=(3, 4))
+    assert straight['place'] == (3, 6)
+    assert differences(straight, stopped) == []
+    # What was compared holds what a resume could forget.
+    names = ' '.join(straight['state_dict'])
+    for part in dict(cskd_resampled=('gamma_cam', 'student_projection.draws'),
+                     cskd_learned=('gamma_pam', 'projection.query.weight'),
+                     hkd=('log_tau', )).get(method, ()):
+        assert part in names
+
+
+@pytest.mark.parametrize('method', FOUR)
+def test_runs_that_count_iterations(tmp_path, method, monkeypatch):
+    # mmengine waits for two seconds at the end of each pass over the data.
+    monkeypatch.setattr('mmengine.runner.loops.time.sleep', lambda _: None)
+    straight = train(method, tmp_path / 'a', by_epoch=False, interval=2)
+    stopped = train(method, tmp_path / 'b', stops=(3, ), by_epoch=False, interval=2)
+    assert straight['place'] == (0, 6)
+    assert differences(straight, stopped) == []
+
+
+def test_without_the_hook_a_resumed_run_ends_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.setattr('mmkd_sod.engine.hooks.StepSeedHook._seed', lambda *_: None)
+    straight = train('cskd_resampled', tmp_path / 'a')
+    stopped = train('cskd_resampled', tmp_path / 'b', stops=(3, ))
+    assert differences(straight, stopped) != []
+
+
+@pytest.mark.parametrize('by_epoch', [True, False])
+def test_validation_in_between_changes_nothing(tmp_path, by_epoch, monkeypatch):
+    monkeypatch.setattr('mmengine.runner.loops.time.sleep', lambda _: None)
+    options = dict(by_epoch=by_epoch, interval=1 if by_epoch else 2)
+    train_cfg = (dict(by_epoch=True, max_epochs=3) if by_epoch else
+                 dict(type='IterBasedTrainLoop', max_iters=6))
+    validated = dict(
+        val_cfg=dict(), val_evaluator=Evaluator(Draws()),
+        val_dataloader=loader('crosskd', number=2), train_cfg=dict(train_cfg, val_interval=1))
+    without = train('crosskd', tmp_path / 'a', **options)
+    with_it = train('crosskd', tmp_path / 'b', stops=(4, ), **options, **validated)
+    assert differences(without, with_it) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('persistent', [True, False])
+def test_worker_processes_go_on_too(tmp_path, persistent):
+    options = dict(train_dataloader=dict(
+        loader('cskd_resampled'), num_workers=2, persistent_workers=persistent))
+    straight = train('cskd_resampled', tmp_path / 'a', **options)
+    stopped = train('cskd_resampled', tmp_path / 'b', stops=(2, 4), **options)
+    assert differences(straight, stopped) == []
