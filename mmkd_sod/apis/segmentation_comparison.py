@@ -5,6 +5,7 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
+from mmengine.device import get_device
 from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 from mmseg.evaluation import IoUMetric
@@ -17,13 +18,13 @@ from mmkd_sod.utils.progress import progress_bar
 from .student import student_checkpoint, student_config
 
 
-def load_segmentor(config: str, checkpoint: str, device: str = 'cpu') -> BaseModel:
+def load_segmentor(config: str, checkpoint: str, device: str | None = None) -> BaseModel:
     """A segmentor for inference; of a distillation config, the student alone.
 
     Args:
         config (str): Path of its config.
         checkpoint (str): Its weights.
-        device (str): Where it runs.
+        device (str, optional): Where it runs; default: a GPU where there is one.
 
     Raises:
         ConfigError: The config holds no model that can be built.
@@ -35,7 +36,7 @@ def load_segmentor(config: str, checkpoint: str, device: str = 'cpu') -> BaseMod
     state = student_checkpoint(checkpoint)['state_dict']
     check_fits(model, state, f"'{checkpoint}'", f"the model of '{config}'")
     model.load_state_dict(state, strict=False)
-    return model.to(device).eval()
+    return model.to(device or get_device()).eval()
 
 
 @torch.no_grad()

@@ -59,6 +59,45 @@ def load_config(args: argparse.Namespace) -> Config:
     return cfg
 
 
+def comparison_parser(description: str, rows: int) -> argparse.ArgumentParser:
+    """A parser for tools that measure several models on one test set and paint a panel.
+
+    Args:
+        description (str): The tool's docstring, shown as it is.
+        rows (int): Images in the panel where the user says nothing.
+    """
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--data', required=True, help='config whose test set is measured')
+    parser.add_argument('--model', required=True, nargs=3, action='append',
+                        metavar=('TITLE', 'CONFIG', 'CHECKPOINT'), help='may be given repeatedly')
+    parser.add_argument('--out', required=True, help='folder of scores.json and panel.png')
+    parser.add_argument('--rows', type=int, default=rows,
+                        help='images in the panel, spread evenly')
+    parser.add_argument('--device', help='default: a GPU where there is one')
+    return parser
+
+
+def evenly(count: int, wanted: int) -> list[int]:
+    """At most ``wanted`` of the numbers below ``count``, spread evenly.
+
+    Raises:
+        ConfigError: None is wanted.
+    """
+    if wanted < 1:
+        raise ConfigError(f'--rows {wanted} must be at least 1; leave it out for the default')
+    step = max(1, count // wanted)
+    return list(range(step // 2, count, step))[:wanted]
+
+
+def print_scores(scores: dict[str, dict[str, float]], digits: int) -> None:
+    """A table, one line a model, titles in front."""
+    names = list(next(iter(scores.values())))
+    print(' | '.join(['', *names]) + '\n' + ' | '.join(['---'] * (len(names) + 1)))
+    for title, row in scores.items():
+        print(' | '.join([title, *(f'{row[name]:.{digits}f}' for name in names)]))
+
+
 def require_file(path: str, what: str) -> None:
     """Refuse a local path that is not there; addresses are left to the loader.
 
