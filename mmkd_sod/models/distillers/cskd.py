@@ -70,6 +70,13 @@ class CSKDDistiller(DenseDistiller):
         self.teacher_classifier = teacher_classifier
         self.resize = resize
 
+    size_remedy = " unless resize='teacher' is set"
+
+    @property
+    def any_teacher_size(self) -> bool:
+        """Whether maps of another size are brought to one."""
+        return self.resize is not None
+
     def prepare(self, student: BaseModel, teacher: BaseModel) -> None:
         """Find both classifiers and build the feature loss for their channels.
 
