@@ -2,6 +2,7 @@
 from .averaged import AveragedTeachers
 from .base import DenseDistiller
 from .composite import CompositeDistiller
+from .connectors import DenseRows
 from .crosskd import CrossKDDistiller
 from .cskd import CSKDDistiller
 from .hkd import HKDDistiller
@@ -12,6 +13,6 @@ from .weight_schedule import WeightSchedule
 
 __all__ = [
     'AveragedTeachers', 'CSKDDistiller', 'CompositeDistiller', 'CrossKDDistiller',
-    'DenseDistiller', 'ForwardRecorder', 'HKDDistiller', 'HKDSchedule', 'HKDStage',
+    'DenseDistiller', 'DenseRows', 'ForwardRecorder', 'HKDDistiller', 'HKDSchedule', 'HKDStage',
     'MethodRecorder', 'WeakLabelDistiller', 'WeightSchedule'
 ]

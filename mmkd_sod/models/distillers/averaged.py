@@ -70,7 +70,7 @@ class _Classifier(nn.Module):
         return logits
 
 
-class _AveragedHead(nn.Module):
+class AveragedHead(nn.Module):
     """A head whose forward gives the average that it is handed.
 
     What must agree between the heads, and is asked by distillers, can be read of it.
@@ -126,7 +126,7 @@ class AveragedTeachers(nn.Module):
                  for name, head in heads.items()}
         self._head_name = kind
         self._recorders = {name: MethodRecorder(head, 'forward') for name, head in heads.items()}
-        self.add_module(kind, _AveragedHead(heads))
+        self.add_module(kind, AveragedHead(heads))
 
     def recorder(self, name: str) -> MethodRecorder:
         """Context in which the teacher of that name runs."""
