@@ -15,6 +15,7 @@ from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.builder import build_model
 from mmkd_sod.models.distillers.composite import clear_records
 from mmkd_sod.models.distillers.parts import idle_loss
+from mmkd_sod.models.distillers.recorders import hooks_fire
 from mmkd_sod.registry import MODELS
 
 from .frozen_teacher import AbsentTeacher, FrozenTeacher
@@ -264,6 +265,7 @@ class DenseDistill(SingleTeacherDistill):
                 distiller.set_deliveries_override(True)
                 stack.enter_context(distiller.student_recorders)
                 stack.enter_context(distiller.deliveries)
+                stack.enter_context(hooks_fire(self.student))
             needs_loss = self.calculate_student_loss or getattr(
                 distiller, 'needs_student_targets', False)
             outputs = self.student(
