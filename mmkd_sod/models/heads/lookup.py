@@ -38,8 +38,6 @@ REFUSED: dict[str, str] = {
     'SOLOV2Head': _BOXES_ONLY,
     'CondInstMaskHead': _BOXES_ONLY,
     'DETRHead': _QUERIES,
-    'AveragedHead': 'it is the average of several teachers, and cross-head predictions need the '
-                    'layers of one',
 }
 
 # A subclass that changes one of these may predict something else than the reader of its parent

@@ -6,7 +6,7 @@ import torch
 
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.distillers import parts
-from tests.detection import build_distill, crosskd_cfg, losses_of, sum_loss
+from tests.detection import batch, build_distill, crosskd_cfg, losses_of, sum_loss
 from tests.test_models.test_algorithms.test_dense_distill import PKD
 
 
@@ -182,3 +182,33 @@ def test_composites_nest():
         if hasattr(module, 'set_epoch'):
             module.set_epoch(1)
     assert losses_of(model).get('distill.loss_feat_kd', torch.zeros(1)).item() == 0
+
+
+@pytest.mark.parametrize('told', [True, False])
+def test_ddp_waits_for_no_distiller_that_is_off(tmp_path, monkeypatch, told):
+    """With a real process group: without the loss of 0, DDP refuses the second step."""
+    from torch import distributed
+    from torch.nn.parallel import DistributedDataParallel
+    model = build_distill(distiller=composite(
+        dict(distiller=crosskd_cfg(adapter=True), begin=0, end=1), PKD))
+    data = model.data_preprocessor(batch(), training=True)
+    distributed.init_process_group(
+        'gloo', init_method=f'file://{tmp_path}/store', rank=0, world_size=1)
+    try:
+        if not told:
+            monkeypatch.setattr(parts, 'is_distributed', lambda: False)
+        wrapped = DistributedDataParallel(model)
+
+        def steps():
+            for epoch in (0, 1, 1):
+                model.distiller.set_epoch(epoch)
+                losses = wrapped(**data, mode='loss')
+                model.parse_losses(losses)[0].backward()
+        if told:
+            steps()
+            assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
+        else:
+            with pytest.raises(RuntimeError, match='unused parameters|finished reduction'):
+                steps()
+    finally:
+        distributed.destroy_process_group()
