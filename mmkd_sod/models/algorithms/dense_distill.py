@@ -1,6 +1,7 @@
 """Student, frozen teacher and distiller."""
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -13,9 +14,12 @@ from torch import Tensor, nn
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.builder import build_model
 from mmkd_sod.models.distillers.composite import clear_records
+from mmkd_sod.models.distillers.parts import idle_loss
+from mmkd_sod.models.distillers.recorders import hooks_fire
 from mmkd_sod.registry import MODELS
 
 from .frozen_teacher import AbsentTeacher, FrozenTeacher
+from .teachers import build_teachers
 
 _STUDENT = 'architecture.'
 
@@ -62,13 +66,20 @@ class DenseDistill(SingleTeacherDistill):
     Args:
         architecture (dict | BaseModel): The student: a model config, or
             ``dict(cfg_path='mmdet::gfl/gfl_r50_fpn_1x_coco.py', **overrides)``.
-        teacher (dict | BaseModel, optional): The teacher, given alike. None for a distiller that
-            needs none, such as ``WeakLabelDistiller`` with labels from files.
+        teacher (dict | BaseModel, optional): The teacher, given alike; or several by name,
+            ``dict(big=dict(cfg_path=...), deep=dict(cfg_path=...))``, of which the entries of a
+            ``CompositeDistiller`` choose. None for a distiller that needs none, such as
+            ``WeakLabelDistiller`` with labels from files.
         distiller (dict): A distiller of this package or mmrazor's ``ConfigurableDistiller``.
-        teacher_ckpt (str, optional): The teacher's weights: path, address or any scheme mmengine
-            knows. May be None only for a teacher handed over built.
-        teacher_allow_missing (Sequence[str]): Shell patterns of teacher weights that the checkpoint
-            may lack; ``['*']`` allows a random teacher.
+        teacher_ckpt (str | dict, optional): The teacher's weights: path, address or any scheme
+            mmengine knows; of several teachers by their names. May be None only for a teacher
+            handed over built.
+        teacher_allow_missing (Sequence[str] | dict): Shell patterns of teacher weights that the
+            checkpoint may lack; ``['*']`` allows a random teacher. For all teachers, or by name.
+        teacher_input (dict, optional): What the teacher sees where it is not what the student sees:
+            ``dict(scale=2.)``, the batch at another resolution, or ``dict(view='teacher_view')``,
+            what ``TeacherView`` kept of each sample; of several teachers by their names. See
+            :class:`~mmkd_sod.models.algorithms.teacher_input.TeacherInput`.
         teacher_fold_bn (bool): Fold the teacher's BN layers into its convolutions (undone where it
             moves an answer by more than 1e-4). Default: True.
         teacher_channels_last (bool): Run the teacher in channels_last. Default: False.
@@ -90,8 +101,8 @@ class DenseDistill(SingleTeacherDistill):
                  architecture: dict | BaseModel,
                  teacher: dict | BaseModel | None,
                  distiller: dict,
-                 teacher_ckpt: str | None = None,
-                 teacher_allow_missing: Sequence[str] = (),
+                 teacher_ckpt: str | Mapping[str, str] | None = None,
+                 teacher_allow_missing: Sequence[str] | Mapping[str, Sequence[str]] = (),
                  teacher_fold_bn: bool = True,
                  teacher_channels_last: bool = False,
                  teacher_autocast: str | None = None,
@@ -99,7 +110,8 @@ class DenseDistill(SingleTeacherDistill):
                  module_inplace: bool | None = None,
                  check_preprocessor: bool = True,
                  data_preprocessor: dict | None = None,
-                 init_cfg: dict | None = None) -> None:
+                 init_cfg: dict | None = None,
+                 teacher_input: Mapping | None = None) -> None:
         # Not SingleTeacherDistill.__init__: it would register the teacher and load it unchecked.
         BaseAlgorithm.__init__(
             self,
@@ -108,11 +120,11 @@ class DenseDistill(SingleTeacherDistill):
             init_cfg,
             module_inplace=True)
         with torch.random.fork_rng(devices=[]):
-            self._teacher = AbsentTeacher() if teacher is None else FrozenTeacher(
-                build_model(teacher, 'teacher'),
+            self._teachers = build_teachers(
+                teacher,
                 teacher_ckpt,
-                trusted=isinstance(teacher, BaseModel),
-                allow_missing=teacher_allow_missing,
+                teacher_allow_missing,
+                teacher_input,
                 fold_bn=teacher_fold_bn,
                 channels_last=teacher_channels_last,
                 autocast=teacher_autocast)
@@ -123,27 +135,36 @@ class DenseDistill(SingleTeacherDistill):
         self.calculate_student_loss = calculate_student_loss
         # Set by mmrazor's StopDistillHook.
         self.distillation_stopped = False
-        if check_preprocessor and teacher is not None:
-            self._check_preprocessor()
+        if check_preprocessor:
+            self._check_preprocessors()
         if module_inplace is None:
             module_inplace = not getattr(self.distiller, 'needs_inplace_off', True)
         if not module_inplace:
-            teacher_modules = () if teacher is None else self.teacher.modules()
-            for module in (*self.student.modules(), *teacher_modules):
-                if hasattr(module, 'inplace'):
-                    module.inplace = False
+            for model in (self.student, *self.teachers.values()):
+                for module in model.modules():
+                    if hasattr(module, 'inplace'):
+                        module.inplace = False
         self.distiller.prepare_from_student(self.student)
-        self.distiller.prepare_from_teacher(self.teacher)
+        self._teachers.prepare(self.distiller)
         self._register_state_dict_hook(_plain_names)
         self.register_load_state_dict_pre_hook(_own_names)
 
     @property
     def teacher(self) -> BaseModel | None:
-        """The frozen teacher, if there is one; not among this module's children."""
+        """The frozen teacher, the first of several, if there is one; not among the children."""
         return self._teacher.module
 
-    def _check_preprocessor(self) -> None:
-        """Refuse a teacher that expects otherwise normalised images than the student gets."""
+    @property
+    def teachers(self) -> dict[str, BaseModel]:
+        """The frozen teachers by name; the only one has the name ''."""
+        return self._teachers.modules
+
+    @property
+    def _teacher(self) -> FrozenTeacher | AbsentTeacher:
+        return self._teachers.first
+
+    def _check_preprocessors(self) -> None:
+        """Refuse teachers that expect otherwise normalised images than the student gets."""
         def normalisation(model: BaseModel) -> dict[str, Any]:
             preprocessor = model.data_preprocessor
             found = {name: getattr(preprocessor, name, None) for name in ('mean', 'std')}
@@ -155,24 +176,30 @@ class DenseDistill(SingleTeacherDistill):
                 found['swap'] = bool(preprocessor.channel_conversion)
             return found
 
-        student, teacher = normalisation(self), normalisation(self.teacher)
-        for name in student.keys() & teacher.keys():
-            if student[name] != teacher[name]:
-                raise ConfigError(
-                    f'DenseDistill: the student normalises images with {name} {student[name]}, the '
-                    f'teacher was trained with {teacher[name]}; use a teacher of the same '
-                    'preprocessing, or set check_preprocessor=False')
+        student = normalisation(self)
+        for title, model in self.teachers.items():
+            own = self._teachers.inputs[title]
+            if own is not None and own.view is not None:
+                continue  # a view is normalised by the teacher's preprocessor
+            teacher = normalisation(model)
+            for name in student.keys() & teacher.keys():
+                if student[name] != teacher[name]:
+                    raise ConfigError(
+                        f'DenseDistill: the student normalises images with {name} {student[name]}, '
+                        f'the teacher was trained with {teacher[name]}; use a teacher of '
+                        'the same preprocessing, give it a view of its own (teacher_input), or set '
+                        'check_preprocessor=False')
 
     def _apply(self, fn, recurse: bool = True):
-        """Move the teacher with the student: devices, not the state dict, are shared."""
+        """Move the teachers with the student: devices, not the state dict, are shared."""
         super()._apply(fn, recurse)
-        if self.teacher is not None:
-            self.teacher._apply(fn, recurse)
+        for teacher in self.teachers.values():
+            teacher._apply(fn, recurse)
         return self
 
     def __deepcopy__(self, memo):
-        """Copies (EMA's, for instance) share the frozen teacher."""
-        self._teacher.share(memo)
+        """Copies (EMA's, for instance) share the frozen teachers."""
+        self._teachers.share(memo)
         copied = self.__class__.__new__(self.__class__)
         memo[id(self)] = copied
         for name, value in self.__dict__.items():
@@ -180,10 +207,10 @@ class DenseDistill(SingleTeacherDistill):
         return copied
 
     def train(self, mode: bool = True) -> 'DenseDistill':
-        """Set the student's and the distiller's mode; the teacher stays in eval mode."""
+        """Set the student's and the distiller's mode; teachers stay in eval mode."""
         nn.Module.train(self, mode)
-        if self.teacher is not None:
-            self.teacher.eval()
+        for teacher in self.teachers.values():
+            teacher.eval()
         return self
 
     def init_weights(self) -> None:
@@ -198,12 +225,17 @@ class DenseDistill(SingleTeacherDistill):
         self.load_teacher()
 
     def load_teacher(self) -> None:
-        """Read and check the teacher's weights and make it fast; once, later calls do nothing.
+        """Read and check the teachers' weights and make them fast; later calls do nothing.
 
         Raises:
             CheckpointError: The teacher's weights are missing or do not fit.
         """
-        self._teacher.load()
+        self._teachers.load()
+
+    @property
+    def distilling(self) -> bool:
+        """Whether a distiller takes part in the current step."""
+        return not self.distillation_stopped and getattr(self.distiller, 'active', True)
 
     def loss(self, batch_inputs: Tensor, data_samples: list | None = None) -> dict:
         """Losses of one batch.
@@ -216,22 +248,32 @@ class DenseDistill(SingleTeacherDistill):
 
         Returns:
             dict: ``student.*`` and ``distill.*`` losses.
+
+        Raises:
+            ConfigError: Neither the student's loss nor a distiller takes part in the step.
         """
-        distiller, losses = self.distiller, {}
-        if not self.distillation_stopped:
-            self.load_teacher()
-            distiller.set_deliveries_override(False)
-            with distiller.teacher_recorders, distiller.deliveries:
-                self._teacher(batch_inputs, data_samples)
-        distiller.set_deliveries_override(True)
-        needs_loss = self.calculate_student_loss or getattr(
-            distiller, 'needs_student_targets', False)
-        with distiller.student_recorders, distiller.deliveries:
+        distiller, losses, distilling = self.distiller, {}, self.distilling
+        if not distilling and not self.calculate_student_loss:
+            raise ConfigError(
+                'DenseDistill: calculate_student_loss=False, and every distiller is switched off '
+                'in this step, so there is nothing to train on; keep one of them on')
+        with ExitStack() as stack:
+            if distilling:
+                self.load_teacher()
+                distiller.set_deliveries_override(False)
+                self._teachers(distiller, batch_inputs, data_samples)
+                distiller.set_deliveries_override(True)
+                stack.enter_context(distiller.student_recorders)
+                stack.enter_context(distiller.deliveries)
+                stack.enter_context(hooks_fire(self.student))
+            needs_loss = self.calculate_student_loss or getattr(
+                distiller, 'needs_student_targets', False)
             outputs = self.student(
                 batch_inputs, data_samples, mode='loss' if needs_loss else 'tensor')
         if self.calculate_student_loss:
             losses.update(add_prefix(outputs, 'student'))
-        if not self.distillation_stopped:
-            losses.update(add_prefix(distiller.compute_distill_losses(), 'distill'))
+        found = distiller.compute_distill_losses() if distilling else {
+            **getattr(distiller, 'idle_losses', dict)(), **idle_loss(distiller)}
+        losses.update(add_prefix(found, 'distill'))
         clear_records(distiller)
         return losses

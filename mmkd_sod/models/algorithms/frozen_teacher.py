@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmkd_sod.errors import CheckpointError, ConfigError
+from mmkd_sod.models.distillers.recorders import hooks_fire
 
 from .teacher_checkpoint import load_teacher_weights
 
@@ -167,7 +168,7 @@ class FrozenTeacher:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         context = nullcontext() if self.autocast is None else torch.autocast(
             inputs.device.type, dtype=_AUTOCAST[self.autocast])
-        with context:
+        with context, hooks_fire(self.module):
             return self.module(inputs, data_samples, mode='tensor')
 
 

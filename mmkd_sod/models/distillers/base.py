@@ -40,6 +40,11 @@ class DenseDistiller(BaseDistiller):
     # prepared with ``teacher=None``.
     needs_teacher = True
 
+    # Whether the teacher's input may be of another size than the student's: true for distillers
+    # that bring maps to one size themselves. What to do about it goes into the message.
+    any_teacher_size = False
+    size_remedy = ''
+
     def __init__(self, init_cfg=None) -> None:
         super().__init__(init_cfg)
         self._models: list[BaseModel] = []

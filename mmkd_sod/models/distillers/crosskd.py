@@ -17,6 +17,7 @@ from mmkd_sod.models.heads import (
 )
 from mmkd_sod.registry import MODELS
 
+from .averaged import AveragedTeachers
 from .base import DenseDistiller, Losses
 from .crosskd_pair import check_class_mapping, check_pair
 from .recorders import ForwardRecorder, MethodRecorder
@@ -84,6 +85,9 @@ class CrossKDDistiller(DenseDistiller):
 
     def prepare(self, student: BaseModel, teacher: BaseModel) -> None:
         """Find the heads' readers, check that they fit, make the adapters, set the recorders."""
+        if isinstance(teacher, AveragedTeachers):
+            raise ConfigError("CrossKDDistiller: the teacher is the average of several teachers, "
+                              'and cross-head predictions need the layers of one; name one teacher')
         readers = []
         for owner, model in (('student', student), ('teacher', teacher)):
             head = getattr(model, 'bbox_head', None)

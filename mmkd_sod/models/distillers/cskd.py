@@ -70,6 +70,13 @@ class CSKDDistiller(DenseDistiller):
         self.teacher_classifier = teacher_classifier
         self.resize = resize
 
+    size_remedy = " unless resize='teacher' is set"
+
+    @property
+    def any_teacher_size(self) -> bool:
+        """Whether maps of another size are brought to one."""
+        return self.resize is not None
+
     def prepare(self, student: BaseModel, teacher: BaseModel) -> None:
         """Find both classifiers and build the feature loss for their channels.
 
@@ -85,6 +92,9 @@ class CSKDDistiller(DenseDistiller):
                 f'{convs[0].out_channels} output channels, the teacher {convs[1].out_channels}; '
                 'train both on the same classes, or set loss_logits=None')
         if self._feat_cfg is not None:
+            if self._feat_cfg.get('sum_terms'):
+                raise ConfigError('CSKDDistiller: loss_feat.sum_terms=True, but it logs both terms;'
+                                  " leave sum_terms out, it is for mmrazor's ConfigurableDistiller")
             self._build_feat_loss([conv.in_channels for conv in convs])
         self.student_taps, self.teacher_taps = (
             (ForwardRecorder({'feat': (conv, 'input'), 'logits': (conv, 'output')}), )

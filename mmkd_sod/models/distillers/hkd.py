@@ -79,6 +79,9 @@ class HKDDistiller(DenseDistiller):
             is this, between 0 and 1; it replaces the schedule's and the loss's. A running mean of
             its logarithm is kept in checkpoints.
         momentum (float): Of that running mean.
+        resize_fused (bool): Bring the teacher's fused features to the height and width of the
+            student's, bilinearly, where they differ, for instance because the teacher sees another
+            resolution. Default: False, they are refused.
         sources (dict, optional): Names of modules of both networks whose outputs are the features
             ``fused``, ``encoder`` (the last of several outputs counts) and ``decoder``.
 
@@ -96,7 +99,8 @@ class HKDDistiller(DenseDistiller):
                  target_entropy: float | None = None,
                  momentum: float = .9,
                  sources: dict | None = None,
-                 init_cfg: dict | None = None) -> None:
+                 init_cfg: dict | None = None,
+                 resize_fused: bool = False) -> None:
         super().__init__(init_cfg)
         losses = dict(loss_pnlad=loss_pnlad, loss_fpd=loss_fpd, loss_dssd=loss_dssd,
                       loss_dssd_decoder=loss_dssd_decoder)
@@ -113,9 +117,17 @@ class HKDDistiller(DenseDistiller):
         self.stage: HKDStage | None = None
         self.target_entropy = target_entropy
         self.momentum = momentum
+        self.resize_fused = resize_fused
         self.sources = dict(sources or {})
         if target_entropy is not None:
             self.register_buffer('log_tau', torch.tensor(math.nan))
+
+    size_remedy = ' unless resize_fused=True is set'
+
+    @property
+    def any_teacher_size(self) -> bool:
+        """Similarities know no size, and logits are resized: fused features alone have to agree."""
+        return self.resize_fused or 'loss_fpd' not in self.losses
 
     def set_epoch(self, epoch: int) -> None:
         """Tell which epoch runs, counted from 0; also sets the weights of the student's maps."""
@@ -219,8 +231,12 @@ class HKDDistiller(DenseDistiller):
         if 'loss_pnlad' in self.losses:
             losses.update(self._logits_terms(student.logits, teacher.logits))
         if 'loss_fpd' in self.losses:
+            fused = teacher.fused
+            if self.resize_fused and len(fused) == len(student.fused):
+                fused = [resize_like(t, s.shape[2:])
+                         for s, t in zip(student.fused, fused, strict=True)]
             losses['loss_fpd'] = self.losses['loss_fpd'](
-                student.fused, teacher.fused, stage and stage.tau_feat)
+                student.fused, fused, stage and stage.tau_feat)
         if 'loss_dssd' in self.losses:
             losses['loss_dssd'] = self.losses['loss_dssd'](student.encoder, teacher.encoder)
         if 'loss_dssd_decoder' in self.losses:

@@ -1,8 +1,45 @@
 """Context managers that read what happens inside a model, and leave nothing behind."""
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from torch import nn
+
+
+@contextmanager
+def hooks_fire(model: nn.Module) -> Iterator[None]:
+    """Let the hooks of a model's parts see their calls, also those that pass them by.
+
+    Segmentors, and detectors in mode 'tensor', call ``head.forward(x)``, so that a recorder of
+    mmrazor's on the head would record nothing. Touches the direct children that have hooks.
+    """
+    with ExitStack() as stack:
+        for child in model.children():
+            if child._forward_hooks or child._forward_pre_hooks:
+                stack.enter_context(_forward_is_call(child))
+        yield
+
+
+@contextmanager
+def _forward_is_call(module: nn.Module) -> Iterator[None]:
+    hidden, original, inside = vars(module).get('forward'), module.forward, []
+
+    def forward(*args, **kwargs):
+        return original(*args, **kwargs) if inside else module(*args, **kwargs)
+
+    handles = [
+        module.register_forward_pre_hook(lambda *_: inside.append(True), prepend=True),
+        module.register_forward_hook(lambda *_: inside.clear(), always_call=True)]
+    module.forward = forward
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+        if hidden is None:
+            del module.forward
+        else:
+            module.forward = hidden
 
 
 class ForwardRecorder:

@@ -54,6 +54,9 @@ class WeakLabelDistiller(DenseDistiller):
         self.loss = MODELS.build(loss or dict(type='mmkd_sod.DiceLoss'))
         self.level_weights = tuple(level_weights)
 
+    # The teacher's map is brought to the size of the student's input.
+    any_teacher_size = True
+
     @property
     def needs_teacher(self) -> bool:
         """Whether a teacher has to run."""

@@ -127,6 +127,8 @@ class ChannelSpatialKDLoss(nn.Module):
         gather (bool): Compare the images of all ranks, gradients kept. Every rank computes the loss
             of the whole batch, so ranks must hold features of one shape. See
             :func:`~mmkd_sod.utils.gather.gather_batch` for the gradients' scale.
+        sum_terms (bool): Return the sum of both terms in place of a dict, as mmrazor's
+            ``ConfigurableDistiller`` wants it.
 
     Raises:
         ConfigError: For arguments out of range.
@@ -140,7 +142,8 @@ class ChannelSpatialKDLoss(nn.Module):
                  cam_weight: float = 0.3,
                  pam_weight: float = 0.8,
                  projection: str = 'resampled',
-                 gather: bool = False) -> None:
+                 gather: bool = False,
+                 sum_terms: bool = False) -> None:
         super().__init__()
         if not tau > 0:
             raise ConfigError(f'ChannelSpatialKDLoss: tau={tau} must be above 0; the paper uses 2')
@@ -155,6 +158,7 @@ class ChannelSpatialKDLoss(nn.Module):
         self.cam_weight = cam_weight
         self.pam_weight = pam_weight
         self.gather = gather
+        self.sum_terms = sum_terms
         # Without its term a scalar would get no gradient, which DistributedDataParallel refuses.
         self.gamma_cam = nn.Parameter(torch.zeros(1), requires_grad=cam_weight != 0)
         self.gamma_pam = nn.Parameter(torch.zeros(1), requires_grad=pam_weight != 0)
@@ -164,14 +168,15 @@ class ChannelSpatialKDLoss(nn.Module):
                 self.student_projection if student_channels == teacher_channels else
                 PositionProjection(teacher_channels, tau, projection))
 
-    def forward(self, student: Tensor, teacher: Tensor) -> dict[str, Tensor]:
+    def forward(self, student: Tensor, teacher: Tensor) -> dict[str, Tensor] | Tensor:
         """
         Args:
             student (Tensor): (N, student_channels, H, W).
             teacher (Tensor): (N, teacher_channels, H, W); detached.
 
         Returns:
-            dict[str, Tensor]: ``loss_cam`` and ``loss_pam``, weighted scalars, at least 0.
+            dict[str, Tensor]: ``loss_cam`` and ``loss_pam``, weighted scalars, at least 0; their
+            sum where ``sum_terms``.
 
         Raises:
             ConfigError: If shapes do not fit, or CKA sees one image only.
@@ -187,7 +192,7 @@ class ChannelSpatialKDLoss(nn.Module):
                 losses['loss_cam'] = self.cam_weight * self._loss_cam(student, teacher)
             if self.pam_weight != 0:
                 losses['loss_pam'] = self.pam_weight * self._loss_pam(student, teacher)
-        return losses
+        return losses['loss_cam'] + losses['loss_pam'] if self.sum_terms else losses
 
     def _check(self, student: Tensor, teacher: Tensor) -> None:
         wanted = (len(student), self.student_channels, *student.shape[2:])

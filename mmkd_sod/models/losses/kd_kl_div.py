@@ -47,11 +47,12 @@ class KDKLDivLoss(nn.Module):
             Tensor: Scalar.
 
         Raises:
-            ValueError: The shapes differ.
+            ValueError: The shapes differ, or are those of maps.
         """
-        if student.shape != teacher.shape:
+        if student.shape != teacher.shape or student.dim() != 2:
             raise ValueError(f'KDKLDivLoss: student logits {tuple(student.shape)} and teacher '
-                             f'logits {tuple(teacher.shape)} must have one shape (P, K)')
+                             f'logits {tuple(teacher.shape)} must have one shape (P, K); DenseRows '
+                             'makes rows of maps')
         log_p = F.log_softmax(student.float() / self.tau, dim=-1)
         log_q = F.log_softmax(teacher.detach().float() / self.tau, dim=-1)
         loss = F.kl_div(log_p, log_q, reduction='none', log_target=True).sum(-1)

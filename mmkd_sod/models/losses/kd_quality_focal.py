@@ -44,11 +44,12 @@ class KDQualityFocalLoss(nn.Module):
             Tensor: Scalar.
 
         Raises:
-            ValueError: The shapes differ.
+            ValueError: The shapes differ, or are those of maps.
         """
-        if student.shape != teacher.shape:
+        if student.shape != teacher.shape or student.dim() != 2:
             raise ValueError(f'KDQualityFocalLoss: student logits {tuple(student.shape)} and '
-                             f'teacher logits {tuple(teacher.shape)} must have one shape (P, C)')
+                             f'teacher logits {tuple(teacher.shape)} must have one shape (P, C); '
+                             'DenseRows makes rows of maps')
         student, teacher = student.float(), teacher.detach().float()
         target = teacher.sigmoid()
         loss = F.binary_cross_entropy_with_logits(student, target, reduction='none')

@@ -1,4 +1,6 @@
 """EpochScheduleHook: the window follows the epoch, also after a resume."""
+from types import SimpleNamespace
+
 import pytest
 import torch
 from mmengine.hooks import Hook
@@ -6,6 +8,8 @@ from mmengine.model import BaseModel
 from mmengine.runner import Runner
 
 from mmkd_sod.errors import ConfigError
+from mmkd_sod.models.distillers import WeightSchedule
+from mmkd_sod.models.distillers.parts import Part
 from mmkd_sod.models.losses import StructurePolishingLoss
 
 
@@ -29,11 +33,11 @@ class Watch(Hook):
         self.windows.append(runner.model.criterion.boundary.window)
 
 
-def run(tmp_path, train_cfg, hook, resume=False):
+def run(tmp_path, train_cfg, hook, resume=False, model=None):
     watch = Watch()
     data = [dict(x=torch.randn(1, 8, 8), label=torch.ones(8, 8)) for _ in range(4)]
     runner = Runner(
-        Toy(), work_dir=str(tmp_path), resume=resume, custom_hooks=[hook, watch],
+        model or Toy(), work_dir=str(tmp_path), resume=resume, custom_hooks=[hook, watch],
         train_dataloader=dict(dataset=data, batch_size=2, collate_fn=dict(type='default_collate'),
                               sampler=dict(type='DefaultSampler', shuffle=False)),
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=.1)), train_cfg=train_cfg,
@@ -62,3 +66,51 @@ def test_by_iteration_and_resumed(tmp_path):
 def test_refuses_a_run_without_epochs(tmp_path):
     with pytest.raises(ConfigError, match='set iters_per_epoch'):
         run(tmp_path, dict(type='IterBasedTrainLoop', max_iters=1), HOOK)
+
+
+class Ramp(BaseModel):
+    """A model with a composite's clocks."""
+
+    def __init__(self, **schedule):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.ones(1))
+        self.part = Part(WeightSchedule(**schedule))
+
+    @property
+    def criterion(self):
+        """What ``Watch`` looks at."""
+        return SimpleNamespace(boundary=SimpleNamespace(window=self.part.factor))
+
+    @property
+    def counts_epochs(self):
+        return self.part.schedule.by_epoch
+
+    def set_epoch(self, epoch):
+        self.part.tell(epoch, by_epoch=True)
+
+    def set_iter(self, iteration):
+        self.part.tell(iteration, by_epoch=False)
+
+    def forward(self, x, label, mode):
+        return dict(loss=(x * self.scale).sum())
+
+
+def test_weights_keep_their_place_over_a_resume(tmp_path):
+    by_epoch, by_iter = tmp_path / 'epoch', tmp_path / 'iter'
+    ramp = dict(begin=1, end=5, warmup=1, decay=1)
+    model = Ramp(**ramp)
+    cfg = dict(by_epoch=True, max_epochs=3)
+    assert run(by_epoch, cfg, HOOK, model=model) == [0, 0, .5, .5, 1, 1]
+    assert run(by_epoch, dict(cfg, max_epochs=6), HOOK, True, Ramp(**ramp)) == [
+        1, 1, .5, .5, 0, 0]
+    model = Ramp(by_epoch=False, **ramp)
+    assert run(by_iter, cfg, HOOK, model=model) == [0, .5, 1, 1, .5, 0]
+
+
+def test_iterations_alone_need_no_epochs(tmp_path):
+    ramp = dict(begin=2, warmup=1, by_epoch=False)
+    cfg = dict(type='IterBasedTrainLoop', max_iters=3)
+    assert run(tmp_path, cfg, HOOK, model=Ramp(**ramp)) == [0, 0, .5]
+    assert run(tmp_path, dict(cfg, max_iters=5), HOOK, True, Ramp(**ramp)) == [1, 1]
+    with pytest.raises(ConfigError, match='set iters_per_epoch'):
+        run(tmp_path, dict(cfg, max_iters=6), HOOK, True, Ramp(begin=2))

@@ -1,8 +1,10 @@
 """Recorders read, and leave nothing behind."""
+import pytest
 import torch
 from torch import nn
 
 from mmkd_sod.models.distillers import ForwardRecorder, MethodRecorder
+from mmkd_sod.models.distillers.recorders import hooks_fire
 
 
 class Owner:
@@ -74,3 +76,40 @@ def test_method_recorders_nest():
             one.double(1)
         one.double(2)
     assert outer.data == [2, 4] and inner.data == [2] and not vars(one)
+
+
+class TwoWays(torch.nn.Module):
+    """Calls its head as a module or by its forward."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = torch.nn.Linear(2, 2)
+
+    def forward(self, x, by_forward):
+        return self.head.forward(x) if by_forward else self.head(x)
+
+
+@pytest.mark.parametrize('by_forward', [True, False])
+def test_hooks_fire_once_however_a_part_is_called(by_forward):
+    model, seen = TwoWays(), []
+    x = torch.ones(1, 2)
+    wanted = model(x, by_forward)
+    model.head.register_forward_hook(lambda *args: seen.append(args[2]))
+    method = MethodRecorder(model.head, 'forward')
+    with method, hooks_fire(model):
+        found = [model(x, by_forward) for _ in range(2)]
+    assert len(seen) == len(method.data) == 2
+    assert all(torch.equal(out, wanted) for out in (*found, *seen, *method.data))
+    assert 'forward' not in vars(model.head) and len(model.head._forward_hooks) == 1
+    model(x, True)
+    assert len(seen) == 2  # as before
+
+
+def test_hooks_fire_again_after_an_error():
+    model, seen = TwoWays(), []
+    model.head.register_forward_hook(lambda *args: seen.append(args[2]))
+    with hooks_fire(model):
+        with pytest.raises(RuntimeError):
+            model(torch.ones(1, 3), True)
+        model(torch.ones(1, 2), True)
+    assert len(seen) == 1

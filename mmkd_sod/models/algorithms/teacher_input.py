@@ -1,0 +1,137 @@
+"""What a teacher sees of a batch, where it is not what the student sees."""
+from collections.abc import Sequence
+from numbers import Real
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModel
+from mmengine.structures import BaseDataElement
+from torch import Tensor
+
+from mmkd_sod.errors import ConfigError, DataError
+
+
+class TeacherInput:
+    """Makes a teacher's batch of the student's.
+
+    Geometry stays in step: a position at a fraction of the student's padded batch shows what the
+    same fraction of the teacher's shows, in height and in width. So maps of the two correspond once
+    they are resized to one size.
+
+    Args:
+        scale (float, optional): The student's batch, resized bilinearly by this factor.
+        view (str, optional): Name under which :class:`mmkd_sod.TeacherView` left another view in
+            each sample, such as the image at another resolution, or with its depth map. The
+            teacher's own data preprocessor normalises it.
+
+    Raises:
+        ConfigError: Both or neither are given, or the factor is not above 0.
+    """
+
+    def __init__(self, scale: float | None = None, view: str | None = None) -> None:
+        if (scale is None) == (view is None):
+            raise ConfigError(f'DenseDistill: teacher_input has scale={scale!r} and view={view!r}; '
+                              'give one of the two')
+        if scale is not None and (not isinstance(scale, Real) or isinstance(scale, bool)
+                                  or not 0 < scale < float('inf')):
+            raise ConfigError(f'DenseDistill: teacher_input.scale={scale!r} must be a factor above '
+                              '0')
+        self.scale = scale
+        self.view = view
+
+    def __call__(self, inputs: Tensor, data_samples: list | None,
+                 teacher: BaseModel) -> tuple[Tensor, list | None]:
+        """The teacher's batch.
+
+        Args:
+            inputs (Tensor): The student's, (N, C, H, W), preprocessed.
+            data_samples (list, optional): Its samples.
+            teacher (BaseModel): The teacher.
+
+        Returns:
+            tuple: Inputs (N, C', H', W') and samples with the meta data of these sizes alone.
+
+        Raises:
+            DataError: A sample has no such view, or views and images differ in their ratio.
+        """
+        if self.view is not None:
+            return self._from_views(inputs, data_samples, teacher.data_preprocessor)
+        size = [max(1, round(side * self.scale)) for side in inputs.shape[2:]]
+        if size == list(inputs.shape[2:]):
+            return inputs, data_samples
+        resized = F.interpolate(inputs, size, mode='bilinear', align_corners=False,
+                                antialias=self.scale < 1)
+        ratio = [new / old for new, old in zip(size, inputs.shape[2:], strict=True)]
+        return resized, _rescaled(data_samples, ratio, size)
+
+    def _from_views(self, inputs: Tensor, data_samples: list | None,
+                    preprocessor) -> tuple[Tensor, list]:
+        views = [sample.get(self.view) for sample in data_samples or [None]]
+        if any(view is None for view in views):
+            raise DataError(f"DenseDistill: teacher_input.view='{self.view}' is in no sample; put "
+                            f"mmkd_sod.TeacherView with name='{self.view}' at the end of the "
+                            'training pipeline')
+        preprocessor.to(inputs.device)
+        images = [_normalised(view, preprocessor) for view in views]
+        ours = [tuple(sample.metainfo.get('img_shape', inputs.shape[2:]))[:2]
+                for sample in data_samples]
+        theirs = [tuple(image.shape[1:]) for image in images]
+        ratio = _common_ratio(ours, theirs)
+        size = [max(round(side * r), *(shape[axis] for shape in theirs))
+                for axis, (side, r) in enumerate(zip(inputs.shape[2:], ratio, strict=True))]
+        batch = inputs.new_zeros(len(images), images[0].shape[0], *size)
+        for row, image in zip(batch, images, strict=True):
+            row[:, :image.shape[1], :image.shape[2]] = image
+        return batch, _rescaled(data_samples, ratio, size, theirs)
+
+
+def _normalised(view: dict, preprocessor) -> Tensor:
+    """One view as the teacher's preprocessor gives it, without what is padded for a batch."""
+    shape = view['img'].shape[1:]
+    inputs = ([view['img']] if view.keys() == {'img'} else
+              {name: [tensor] for name, tensor in view.items()})
+    data = dict(inputs=inputs, data_samples=[BaseDataElement(
+        metainfo=dict(img_shape=tuple(shape), ori_shape=tuple(shape)))])
+    return preprocessor(data, training=False)['inputs'][0][:, :shape[0], :shape[1]]
+
+
+def _common_ratio(ours: Sequence[tuple], theirs: Sequence[tuple]) -> list[float]:
+    """Height and width of the teacher's images to those of the student's."""
+    ratio = [sum(shape[axis] for shape in theirs) / sum(shape[axis] for shape in ours)
+             for axis in (0, 1)]
+    for mine, other in zip(ours, theirs, strict=True):
+        # Resizing rounds to whole pixels.
+        if any(abs(b - a * r) > max(1., r) for a, b, r in zip(mine, other, ratio, strict=True)):
+            raise DataError(
+                f"DenseDistill: within a batch the teacher's images must be of one ratio to the "
+                f"student's, got {list(theirs)} beside {list(ours)} (height, width); resize by one "
+                'factor inside TeacherView, and change nothing else of the geometry there')
+    return ratio
+
+
+def _rescaled(data_samples: list | None, ratio: Sequence[float], size: Sequence[int],
+              shapes: Sequence[tuple] | None = None) -> list | None:
+    """Samples that say the teacher's sizes; labels stay behind."""
+    if data_samples is None:
+        return None
+    rescaled = []
+    for index, sample in enumerate(data_samples):
+        meta = dict(sample.metainfo)
+        if shapes is not None:
+            meta['img_shape'] = shapes[index]
+        elif 'img_shape' in meta:
+            meta['img_shape'] = tuple(
+                round(side * r) for side, r in zip(meta['img_shape'][:2], ratio, strict=True))
+        for key in ('batch_input_shape', 'pad_shape'):
+            if key in meta:
+                meta[key] = tuple(size)
+        if meta.get('scale_factor') is not None:  # width, height
+            meta['scale_factor'] = tuple(
+                factor * r for factor, r in zip(meta['scale_factor'], ratio[::-1], strict=False))
+        rescaled.append(type(sample)(metainfo=meta))
+    return rescaled
+
+
+def equal_size(inputs: Tensor, teacher_inputs: Tensor) -> bool:
+    """Whether both batches have one height and width."""
+    return torch.Size(inputs.shape[2:]) == torch.Size(teacher_inputs.shape[2:])

@@ -1,0 +1,178 @@
+"""One teacher or several, each frozen, each with its own input."""
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from mmengine.model import BaseModel
+from mmrazor.models.distillers import BaseDistiller
+from torch import Tensor
+
+from mmkd_sod.errors import ConfigError
+from mmkd_sod.models.builder import build_model
+
+from .frozen_teacher import AbsentTeacher, FrozenTeacher
+from .teacher_input import TeacherInput, equal_size
+
+
+def is_named(teacher) -> bool:
+    """Whether a ``teacher`` setting holds several by name, and not one model."""
+    return (isinstance(teacher, dict) and bool(teacher) and not {'type', 'cfg_path'} & set(teacher)
+            and all(isinstance(value, (dict, BaseModel)) for value in teacher.values()))
+
+
+def _by_name(setting: str, value, names: Sequence[str]) -> dict:
+    """A setting of several teachers: name to value, None where it says nothing."""
+    if value is None:
+        return dict.fromkeys(names)
+    if not isinstance(value, dict):
+        raise ConfigError(f'DenseDistill: {setting}={value!r}, but there are the teachers '
+                          f'{list(names)}; give a dict with an entry for each')
+    unknown = sorted(set(value) - set(names))
+    if unknown:
+        raise ConfigError(f"DenseDistill: {setting} names '{unknown[0]}', there are the teachers "
+                          f'{list(names)}; use these names')
+    return {name: value.get(name) for name in names}
+
+
+def build_teachers(teacher, ckpt, allow_missing, teacher_input, **speed) -> 'Teachers':
+    """Teachers from the arguments of ``DenseDistill``.
+
+    Args:
+        teacher (dict | BaseModel, optional): One, or several by name.
+        ckpt (str | dict, optional): Its weights, or those of several by name.
+        allow_missing (Sequence[str] | dict): For all, or by name.
+        teacher_input (dict, optional): Arguments of :class:`TeacherInput`, or of several by name.
+        speed: ``fold_bn``, ``channels_last`` and ``autocast``, for all.
+
+    Raises:
+        ConfigError: A setting names a teacher that is not there.
+    """
+    if not is_named(teacher):
+        if isinstance(ckpt, dict):
+            raise ConfigError(f'DenseDistill: teacher_ckpt names {sorted(ckpt)}, but there is one '
+                              "teacher; give a path, or teacher=dict(name=..., ...)")
+        teacher, ckpt = {'': teacher}, {'': ckpt}
+        missing, inputs = {'': allow_missing}, {'': teacher_input}
+    else:
+        names = tuple(teacher)
+        ckpt = _by_name('teacher_ckpt', ckpt, names)
+        missing = (_by_name('teacher_allow_missing', allow_missing, names)
+                   if isinstance(allow_missing, dict) else dict.fromkeys(names, allow_missing))
+        inputs = _by_name('teacher_input', teacher_input, names)
+    frozen = {
+        name: AbsentTeacher() if cfg is None else FrozenTeacher(
+            build_model(cfg, f'teacher.{name}' if name else 'teacher'), ckpt[name],
+            trusted=isinstance(cfg, BaseModel), allow_missing=missing[name] or (), **speed)
+        for name, cfg in teacher.items()}
+    return Teachers(frozen, {name: None if cfg is None else TeacherInput(**cfg)
+                             for name, cfg in inputs.items()})
+
+
+class Teachers:
+    """The frozen teachers of a student; like each of them, no ``nn.Module``.
+
+    Args:
+        frozen (dict): Name to teacher; the only one has the name ''.
+        inputs (dict): Name to :class:`TeacherInput`; None where it sees what the student sees.
+    """
+
+    def __init__(self, frozen: dict[str, FrozenTeacher | AbsentTeacher],
+                 inputs: dict[str, TeacherInput | None]) -> None:
+        self.frozen = frozen
+        self.inputs = inputs
+        if inputs.get('') is not None and self.first.module is None:
+            raise ConfigError('DenseDistill: teacher_input is given, but teacher=None; leave it '
+                              'out')
+
+    @property
+    def first(self) -> FrozenTeacher | AbsentTeacher:
+        """The only teacher, or the first."""
+        return next(iter(self.frozen.values()))
+
+    @property
+    def modules(self) -> dict[str, BaseModel]:
+        """The teachers' networks by name."""
+        return {name: frozen.module for name, frozen in self.frozen.items()
+                if frozen.module is not None}
+
+    def __deepcopy__(self, memo) -> 'Teachers':
+        return self.share(memo)
+
+    def share(self, memo: dict) -> 'Teachers':
+        """Tell ``copy.deepcopy`` that copies use these teachers as they are."""
+        memo[id(self)] = self
+        for frozen in self.frozen.values():
+            frozen.share(memo)
+        return self
+
+    def load(self) -> None:
+        """Load and check the weights of each, once.
+
+        Raises:
+            CheckpointError: The weights of one are missing or do not fit.
+        """
+        for frozen in self.frozen.values():
+            frozen.load()
+
+    def prepare(self, distiller: BaseDistiller) -> None:
+        """Let a distiller look at the teachers.
+
+        Raises:
+            ConfigError: It cannot take several, or inputs of another size.
+        """
+        if len(self.frozen) == 1:
+            distiller.prepare_from_teacher(self.first.module)
+        elif hasattr(distiller, 'prepare_from_teachers'):
+            distiller.prepare_from_teachers(self.modules)
+        else:
+            raise ConfigError(
+                f'DenseDistill: {type(distiller).__name__} compares with one teacher, there are '
+                f'{list(self.frozen)}; use CompositeDistiller, whose distillers say which teacher '
+                'they mean')
+        for name, teacher_input in self.inputs.items():
+            if teacher_input is not None and teacher_input.scale not in (None, 1):
+                _check_size(distiller, name, f'teacher_input.scale={teacher_input.scale}')
+
+    def __call__(self, distiller: BaseDistiller, inputs: Tensor,
+                 data_samples: list | None) -> None:
+        """Run the teachers that the current step needs, in the distiller's recorders.
+
+        Args:
+            distiller (BaseDistiller): The distiller.
+            inputs (Tensor): The student's batch, (N, C, H, W), preprocessed.
+            data_samples (list, optional): Its samples.
+        """
+        needed = getattr(distiller, 'active_teachers', set(self.frozen))
+        for name, frozen in self.frozen.items():
+            if name not in needed:
+                continue
+            batch = self._batch(distiller, name, inputs, data_samples)
+            with ExitStack() as stack:
+                if hasattr(distiller, 'records_of'):
+                    stack.enter_context(distiller.records_of(name))
+                else:
+                    stack.enter_context(distiller.teacher_recorders)
+                    stack.enter_context(distiller.deliveries)
+                frozen(*batch)
+        if hasattr(distiller, 'finish_teachers'):
+            distiller.finish_teachers()
+
+    def _batch(self, distiller: BaseDistiller, name: str, inputs: Tensor,
+               data_samples: list | None) -> tuple[Tensor, list | None]:
+        teacher_input = self.inputs[name]
+        if teacher_input is None:
+            return inputs, data_samples
+        batch = teacher_input(inputs, data_samples, self.frozen[name].module)
+        if not equal_size(inputs, batch[0]):
+            _check_size(distiller, name, f'the teacher sees {tuple(batch[0].shape[2:])}, the '
+                        f'student {tuple(inputs.shape[2:])} (height, width)')
+        return batch
+
+
+def _check_size(distiller: BaseDistiller, name: str, what: str) -> None:
+    """Refuse a teacher's input of another size for distillers that compare on one grid."""
+    readers = distiller.distillers_of(name) if hasattr(distiller, 'distillers_of') else [distiller]
+    for reader in readers:
+        if not getattr(reader, 'any_teacher_size', True):
+            raise ConfigError(
+                f'DenseDistill: {what}, but {type(reader).__name__} compares both on one grid'
+                f'{reader.size_remedy}; give the teacher an input of the size of the student\'s')
