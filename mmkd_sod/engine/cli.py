@@ -4,6 +4,7 @@ import os
 import os.path as osp
 import sys
 from collections.abc import Callable
+from types import ModuleType
 
 from mmengine.config import Config, DictAction
 
@@ -68,11 +69,15 @@ def require_file(path: str, what: str) -> None:
         raise ConfigError(f"{what} '{path}' is not there; give the path of a file")
 
 
-def run_tool(main: Callable[[], None]) -> None:
-    """Run a tool; tell a user's mistake in one sentence, without a traceback, and leave with 2."""
-    name = osp.basename(sys.argv[0])
+def run_tool(main: Callable[[], int | None], name: str | None = None) -> None:
+    """Run a tool; tell a user's mistake in one sentence, without a traceback, and leave with 2.
+
+    A tool that returns a code other than 0 is left with it. ``name`` stands before the sentence;
+    without one it is the program's.
+    """
+    name = name or osp.basename(sys.argv[0])
     try:
-        main()
+        code = main()
     except UserError as error:
         sentence = ' '.join(str(error).split())
         print(f'{name}: error: {sentence}', file=sys.stderr)
@@ -81,3 +86,13 @@ def run_tool(main: Callable[[], None]) -> None:
         print(f'{name}: interrupted; what was saved stays, --resume goes on from it',
               file=sys.stderr)
         raise SystemExit(EXIT_INTERRUPTED) from None
+    if code:
+        raise SystemExit(code)
+
+
+def run_command(command: ModuleType) -> None:
+    """Run a module of :mod:`mmkd_sod.commands` as a tool of its own (`tools/NAME.py`)."""
+    parser = argparse.ArgumentParser(description=command.__doc__.splitlines()[0])
+    command.add_arguments(parser)
+    args = parser.parse_args()
+    run_tool(lambda: command.run(args))

@@ -1,7 +1,9 @@
 """What the command-line tools share."""
+from types import ModuleType
+
 import pytest
 
-from mmkd_sod.engine.cli import load_config, require_file, run_tool, tool_parser
+from mmkd_sod.engine.cli import load_config, require_file, run_command, run_tool, tool_parser
 from mmkd_sod.errors import ConfigError
 
 
@@ -52,3 +54,24 @@ def test_interruptions_say_how_to_go_on(capsys):
 def test_other_errors_pass():
     with pytest.raises(ZeroDivisionError):
         run_tool(lambda: 1 / 0)
+
+
+def test_exit_codes_pass():
+    run_tool(lambda: None)
+    run_tool(lambda: 0)
+    with pytest.raises(SystemExit) as exit_info:
+        run_tool(lambda: 3)
+    assert exit_info.value.code == 3
+
+
+def test_a_command_is_a_tool_too(monkeypatch, capsys):
+    command = ModuleType('count', 'Count to a number.\n\nMore.')
+    command.add_arguments = lambda parser: parser.add_argument('number', type=int)
+    command.run = lambda args: print(*range(args.number))
+    monkeypatch.setattr('sys.argv', ['count.py', '3'])
+    run_command(command)
+    assert capsys.readouterr().out == '0 1 2\n'
+    monkeypatch.setattr('sys.argv', ['count.py', '--help'])
+    with pytest.raises(SystemExit):
+        run_command(command)
+    assert 'Count to a number.' in capsys.readouterr().out
