@@ -105,12 +105,22 @@ def silence_pkg_resources() -> None:
     warnings.filterwarnings('ignore', message='pkg_resources is deprecated')
 
 
+def announce_configs() -> None:
+    """mmengine reads ``'package::folder/name.py'`` for a fixed list of packages only.
+
+    With mmkd_sod on it, its configs are found by that name wherever it is installed from a wheel.
+    """
+    from mmengine.config.utils import MODULE2PACKAGE
+    MODULE2PACKAGE['mmkd_sod'] = 'mmkd_sod'
+
+
 # (function, what it is for); the order does not matter.
 ENTRIES = (
     (stub_mmrazor_quantization, 'mmrazor 1.0 does not import on torch > 1.13'),
     (allow_checkpoint_types, 'mmengine cannot resume on torch >= 2.6'),
     (silence_pkg_resources, 'mmengine needs pkg_resources, which warns of its end'),
     (load_http_checkpoints_safely, 'mmengine unpickles downloaded checkpoints freely'),
+    (announce_configs, "mmengine finds 'package::' configs of the packages it knows only"),
 )
 
 
