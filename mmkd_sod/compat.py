@@ -128,6 +128,15 @@ def keep_checkpoints_whole() -> None:
     install()
 
 
+def announce_configs() -> None:
+    """mmengine reads ``'package::folder/name.py'`` for a fixed list of packages only.
+
+    With mmkd_sod on it, its configs are found by that name wherever it is installed from a wheel.
+    """
+    from mmengine.config.utils import MODULE2PACKAGE
+    MODULE2PACKAGE['mmkd_sod'] = 'mmkd_sod'
+
+
 # (function, what it is for); the order does not matter.
 ENTRIES = (
     (stub_mmrazor_quantization, 'mmrazor 1.0 does not import on torch > 1.13'),
@@ -136,6 +145,7 @@ ENTRIES = (
     (load_http_checkpoints_safely, 'mmengine unpickles downloaded checkpoints freely'),
     (load_local_checkpoints_safely, 'an environment variable makes mmengine unpickle freely'),
     (keep_checkpoints_whole, 'mmengine leaves half a checkpoint where a run is killed'),
+    (announce_configs, "mmengine finds 'package::' configs of the packages it knows only"),
 )
 
 

@@ -4,18 +4,14 @@ Both work with mmdet's or mmseg's own tools; mmkd_sod and mmrazor need not be th
 student itself is made of parts of mmkd_sod (then the tool says so).
 """
 import argparse
-import os
 import os.path as osp
 
 from mmengine.config import Config, DictAction
 
 import mmkd_sod  # noqa: F401  (mends upstream first)
-from mmkd_sod.apis.student import parts_of_ours, student_checkpoint, student_config
+from mmkd_sod.apis.student import load_student, parts_of_ours, write_student
 from mmkd_sod.engine.cli import require_file, run_tool
-from mmkd_sod.errors import CheckpointError, ConfigError
-from mmkd_sod.models.builder import build_model
-from mmkd_sod.utils.checkpoint import save_checkpoint
-from mmkd_sod.utils.files import atomic_path
+from mmkd_sod.errors import ConfigError
 
 
 def parse_args() -> argparse.Namespace:
@@ -49,36 +45,13 @@ def main() -> None:
     cfg = Config.fromfile(args.config)
     if args.cfg_options is not None:
         cfg.merge_from_dict(args.cfg_options)
-    plain = student_config(cfg)
-    plain.load_from, plain.resume = None, False
-    checkpoint = student_checkpoint(args.checkpoint)
-    _check_fit(plain, checkpoint, args.checkpoint)
-
-    os.makedirs(out_dir, exist_ok=True)
-    save_checkpoint(checkpoint, targets['.pth'])
-    with atomic_path(targets['.py']) as temporary:
-        plain.dump(temporary)
+    plain, checkpoint, _ = load_student(cfg, args.checkpoint)
+    write_student(plain, checkpoint, targets['.py'], targets['.pth'])
     for path in targets.values():
         print(f'{path}  {osp.getsize(path) / 2**20:.2f} MiB')
     ours = parts_of_ours(plain)
     if ours:
         print(f"The student's config builds {', '.join(ours)}: it needs mmkd_sod installed.")
-
-
-def _check_fit(plain: Config, checkpoint: dict, path: str) -> None:
-    """Refuse a checkpoint that is not of this config's student."""
-    model = dict(plain.model)
-    model.setdefault('_scope_', plain.get('default_scope'))
-    own = build_model(model, 'student').state_dict()
-    state = checkpoint['state_dict']
-    wrong = [key for key in own if key not in state or state[key].shape != own[key].shape]
-    if wrong:
-        found = tuple(state[wrong[0]].shape) if wrong[0] in state else 'nothing'
-        raise CheckpointError(
-            f"checkpoint '{path}' does not fit the student of the config in {len(wrong)} of "
-            f'{len(own)} weights, first {wrong[0]}: checkpoint {found}, student '
-            f'{tuple(own[wrong[0]].shape)}; give the checkpoint that this config trained')
-    checkpoint['state_dict'] = {key: state[key] for key in own}
 
 
 if __name__ == '__main__':

@@ -2,9 +2,12 @@
 import copy
 
 from mmengine.config import Config, ConfigDict
+from torch import nn
 
-from mmkd_sod.models.builder import resolve_model_cfg
-from mmkd_sod.utils.checkpoint import read_checkpoint
+from mmkd_sod.errors import CheckpointError
+from mmkd_sod.models.builder import build_model, resolve_model_cfg
+from mmkd_sod.utils.checkpoint import read_checkpoint, save_checkpoint
+from mmkd_sod.utils.files import atomic_path
 
 _OURS = ('mmkd_sod.', 'mmrazor.')
 
@@ -85,3 +88,53 @@ def student_checkpoint(path: str) -> dict:
     state, meta = read_checkpoint(path)
     kept = {key: meta[key] for key in ('dataset_meta', 'epoch', 'iter') if key in meta}
     return dict(meta=kept, state_dict=state)
+
+
+def load_student(cfg: Config, path: str) -> tuple[Config, dict, nn.Module]:
+    """A plain student, its config and its weights.
+
+    Args:
+        cfg (Config): A distillation config, or one of a plain model.
+        path (str): Its checkpoint.
+
+    Returns:
+        tuple: The plain config, which resumes nothing; the checkpoint of
+        :func:`student_checkpoint`, of exactly the student's weights; and the model that they fill,
+        in eval mode, on the CPU.
+
+    Raises:
+        CheckpointError: The checkpoint is not of this config's student.
+    """
+    plain = student_config(cfg)
+    plain.load_from, plain.resume = None, False
+    checkpoint = student_checkpoint(path)
+    settings = dict(plain.model)
+    settings.setdefault('_scope_', plain.get('default_scope'))
+    model = build_model(settings, 'student')
+    own, state = model.state_dict(), checkpoint['state_dict']
+    wrong = [key for key in own if key not in state or state[key].shape != own[key].shape]
+    if wrong:
+        found = tuple(state[wrong[0]].shape) if wrong[0] in state else 'nothing'
+        raise CheckpointError(
+            f"checkpoint '{path}' does not fit the student of the config in {len(wrong)} of "
+            f'{len(own)} weights, first {wrong[0]}: checkpoint {found}, student '
+            f'{tuple(own[wrong[0]].shape)}; give the checkpoint that this config trained')
+    checkpoint['state_dict'] = {key: state[key] for key in own}
+    model.load_state_dict(checkpoint['state_dict'])
+    # Not all of mmdet's models return themselves.
+    model.eval()
+    return plain, checkpoint, model
+
+
+def write_student(plain: Config, checkpoint: dict, config_path, weights_path) -> None:
+    """Write what :func:`load_student` gave; each file appears whole.
+
+    Args:
+        plain (Config): The plain config.
+        checkpoint (dict): The plain checkpoint.
+        config_path (str | Path): Ends in ``.py``.
+        weights_path (str | Path): Ends in ``.pth``.
+    """
+    save_checkpoint(checkpoint, weights_path)
+    with atomic_path(config_path) as temporary:
+        plain.dump(temporary)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from types import ModuleType
 
 from mmengine.config import Config, DictAction
+from mmengine.hub import get_config
 
 from mmkd_sod.errors import ConfigError, UserError
 
@@ -37,6 +38,26 @@ def tool_parser(description: str) -> argparse.ArgumentParser:
     return parser
 
 
+def read_config(name: str) -> Config:
+    """A config by the path of its file, or by ``'package::folder/name.py'``.
+
+    Args:
+        name (str): For instance ``'mmkd_sod::demo/bccd_gfl_student.py'``.
+
+    Raises:
+        ConfigError: There is no such file.
+    """
+    if '::' in name:
+        try:
+            return get_config(name)
+        except (OSError, AssertionError, ValueError) as error:
+            raise ConfigError(f"config '{name}' is not found in that package; give "
+                              "'<package>::<folder>/<name>.py' or the path of a file") from error
+    if not osp.isfile(name):
+        raise ConfigError(f"config '{name}' is not there; give the path of a config file")
+    return Config.fromfile(name)
+
+
 def load_config(args: argparse.Namespace) -> Config:
     """The config of a tool's arguments, with its work_dir, overrides and launcher settled.
 
@@ -46,9 +67,7 @@ def load_config(args: argparse.Namespace) -> Config:
         ConfigError: The config file is not there.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    if not osp.isfile(args.config):
-        raise ConfigError(f"config '{args.config}' is not there; give the path of a config file")
-    cfg = Config.fromfile(args.config)
+    cfg = read_config(args.config)
     cfg.launcher = args.launcher
     if args.cfg_options is not None:
         cfg.merge_from_dict(args.cfg_options)

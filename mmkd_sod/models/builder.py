@@ -9,17 +9,18 @@ from mmengine.registry import MODELS as ROOT_MODELS
 
 from mmkd_sod.errors import ConfigError
 
-# `configs/...` of this project is found from any folder: in a checkout beside the package.
-_PROJECT = Path(__file__).resolve().parents[2]
+# `configs/...` of this project is found from any folder: in a checkout beside the package, in an
+# installed one inside of it.
+_PACKAGE = Path(__file__).resolve().parents[1]
+_PLACES = (_PACKAGE.parent, _PACKAGE / '.mim')
 
 
 def _load(cfg_path: str, role: str) -> Config:
     try:
         if '::' in cfg_path:
             return get_config(cfg_path)
-        beside = _PROJECT / cfg_path
-        return Config.fromfile(beside if beside.is_file() and not Path(cfg_path).is_file()
-                               else cfg_path)
+        paths = [Path(cfg_path), *(place / cfg_path for place in _PLACES)]
+        return Config.fromfile(next((path for path in paths if path.is_file()), cfg_path))
     except OSError as error:
         raise ConfigError(
             f"DenseDistill: {role}.cfg_path='{cfg_path}' leads to no config file; give "

@@ -3,8 +3,14 @@ import numpy as np
 import pytest
 import torch
 
-from mmkd_sod.apis.onnx_export import SaliencyModule, export_onnx
+from mmkd_sod.apis.onnx_export import (
+    SaliencyModule,
+    export_onnx,
+    largest_difference,
+    write_onnx,
+)
 from mmkd_sod.apis.saliency_inferencer import SaliencyInferencer
+from mmkd_sod.apis.shipping.pooling import MatmulAdaptivePool
 from mmkd_sod.errors import ConfigError, UserError
 from tests.saliency import save_network
 from tests.sod_data import disc
@@ -42,6 +48,47 @@ def test_refuses(inferencer, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__('sys').modules, 'onnx', None)
     with pytest.raises(UserError, match='needs the package onnx'):
         export_onnx(inferencer, tmp_path / 'a.onnx')
-    inferencer.model.data_preprocessor.channel_conversion = False
-    with pytest.raises(ConfigError, match='trained on BGR images'):
+    inferencer.model.decode_head = torch.nn.Identity()
+    with pytest.raises(ConfigError, match='has no decode_head'):
         SaliencyModule(inferencer.model)
+
+
+def test_a_model_of_bgr_images_gets_them(inferencer):
+    rgb = torch.rand(1, 3, 64, 64) * 255
+    with torch.no_grad():
+        expected = SaliencyModule(inferencer.model)(rgb.flip(1))
+        inferencer.model.data_preprocessor.channel_conversion = False
+        found = SaliencyModule(inferencer.model)(rgb)
+    assert torch.equal(found, expected)
+
+
+class Strange(torch.nn.Module):
+    """A network with an operation that ONNX has no name for."""
+
+    model, output_names = torch.nn.Identity(), ['y']
+
+    def forward(self, x):
+        return torch.linalg.qr(x)[0]
+
+
+def test_an_operation_that_onnx_does_not_know(tmp_path):
+    pytest.importorskip('onnx')
+    with pytest.raises(ConfigError, match='Identity cannot be written as ONNX'):
+        write_onnx(Strange(), torch.rand(1, 3, 4, 4), tmp_path / 'a.onnx')
+
+
+@pytest.mark.parametrize('output, dynamic', [(2, (2, 3)), (3, (2, 3)), (3, ())])
+def test_sizes_may_change_where_they_are_dynamic(tmp_path, output, dynamic):
+    pytest.importorskip('onnx')
+    pytest.importorskip('onnxruntime')
+    module = MatmulAdaptivePool(output)
+    module.output_names = ['y']
+    images = torch.rand(1, 3, 11, 7)
+    expected = write_onnx(module, images, tmp_path / 'a.onnx', dynamic)
+    assert largest_difference(tmp_path / 'a.onnx', images.numpy(), expected) < 1e-5
+    assert largest_difference(tmp_path / 'a.onnx', images.numpy(), [expected[0] + 5]) > 0.5
+    assert largest_difference(tmp_path / 'a.onnx', images.numpy(), [expected[0][:, :1]]) == np.inf
+    other = torch.rand(1, 3, 16, 9)
+    if dynamic:
+        wanted = [module(other).numpy()]
+        assert largest_difference(tmp_path / 'a.onnx', other.numpy(), wanted) < 1e-5

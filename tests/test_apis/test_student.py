@@ -1,8 +1,18 @@
 """From a distillation to a plain student."""
+import pytest
 import torch
 from mmengine.config import Config
 
-from mmkd_sod.apis.student import is_distillation, parts_of_ours, student_checkpoint, student_config
+from mmkd_sod.apis.student import (
+    is_distillation,
+    load_student,
+    parts_of_ours,
+    student_checkpoint,
+    student_config,
+    write_student,
+)
+from mmkd_sod.errors import CheckpointError
+from tests.saliency import save_network
 
 
 def test_student_of_a_recipe():
@@ -41,3 +51,24 @@ def test_checkpoint(tmp_path):
     found = student_checkpoint(str(path))
     assert list(found['state_dict']) == ['a'] and set(found) == {'state_dict', 'meta'}
     assert found['meta'] == dict(epoch=2, dataset_meta=dict(classes=('a', )))
+
+
+def test_a_student_is_loaded_and_written_whole(tmp_path):
+    config, weights = save_network(tmp_path)
+    cfg = Config.fromfile(config)
+    cfg.load_from, cfg.resume = 'elsewhere.pth', True
+    plain, checkpoint, model = load_student(cfg, weights)
+    assert plain.load_from is None and plain.resume is False and not model.training
+    state = model.state_dict()
+    assert checkpoint['state_dict'].keys() == state.keys()
+    write_student(plain, checkpoint, tmp_path / 'out/a.py', tmp_path / 'out/a.pth')
+    again = load_student(Config.fromfile(tmp_path / 'out/a.py'), str(tmp_path / 'out/a.pth'))[2]
+    assert all(torch.equal(value, state[key]) for key, value in again.state_dict().items())
+
+
+def test_weights_of_another_student_are_refused(tmp_path):
+    config, weights = save_network(tmp_path)
+    cfg = Config.fromfile(config)
+    cfg.model.decode_head.channels = 8
+    with pytest.raises(CheckpointError, match=r'does not fit the student .* in \d+ of \d+ weights'):
+        load_student(cfg, weights)

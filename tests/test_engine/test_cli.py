@@ -3,7 +3,14 @@ from types import ModuleType
 
 import pytest
 
-from mmkd_sod.engine.cli import load_config, require_file, run_command, run_tool, tool_parser
+from mmkd_sod.engine.cli import (
+    load_config,
+    read_config,
+    require_file,
+    run_command,
+    run_tool,
+    tool_parser,
+)
 from mmkd_sod.errors import ConfigError
 
 
@@ -28,6 +35,13 @@ def test_missing_files():
     with pytest.raises(ConfigError, match=r"checkpoint 'no\.pth' is not there"):
         require_file('no.pth', 'checkpoint')
     require_file('https://a.b/c.pth', 'checkpoint')
+
+
+def test_configs_of_packages():
+    assert read_config('mmdet::gfl/gfl_r50_fpn_1x_coco.py').model.type == 'GFL'
+    for name in ('mmdet::gfl/nothing.py', 'no_such_package::a/b.py', 'mmdet::'):
+        with pytest.raises(ConfigError, match='is not found in that package'):
+            read_config(name)
 
 
 def test_errors_are_one_sentence(capsys):

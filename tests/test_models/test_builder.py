@@ -3,6 +3,7 @@ import pytest
 from mmengine.registry import init_default_scope
 
 from mmkd_sod.errors import ConfigError
+from mmkd_sod.models import builder
 from mmkd_sod.models.builder import build_model, resolve_model_cfg
 from tests.detection import detector
 
@@ -30,6 +31,14 @@ def test_own_configs_are_found_from_any_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     cfg = resolve_model_cfg(dict(cfg_path='configs/demo/bccd_gfl_student.py'))
     assert cfg.bbox_head.num_classes == 3
+
+
+def test_an_installed_package_brings_its_configs_along(tmp_path, monkeypatch):
+    folder = tmp_path / '.mim' / 'configs' / 'demo'
+    folder.mkdir(parents=True)
+    (folder / 'only_there.py').write_text("model = dict(type='A')\n")
+    monkeypatch.setattr(builder, '_PLACES', (tmp_path, tmp_path / '.mim'))
+    assert resolve_model_cfg(dict(cfg_path='configs/demo/only_there.py')) == dict(type='A')
 
 
 @pytest.mark.parametrize('path', [

@@ -1,0 +1,202 @@
+"""Do a model and what is shipped of it have the same metrics on a data set?"""
+import contextlib
+import io
+import logging
+import math
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.evaluator import Evaluator
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from mmengine.structures import InstanceData, PixelData
+from torch import nn
+
+from mmkd_sod.errors import ConfigError, DataError
+from mmkd_sod.utils.progress import progress_bar
+
+# What metrics may differ by, as fractions of 1.
+LIMIT = 1e-3
+# Settings by which a metric writes files of its own.
+_WRITING = ('out_dir', 'output_dir', 'outfile_prefix')
+
+
+@dataclass
+class Agreement:
+    """Metrics of both sides.
+
+    Attributes:
+        images (int): How many were measured.
+        torch, onnx (dict): Metric to value, in the metric's own unit; mmdet's are not rounded,
+            mmseg's to a hundredth of a per cent.
+        differences (dict): Metric to the absolute difference, as a fraction of 1: mmseg's metrics
+            are percentages.
+        torch_ms, onnx_ms (float): Median time of one image, in milliseconds.
+    """
+
+    images: int
+    torch: dict[str, float]
+    onnx: dict[str, float]
+    differences: dict[str, float]
+    torch_ms: float
+    onnx_ms: float
+
+    @property
+    def worst(self) -> float:
+        """The largest difference; NaN where any of them is one-sided."""
+        return max(self.differences.values(), key=lambda x: (math.isnan(x), x))
+
+
+def build_test_loader(cfg: Config, name: str):
+    """A config's loader of single images: what fills a batch to one size touches none of them."""
+    init_default_scope(cfg.get('default_scope', 'mmengine'))
+    loader = dict(cfg[name])
+    loader.update(batch_size=1, num_workers=0, persistent_workers=False, drop_last=False)
+    for key in ('batch_sampler', 'prefetch_factor', 'timeout'):
+        loader.pop(key, None)
+    with _quiet():
+        return Runner.build_dataloader(loader)
+
+
+def build_metrics(cfg: Config, name: str, dataset_meta: dict) -> list:
+    """The metrics of an evaluator, writing no files.
+
+    Raises:
+        ConfigError: There are none, or they only format results.
+    """
+    settings = cfg.get(name) or []
+    settings = settings if isinstance(settings, (list, tuple)) else [settings]
+    if not settings or any(metric.get('format_only') for metric in settings):
+        raise ConfigError(f'ship: {name} measures nothing; give it a metric with format_only=False')
+    with _quiet():
+        metrics = Evaluator([{k: v for k, v in metric.items() if k not in _WRITING}
+                             for metric in settings])
+    metrics.dataset_meta = dataset_meta
+    return metrics.metrics
+
+
+def compare(cfg: Config, split: str, loader, model: nn.Module, predictor: Callable,
+            read: Callable = cv2.imread) -> Agreement:
+    """Measure a model and a predictor on the same images.
+
+    The model sees what the data loader gives; the predictor the decoded file, so that its own
+    preparation is measured too.
+
+    Args:
+        cfg (Config): With the evaluator.
+        split (str): ``'test'`` or ``'val'``.
+        loader: From :func:`build_test_loader`.
+        model (nn.Module): In eval mode, on the CPU.
+        predictor (Callable): As :class:`.predict.Predictor`.
+        read (Callable): Path to image, (H, W, 3), uint8, BGR, or None.
+
+    Raises:
+        DataError: There are no images, one cannot be read, or nothing could be measured.
+    """
+    meta = loader.dataset.metainfo
+    sides = dict(torch=build_metrics(cfg, f'{split}_evaluator', meta),
+                 onnx=build_metrics(cfg, f'{split}_evaluator', meta))
+    times: dict[str, list] = dict(torch=[], onnx=[])
+    images = len(loader)
+    if not images:
+        raise DataError(f'ship: the data set of {split}_dataloader is empty; name one with images')
+    with progress_bar(images) as tell, torch.no_grad():
+        for batch in loader:
+            path = batch['data_samples'][0].metainfo.get('img_path')
+            image = read(str(path))
+            if image is None:
+                raise DataError(f"image '{path}' cannot be read by OpenCV; replace it")
+            answers = {}
+            start = time.perf_counter()
+            answers['torch'] = model.test_step(batch)[0]
+            middle = time.perf_counter()
+            result = predictor(image)
+            end = time.perf_counter()
+            answers['onnx'] = _as_sample(answers['torch'], result)
+            times['torch'].append(middle - start)
+            times['onnx'].append(end - middle)
+            for side, metrics in sides.items():
+                for metric in metrics:
+                    metric.process(batch, [answers[side].to_dict()])
+            tell()
+    scores = {side: [_evaluate(metric, images) for metric in metrics]
+              for side, metrics in sides.items()}
+    differences = {}
+    for metric, ours, theirs in zip(sides['torch'], scores['torch'], scores['onnx'], strict=True):
+        unit = 100. if type(metric).__module__.startswith('mmseg.') else 1.
+        for name in ours.keys() | theirs.keys():
+            a, b = ours.get(name, math.nan), theirs.get(name, math.nan)
+            both = math.isnan(a) and math.isnan(b) and name in ours and name in theirs
+            differences[name] = 0. if both else abs(a - b) / unit
+    if not differences:
+        raise DataError('ship: the metrics gave no number, as when a model finds nothing at all; '
+                        'give a trained checkpoint')
+    return Agreement(
+        images, *({k: v for part in scores[side] for k, v in part.items()}
+                  for side in ('torch', 'onnx')),
+        {name: differences[name] for name in sorted(differences)},
+        *(1000 * statistics.median(times[side][1:] or times[side]) for side in ('torch', 'onnx')))
+
+
+def _as_sample(sample, result: dict):
+    """A data sample with the predictor's answer in the place of the model's."""
+    sample = sample.clone()
+    if 'bboxes' in result:
+        sample.pred_instances = InstanceData(
+            **{key: torch.from_numpy(np.ascontiguousarray(result[key])) for key in
+               ('bboxes', 'scores', 'labels')})
+        return sample
+    maps = result.get('saliency')
+    if maps is not None:
+        sample.seg_logits = PixelData(data=torch.from_numpy(maps)[None])
+    labels = result['labels'] if maps is None else maps > 0.5
+    sample.pred_sem_seg = PixelData(data=torch.from_numpy(labels.astype(np.int64))[None])
+    return sample
+
+
+def _evaluate(metric, images: int) -> dict[str, float]:
+    """The numbers of one metric, quietly and unrounded."""
+    with _quiet(), _unrounded(metric):
+        scores = metric.evaluate(images)
+    return {name: float(value) for name, value in scores.items()
+            if isinstance(value, (int, float, np.number))}
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep pycocotools and metrics from telling each of their steps, twice."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _unrounded(metric) -> Iterator[None]:
+    """Keep mmdet's metrics from rounding to three digits.
+
+    They call the builtin ``round``; two scores on both sides of a rounding edge would differ by
+    1e-3 however close they are. A name of the module hides the builtin while they evaluate.
+    """
+    modules = [sys.modules[cls.__module__] for cls in type(metric).__mro__
+               if cls.__module__.startswith('mmdet.')]
+    modules = [module for module in modules if 'round' not in vars(module)]
+    for module in modules:
+        module.round = lambda value, digits=None: value
+    try:
+        yield
+    finally:
+        for module in set(modules):
+            del module.round

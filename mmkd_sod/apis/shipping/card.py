@@ -1,0 +1,126 @@
+"""The page that goes with a shipped model."""
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmkd_sod.version import __version__
+
+from .agreement import LIMIT, Agreement
+
+_TASKS = dict(detection='object detection', segmentation='semantic segmentation',
+              saliency='salient object detection')
+_ANSWERS = dict(detection='bboxes, scores, labels', segmentation='labels', saliency='saliency')
+# More classes than this are counted, and `model.json` names them.
+_NAMED = 40
+
+
+@dataclass
+class CardFacts:
+    """What a card tells.
+
+    Attributes:
+        name (str): Of the model.
+        spec (dict): Content of `model.json`.
+        model (str): Kinds of the detector or segmentor, its backbone and its head.
+        trained (str): How long, as the checkpoint says; may be empty.
+        parameters (int): Number of them.
+        input_size (str): Height and width of the network's input.
+        tensors (float): Largest difference of the outputs on one image.
+        agreement (Agreement): Metrics and times of both sides.
+        threads (int): Threads of both sides.
+        split (str): The part of the data that was measured.
+        ours (Sequence[str]): Parts of mmkd_sod that the plain config builds.
+    """
+
+    name: str
+    spec: dict
+    model: str
+    trained: str
+    parameters: int
+    input_size: str
+    tensors: float
+    agreement: Agreement
+    threads: int
+    split: str
+    ours: Sequence[str]
+
+
+def machine() -> str:
+    """The processor's name and number of cores, as far as the system tells."""
+    name = platform.processor() or platform.machine()
+    try:
+        for line in Path('/proc/cpuinfo').read_text(encoding='utf-8').splitlines():
+            if line.startswith('model name'):
+                name = line.partition(':')[2].strip()
+                break
+    except OSError:
+        pass
+    return f'{name}, {os.cpu_count()} cores'
+
+
+def _classes(names: Sequence[str]) -> str:
+    if len(names) <= _NAMED:
+        return f"{len(names)}: {', '.join(names)}"
+    return f'{len(names)}, named in `model.json`'
+
+
+def write_card(facts: CardFacts, folder: Path) -> str:
+    """The page as Markdown; sizes are those of the files that lie in ``folder``."""
+    import onnxruntime
+    import torch
+    spec, agreement = facts.spec, facts.agreement
+    size = {name: f'{(folder / name).stat().st_size / 2**20:.2f} MiB'
+            for name in ('model.onnx', 'weights.pth')}
+    metrics = '\n'.join(
+        f'| {name} | {agreement.torch[name]:.4f} | {agreement.onnx[name]:.4f} | {difference:.1e} |'
+        for name, difference in agreement.differences.items())
+    needs = ('' if not facts.ours else
+             f"; it builds {', '.join(f'`{part}`' for part in facts.ours)} of mmkd_sod")
+    return f"""# {facts.name}
+
+| | |
+|---|---|
+| task | {_TASKS[spec['task']]} |
+| classes | {_classes(spec['classes'])} |
+| model | {facts.model}{facts.trained} |
+| parameters | {facts.parameters / 1e6:.2f} million |
+| input | {facts.input_size}, RGB |
+| files | `model.onnx` {size['model.onnx']}, `weights.pth` {size['weights.pth']} |
+
+## Metrics
+
+{agreement.images} images of the {facts.split} split. ONNX Runtime is measured through `predict.py`,
+from the image file to the answer; no metric differs by {LIMIT:g} or more (as a fraction of 1).
+Outputs of both networks on one image differ by {facts.tensors:.1e} at most.
+
+| metric | torch | ONNX Runtime | difference |
+|---|---|---|---|
+{metrics}
+
+## Time of an image
+
+Median on {machine()}, {facts.threads} thread{'s' * (facts.threads > 1)}, batches of one.
+
+| | ms |
+|---|---|
+| torch, from the resized image | {agreement.torch_ms:.1f} |
+| ONNX Runtime, `predict.py`, from the decoded image | {agreement.onnx_ms:.1f} |
+
+## Use
+
+`predict.py` with `model.onnx` and `model.json` needs onnxruntime, OpenCV and numpy only:
+
+    python predict.py photo.jpg folder/ --out-dir predictions
+
+```python
+import cv2
+from predict import Predictor
+result = Predictor()(cv2.imread('photo.jpg'))  # {_ANSWERS[spec['task']]}
+```
+
+`config.py` and `weights.pth` are the same model for torch{needs}.
+
+Made with mmkd_sod {__version__}, torch {torch.__version__}, onnxruntime {onnxruntime.__version__}.
+"""

@@ -1,0 +1,163 @@
+"""Networks from an image to tensors that a predictor without torch can finish."""
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from mmkd_sod.errors import ConfigError
+from mmkd_sod.models.saliency import resize_like, saliency_logits
+
+
+class ImageNetwork(nn.Module):
+    """A model of mmdet or mmseg with its normalisation inside.
+
+    Args:
+        model (nn.Module): In eval mode.
+
+    The input is (N, 3, H, W), floating, RGB, 0 to 255; a model of BGR images has it turned round.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        preprocessor = model.data_preprocessor
+        # mmseg and mmengine name the setting differently.
+        self.rgb = bool(getattr(preprocessor, 'channel_conversion',
+                                getattr(preprocessor, '_channel_conversion', False)))
+        for name, neutral in (('mean', torch.zeros), ('std', torch.ones)):
+            value = getattr(preprocessor, name, None)
+            self.register_buffer(name, neutral(3, 1, 1) if value is None else value.clone())
+
+    def features(self, image: Tensor) -> Sequence[Tensor]:
+        """Normalise (N, 3, H, W) and extract features."""
+        x = image if self.rgb else image.flip(1)
+        return self.model.extract_feat((x - self.mean) / self.std)
+
+    @property
+    def output_names(self) -> list[str]:
+        """Names of what ``forward`` returns, in order."""
+        raise NotImplementedError
+
+
+class SegmentationNetwork(ImageNetwork):
+    """Image in, logits at the image's size out: (N, C, H, W).
+
+    Args:
+        model (nn.Module): An ``EncoderDecoder`` of mmseg, or a cascade of decode heads.
+        saliency (bool): Give the logit of "salient" alone, (N, 1, H, W).
+
+    Raises:
+        ConfigError: The model has no decode head, or one that predicts in its own way.
+    """
+
+    def __init__(self, model: nn.Module, saliency: bool = False) -> None:
+        super().__init__(model)
+        self.saliency = saliency
+        heads = getattr(model, 'decode_head', None)
+        self.heads = list(heads) if isinstance(heads, nn.ModuleList) else [heads]
+        for head in self.heads:
+            self._check(head)
+        self.align_corners = bool(self.heads[-1].align_corners)
+
+    @staticmethod
+    def _check(head: nn.Module | None) -> None:
+        from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+
+        from mmkd_sod.models.decode_heads.multi_map_head import MultiMapHead
+        kind = type(head)
+        if (not isinstance(head, BaseDecodeHead)
+                or kind.predict not in (BaseDecodeHead.predict, MultiMapHead.predict)
+                or kind.predict_by_feat is not BaseDecodeHead.predict_by_feat):
+            raise ConfigError(f"export: decode_head {kind.__name__} does not predict as mmseg's "
+                              'BaseDecodeHead does; export a segmentor whose decode head does')
+
+    @property
+    def output_names(self) -> list[str]:
+        return ['logits']
+
+    def forward(self, image: Tensor) -> Tensor:
+        feats = self.features(image)
+        logits = None
+        for number, head in enumerate(self.heads):
+            # A head of several levels makes the finest only where it can.
+            if hasattr(head, 'decode'):
+                logits = head.cls_seg(head.decode(feats)[0])
+            else:
+                logits = head(feats, logits) if number else head(feats)
+        logits = saliency_logits(logits)[0] if self.saliency else logits
+        return resize_like(logits, image.shape[2:], self.align_corners)
+
+
+class DetectionNetwork(ImageNetwork):
+    """Image in, scores and decoded boxes of every location out, level by level.
+
+    For each level ``scores`` (1, P, C), in [0, 1], ``boxes`` (1, P, 4), corners in pixels of the
+    input, not clipped, and ``factors`` (1, P) where the head has a centerness or IoU branch.
+
+    Args:
+        model (nn.Module): A single-stage detector of mmdet whose head predicts as mmdet's
+            ``BaseDenseHead`` or ``GFLHead`` does.
+
+    Raises:
+        ConfigError: The head predicts in its own way.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__(model)
+        from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
+        from mmdet.models.dense_heads.gfl_head import GFLHead
+        head = getattr(model, 'bbox_head', None)
+        kind = type(head)
+        known = isinstance(head, BaseDenseHead) and all(
+            getattr(kind, name) is getattr(BaseDenseHead, name)
+            for name in ('predict', 'predict_by_feat', '_bbox_post_process'))
+        self.bins = known and kind._predict_by_feat_single is GFLHead._predict_by_feat_single
+        if (not known or hasattr(model, 'roi_head') or getattr(head.loss_cls, 'custom_cls_channels',
+                                                               False)
+                or (not self.bins and kind._predict_by_feat_single is not
+                BaseDenseHead._predict_by_feat_single)):
+            raise ConfigError(
+                f"export: {type(model).__name__} with bbox_head {kind.__name__} does not predict "
+                "as mmdet's BaseDenseHead or GFLHead does; export a single-stage detector such as "
+                'GFL, RetinaNet, ATSS or FCOS')
+        self.head = head
+        self.levels = len(head.prior_generator.strides)
+        # mmdet takes whatever a head gives besides classes and boxes for such a branch.
+        self.factors = None
+
+    @property
+    def output_names(self) -> list[str]:
+        if self.factors is None:
+            raise RuntimeError('output_names is known after the first forward')
+        names = ['scores', 'boxes', *['factors'] * self.factors]
+        return [f'{name}{level}' for level in range(self.levels) for name in names]
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        cls, reg, *rest = self.head(self.features(image))
+        self.factors = bool(rest and rest[0] is not None)
+        priors = self.head.prior_generator.grid_priors(
+            [x.shape[-2:] for x in cls], dtype=cls[0].dtype, device=cls[0].device)
+        outputs = []
+        for level in range(self.levels):
+            outputs += [self._scores(cls[level])[None],
+                        self._boxes(reg[level], priors[level], level)[None]]
+            if self.factors:
+                outputs.append(_rows(rest[0][level], 1)[:, 0].sigmoid()[None])
+        return tuple(outputs)
+
+    def _scores(self, logits: Tensor) -> Tensor:
+        logits = _rows(logits, self.head.cls_out_channels)
+        return logits.sigmoid() if self.head.use_sigmoid_cls else logits.softmax(-1)[:, :-1]
+
+    def _boxes(self, reg: Tensor, priors: Tensor, level: int) -> Tensor:
+        head = self.head
+        if self.bins:
+            distances = head.integral(_rows(reg, 4 * (head.reg_max + 1)))
+            stride = head.prior_generator.strides[level][0]
+            return head.bbox_coder.decode(head.anchor_center(priors), distances * stride)
+        return head.bbox_coder.decode(priors, _rows(reg, head.bbox_coder.encode_size))
+
+
+def _rows(x: Tensor, channels: int) -> Tensor:
+    """(1, A * channels, H, W) to (H * W * A, channels), as mmdet orders its priors."""
+    return x[0].permute(1, 2, 0).reshape(-1, channels)

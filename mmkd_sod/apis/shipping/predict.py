@@ -1,0 +1,296 @@
+#!/usr/bin/env python3
+"""Predict with the network beside this file; needs onnxruntime, OpenCV and numpy only.
+
+    python predict.py photo.jpg folder/ --out-dir predictions
+
+In Python, with this folder on the path:
+
+    from predict import Predictor
+    predictor = Predictor()
+    result = predictor(cv2.imread('photo.jpg'))
+
+`model.json` says how an image is prepared and how the answer is read.
+"""
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
+
+
+def _rescaled_size(size, scale):
+    """(width, height) scaled to fit into ``scale``, its longer side for the longer side."""
+    factor = min(max(scale) / max(size), min(scale) / min(size))
+    return tuple(int(side * factor + 0.5) for side in size)
+
+
+def _pad(x, height, width, value):
+    """Fill (h, w, 3) up to (height, width) at the bottom and on the right; never cut."""
+    h, w = x.shape[:2]
+    return cv2.copyMakeBorder(x, 0, max(height - h, 0), 0, max(width - w, 0),
+                              cv2.BORDER_CONSTANT, value=value)
+
+
+def _multiple(side, divisor):
+    return -(-side // divisor) * divisor
+
+
+def _padded_size(shape, size, divisor):
+    """Height and width that (h, w) is filled up to, by a fixed (width, height) or a divisor."""
+    if size:
+        return size[1], size[0]
+    return tuple(_multiple(side, divisor or 1) for side in shape)
+
+
+def nms(boxes, scores, threshold):
+    """Greedy non-maximum suppression.
+
+    Args:
+        boxes: (n, 4) float32, corners.
+        scores: (n, ) float32.
+        threshold: A box goes when its intersection over union with a better one is above this.
+
+    Returns:
+        Indices of the boxes that stay, best first.
+    """
+    x1, y1, x2, y2 = boxes.T
+    areas = (x2 - x1) * (y2 - y1)
+    order, kept = np.argsort(-scores, kind='stable'), []
+    while order.size:
+        best, rest = order[0], order[1:]
+        kept.append(best)
+        width = np.minimum(x2[best], x2[rest]) - np.maximum(x1[best], x1[rest])
+        height = np.minimum(y2[best], y2[rest]) - np.maximum(y1[best], y1[rest])
+        inter = np.maximum(width, 0) * np.maximum(height, 0)
+        with np.errstate(divide='ignore', invalid='ignore'):
+            iou = inter / (areas[best] + areas[rest] - inter)
+        order = rest[~(iou > np.float32(threshold))]
+    return np.array(kept, np.int64)
+
+
+def resize_maps(maps, height, width, align_corners=False):
+    """Resize (C, h, w) float32 maps bilinearly, without smoothing, as torch does."""
+    if maps.shape[1:] == (height, width):
+        return maps
+    if not align_corners:
+        return np.stack([cv2.resize(x, (width, height), interpolation=cv2.INTER_LINEAR)
+                         for x in maps])
+    # OpenCV has no bilinear resizing that puts corners on corners.
+    for axis, size in ((1, height), (2, width)):
+        last = maps.shape[axis] - 1
+        places = np.arange(size, dtype=np.float32) * np.float32(last / max(size - 1, 1))
+        low = np.minimum(places.astype(np.int64), last)
+        part = (places - low).reshape([-1 if i == axis else 1 for i in range(3)])
+        maps = (np.take(maps, low, axis) * (1 - part)
+                + np.take(maps, np.minimum(low + 1, last), axis) * part)
+    return maps
+
+
+class Predictor:
+    """The network in a folder.
+
+    Args:
+        folder: Where `model.onnx` and `model.json` lie; that of this file by default.
+        threads: Threads of one prediction; 0 leaves the choice to ONNX Runtime.
+        providers: Execution providers of ONNX Runtime.
+    """
+
+    def __init__(self, folder=None, threads=0, providers=('CPUExecutionProvider', )):
+        import onnxruntime
+        folder = Path(folder) if folder is not None else Path(__file__).resolve().parent
+        self.spec = json.loads((folder / 'model.json').read_text(encoding='utf-8'))
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        self.session = onnxruntime.InferenceSession(
+            str(folder / 'model.onnx'), options, providers=list(providers))
+        self.names = [output.name for output in self.session.get_outputs()]
+
+    def __call__(self, image):
+        """Predict on an image (H, W, 3), uint8, BGR, as ``cv2.imread`` gives it.
+
+        Returns:
+            dict: Of a detector ``bboxes`` (n, 4), x1, y1, x2, y2 in the image's own pixels,
+            ``scores`` (n, ) and ``labels`` (n, ), best first; of a segmentor ``labels`` (H, W); of
+            a saliency network ``saliency`` (H, W), float32, in [0, 1].
+        """
+        x, frame = prepare(image, self.spec['input'])
+        outputs = dict(zip(self.names, self.session.run(None, dict(image=x))))  # noqa: B905
+        return ANSWERS[self.spec['task']](outputs, frame, self.spec['output'])
+
+
+def prepare(image, recipe):
+    """The network's input and what is needed to lead its answer back.
+
+    Args:
+        image: (H, W, 3), uint8, BGR.
+        recipe: ``input`` of `model.json`.
+
+    Returns:
+        x (1, 3, h, w), float32, RGB, 0 to 255; and the frame: ``image``, the image's own height and
+        width, ``shape``, those of the input without the last filling, and ``scale``, by which the
+        width and the height were multiplied.
+    """
+    frame = dict(image=image.shape[:2], scale=(1., 1.))
+    for step in recipe['steps']:
+        height, width = image.shape[:2]
+        if step['kind'] == 'resize':
+            size = tuple(step['scale'] or (int(width * step['factor'][0] + 0.5),
+                                           int(height * step['factor'][1] + 0.5)))
+            if step['keep_ratio']:
+                size = _rescaled_size((width, height), size)
+            image = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+            frame['scale'] = (size[0] / width, size[1] / height)
+        else:
+            image = _pad(image, *_padded_size((height, width), step['size'], step['divisor']),
+                         step['value'])
+    frame['shape'] = image.shape[:2]
+    fill = recipe['fill']
+    x = image[..., ::-1].astype(np.float32)
+    x = _pad(x, *_padded_size(frame['shape'], fill['size'], fill['divisor']), fill['value'])
+    return np.ascontiguousarray(x.transpose(2, 0, 1)[None]), frame
+
+
+def detections(outputs, frame, recipe):
+    """Boxes of an image from the scores and boxes of every location, as mmdet chooses them."""
+    found = []
+    for level in range(recipe['levels']):
+        every = outputs[f'scores{level}'][0]
+        rows, labels = np.nonzero(every > np.float32(recipe['score_thr']))
+        scores = every[rows, labels]
+        best = np.argsort(-scores, kind='stable')[:min(recipe['nms_pre'], len(scores))]
+        rows, labels, scores = rows[best], labels[best], scores[best]
+        if recipe['factors']:
+            scores = scores * outputs[f'factors{level}'][0][rows]
+        found.append((outputs[f'boxes{level}'][0][rows], scores, labels))
+    boxes, scores, labels = (np.concatenate(part) for part in zip(*found))  # noqa: B905
+    if recipe['clip']:
+        height, width = frame['shape']
+        boxes = np.clip(boxes, 0, np.array([width, height] * 2, np.float32))
+    boxes = boxes * np.array([1 / side for side in frame['scale']] * 2, np.float32)
+    if recipe['min_bbox_size'] >= 0:
+        sides = boxes[:, 2:] - boxes[:, :2]
+        large = (sides > recipe['min_bbox_size']).all(1)
+        boxes, scores, labels = boxes[large], scores[large], labels[large]
+    if len(boxes):
+        # Classes are moved apart, so that one pass serves all of them.
+        apart = boxes
+        if not recipe['class_agnostic']:
+            apart = boxes + (labels.astype(np.float32) * (boxes.max() + np.float32(1)))[:, None]
+        kept = nms(apart, scores, recipe['iou_threshold'])[:recipe['max_per_img']]
+        boxes, scores, labels = boxes[kept], scores[kept], labels[kept]
+    return dict(bboxes=boxes, scores=scores, labels=labels)
+
+
+def _logits(outputs, frame, recipe):
+    height, width = frame['shape']
+    return resize_maps(np.ascontiguousarray(outputs['logits'][0, :, :height, :width]),
+                       *frame['image'], recipe['align_corners'])
+
+
+def _sigmoid(x):
+    with np.errstate(over='ignore'):
+        return 1 / (1 + np.exp(-x))
+
+
+def label_map(outputs, frame, recipe):
+    """The class of every pixel; of a network with one channel, whether it is above a threshold."""
+    logits = _logits(outputs, frame, recipe)
+    labels = logits.argmax(0) if len(logits) > 1 else _sigmoid(logits[0]) > recipe['threshold']
+    return dict(labels=labels.astype(np.uint8 if len(logits) <= 256 else np.uint16))
+
+
+def saliency_map(outputs, frame, recipe):
+    """How salient every pixel is."""
+    return dict(saliency=_sigmoid(_logits(outputs, frame, recipe)[0]))
+
+
+ANSWERS = dict(detection=detections, segmentation=label_map, saliency=saliency_map)
+
+
+def draw(image, result, spec, score_thr=0.3):
+    """The image (H, W, 3), uint8, BGR, with a result painted on it."""
+    image = image.copy()
+    palette = np.array(spec['palette'], np.uint8).reshape(-1, 3)[:, ::-1]
+    if spec['task'] == 'detection':
+        for box, score, label in zip(*(result[k] for k in ('bboxes', 'scores', 'labels'))):  # noqa: B905
+            if score >= score_thr:
+                x1, y1, x2, y2 = (round(float(v)) for v in box)
+                colour = tuple(int(v) for v in palette[label])
+                cv2.rectangle(image, (x1, y1), (x2, y2), colour, 2)
+                cv2.putText(image, f"{spec['classes'][label]} {score:.2f}", (x1, max(y1 - 4, 10)),
+                            cv2.FONT_HERSHEY_SIMPLEX, 0.4, colour, 1, cv2.LINE_AA)
+        return image
+    if spec['task'] == 'segmentation':
+        colours, weight = palette[np.minimum(result['labels'], len(palette) - 1)], 0.5
+    else:
+        colours, weight = np.array([60, 60, 230], np.uint8), 0.6 * result['saliency'][..., None]
+    return (image * (1 - weight) + colours * weight + 0.5).astype(np.uint8)
+
+
+def _write(path, content):
+    """Write text, or an image, so that a reader finds all of it or nothing."""
+    temporary = path.with_name(f'.{os.getpid()}{path.name}')
+    try:
+        if isinstance(content, str):
+            temporary.write_text(content, encoding='utf-8')
+        elif not cv2.imwrite(str(temporary), content):
+            raise OSError(f'{path} cannot be written')
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save(result, image, spec, base, score_thr):
+    """Write a result as `<base>.json` or `<base>.png`, and the painted image beside it."""
+    _write(base.with_name(base.name + '_painted.png'), draw(image, result, spec, score_thr))
+    if spec['task'] == 'detection':
+        found = [dict(bbox=[float(v) for v in box], score=float(score), label=int(label),
+                      name=spec['classes'][label]) for box, score, label in
+                 zip(*(result[k] for k in ('bboxes', 'scores', 'labels')))]  # noqa: B905
+        _write(base.with_name(base.name + '.json'), json.dumps(found, indent=1) + '\n')
+    else:
+        maps = (result['labels'] if 'labels' in result else
+                (result['saliency'] * 255 + 0.5).astype(np.uint8))
+        _write(base.with_name(base.name + '.png'), maps)
+
+
+def _images(inputs):
+    for name in map(Path, inputs):
+        yield from sorted(p for p in name.iterdir() if p.suffix.lower() in SUFFIXES) if (
+            name.is_dir()) else [name]
+
+
+def main():
+    """Predict on files and folders; results that are there already are kept."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('inputs', nargs='+', help='images and folders of images')
+    parser.add_argument('--out-dir', default='predictions')
+    parser.add_argument('--score-thr', type=float, default=0.3, help='least score that is painted')
+    parser.add_argument('--threads', type=int, default=0)
+    parser.add_argument('--force', action='store_true', help='write results anew')
+    args = parser.parse_args()
+    out, predictor, images = Path(args.out_dir), Predictor(threads=args.threads), {}
+    for path in _images(args.inputs):
+        if images.setdefault(path.stem, path) != path:
+            sys.exit(f'predict.py: {images[path.stem]} and {path} would share results; rename one')
+    out.mkdir(parents=True, exist_ok=True)
+    failed = 0
+    suffix = '.json' if predictor.spec['task'] == 'detection' else '.png'
+    for number, (stem, path) in enumerate(images.items(), 1):
+        there = (out / (stem + suffix)).exists() and not args.force
+        image = None if there else cv2.imread(str(path))
+        if image is not None:
+            save(predictor(image), image, predictor.spec, out / stem, args.score_thr)
+        failed += image is None and not there
+        state = 'kept' if there else 'cannot be read' if image is None else 'done'
+        print(f'{number}/{len(images)} {path}: {state}', flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""What a predictor has to know of a model: its task, its input and how its output is read."""
+from dataclasses import dataclass
+
+from mmengine.config import Config
+from torch import nn
+
+from mmkd_sod.errors import ConfigError
+
+from .networks import DetectionNetwork, ImageNetwork, SegmentationNetwork
+from .pooling import with_exportable_pooling
+from .preprocessing import final_fill, pipeline_steps
+
+# Distinct colours (R, G, B) of data sets that name none.
+_COLOURS = [(0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (230, 159, 0),
+            (86, 180, 233), (240, 228, 66), (90, 90, 90)]
+
+
+@dataclass
+class Recipe:
+    """A network to export, and the content of `model.json`.
+
+    Attributes:
+        network (ImageNetwork): In eval mode.
+        spec (dict): ``task``, ``classes``, ``palette``, ``input`` (see
+            :func:`.predict.prepare`) and ``output`` (see the answer of the task there).
+    """
+
+    network: ImageNetwork
+    spec: dict
+
+
+def make_recipe(cfg: Config, model: nn.Module, dataset_meta: dict, loader: str) -> Recipe:
+    """Read a plain model and its config.
+
+    Args:
+        cfg (Config): The whole config of the plain model.
+        model (nn.Module): The built model, weights loaded, in eval mode.
+        dataset_meta (dict): ``classes`` and perhaps ``palette``.
+        loader (str): The data loader whose pipeline prepares images.
+
+    Raises:
+        ConfigError: The model or its pipeline does something that the predictor does not.
+    """
+    from mmdet.models.detectors import SingleStageDetector
+    from mmseg.models.segmentors import EncoderDecoder
+    # First what can be refused cheaply.
+    pictures = dict(steps=pipeline_steps(_pipeline(cfg[loader].dataset)),
+                    fill=final_fill(model.data_preprocessor))
+    model = with_exportable_pooling(model)
+    if isinstance(model, SingleStageDetector):
+        if type(model).predict is not SingleStageDetector.predict:
+            raise ConfigError(f'ship: {type(model).__name__} predicts in its own way; ship a '
+                              'single-stage detector such as GFL, RetinaNet, ATSS or FCOS')
+        task, network = 'detection', DetectionNetwork(model)
+        output = _detection_output(network)
+    elif isinstance(model, EncoderDecoder):
+        if model.test_cfg.get('mode', 'whole') != 'whole':
+            raise ConfigError(f"ship: test_cfg.mode='{model.test_cfg.mode}' moves a window over "
+                              "the image; set model.test_cfg.mode='whole'")
+        task = 'saliency' if _is_saliency(cfg, model) else 'segmentation'
+        network = SegmentationNetwork(model, saliency=task == 'saliency')
+        output = dict(align_corners=network.align_corners)
+        if task == 'segmentation':
+            output['threshold'] = getattr(network.heads[-1], 'threshold', None)
+    else:
+        raise ConfigError(f'ship: {type(model).__name__} is neither a single-stage detector of '
+                          'mmdet nor an EncoderDecoder of mmseg; these can be shipped')
+    classes = ['salient'] if task == 'saliency' else list(dataset_meta.get('classes') or ())
+    palette = dataset_meta.get('palette') if task != 'saliency' else None
+    if not isinstance(palette, (list, tuple)) or len(palette) < len(classes):
+        palette = [_COLOURS[i % len(_COLOURS)] for i in range(max(len(classes), 1))]
+    spec = dict(task=task, classes=classes, palette=[list(map(int, c)) for c in palette],
+                input=pictures, output=output)
+    return Recipe(network.eval(), spec)
+
+
+def _pipeline(dataset: dict) -> list[dict]:
+    """The pipeline of a data set, or of what it wraps."""
+    while 'pipeline' not in dataset:
+        inner = dataset.get('dataset') or next(iter(dataset.get('datasets') or ()), None)
+        if inner is None:
+            raise ConfigError('ship: the data set has no pipeline; set test_dataloader.dataset.'
+                              'pipeline')
+        dataset = inner
+    return dataset['pipeline']
+
+
+def _is_saliency(cfg: Config, model: nn.Module) -> bool:
+    """Whether the answer is a saliency map: SODMetric measures it, on one channel or two."""
+    evaluators = cfg.get('test_evaluator') or cfg.get('val_evaluator') or []
+    evaluators = evaluators if isinstance(evaluators, (list, tuple)) else [evaluators]
+    return model.out_channels in (1, 2) and any(
+        str(evaluator.get('type')).endswith('SODMetric') for evaluator in evaluators)
+
+
+def _detection_output(network: DetectionNetwork) -> dict:
+    """How mmdet chooses boxes, from ``test_cfg``.
+
+    Raises:
+        ConfigError: ``nms`` is another one than plain ``nms``.
+    """
+    settings = network.head.test_cfg
+    choice = dict(settings.get('nms') or {})
+    # split_thr changes how the same boxes are found.
+    choice.pop('split_thr', None)
+    kind, threshold = choice.pop('type', 'nms'), choice.pop('iou_threshold', None)
+    agnostic = choice.pop('class_agnostic', False)
+    if kind != 'nms' or threshold is None or choice:
+        raise ConfigError(f"ship: test_cfg.nms={dict(settings.get('nms') or {})} is not what the "
+                          "predictor does; set it to dict(type='nms', iou_threshold=...)")
+    return dict(levels=network.levels, score_thr=settings.get('score_thr', 0),
+                nms_pre=settings.get('nms_pre', -1),
+                min_bbox_size=settings.get('min_bbox_size', -1),
+                iou_threshold=threshold, class_agnostic=agnostic,
+                max_per_img=settings.get('max_per_img', -1),
+                clip=bool(getattr(network.head.bbox_coder, 'clip_border', True)))
