@@ -80,7 +80,24 @@ def method_steps(name: str) -> str:
         ''])
 
 
-SECTIONS = dict(crosskd_step=crosskd_step, method_steps=method_steps, cskd_loss=cskd_loss)
+def saliency_inference(name: str) -> str:
+    """Section of `saliency_inference.py`."""
+    found = load(name)
+    rows = ['| runtime, images at a time | images a second |', '|---|---|']
+    rows += [f'| {variant} | {rate:.1f} |'
+             for variant, rate in found['images_per_second'].items()]
+    return '\n'.join([
+        '## Saliency maps on one core', '',
+        f"SCFNet on MobileNetV3, 0.80 M parameters, {found['side']} x {found['side']}, from "
+        f"decoded images to maps, {found['rounds']} rounds, "
+        '`python benchmarks/saliency_inference.py`. '
+        f"ONNX differs from torch by {found['onnx_differs_by']:.0e}. "
+        f"{machine_line(found['machine'])}.", '', *rows, ''])
+
+
+SECTIONS = dict(
+    crosskd_step=crosskd_step, cskd_loss=cskd_loss, method_steps=method_steps,
+    saliency_inference=saliency_inference)
 
 
 def readme() -> str:

@@ -1,0 +1,71 @@
+"""Images a second of the 0.80 M SCFNet student on one CPU core: torch and ONNX Runtime.
+
+From decoded images of 352 x 352 to maps, one image at a time and eight, random weights; preparation
+and resizing are part of it.
+"""
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from common import RESULTS, interleaved, machine, median, parser, save
+from mmengine.registry import init_default_scope
+
+import mmkd_sod  # noqa: F401
+from mmkd_sod.apis.onnx_export import export_onnx
+from mmkd_sod.apis.saliency_inferencer import SaliencyInferencer, saliency_config
+from mmkd_sod.models.builder import build_model
+
+CONFIG = 'configs/_base_/models/scfnet_mobilenetv3.py'
+SIDE = 352
+
+
+def variants(folder: Path, batches: list[int]) -> tuple[dict[str, Callable[[], None]], float]:
+    """Name to a function that predicts a batch, and how far ONNX is from torch."""
+    import onnxruntime
+    init_default_scope('mmseg')
+    torch.manual_seed(0)
+    model = build_model(saliency_config(CONFIG).model)
+    torch.save(dict(state_dict=model.state_dict()), folder / 'student.pth')
+    inferencer = SaliencyInferencer(CONFIG, folder / 'student.pth', 'cpu', SIDE)
+    difference = export_onnx(inferencer, folder / 'student.onnx')
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(
+        str(folder / 'student.onnx'), options, providers=['CPUExecutionProvider'])
+    name = session.get_inputs()[0].name
+    rng = np.random.default_rng(0)
+    made = {}
+    for number in batches:
+        images = list(rng.integers(0, 256, (number, SIDE, SIDE, 3), dtype=np.uint8))
+
+        def onnx(images=images):
+            stacked = np.stack([image[..., ::-1].transpose(2, 0, 1) for image in images])
+            session.run(None, {name: stacked.astype(np.float32)})
+
+        made[f'torch, {number}'] = lambda images=images: inferencer(images)
+        made[f'onnx, {number}'] = onnx
+    return made, difference
+
+
+def main() -> None:
+    """Time both at each batch size."""
+    arguments = parser(__doc__.splitlines()[0])
+    arguments.set_defaults(threads=1, rounds=31)
+    args = arguments.parse_args()
+    torch.set_num_threads(args.threads)
+    batches = [1, 8]
+    with tempfile.TemporaryDirectory() as folder:
+        made, difference = variants(Path(folder), batches)
+        seconds = interleaved(made, args.rounds, args.warmup)
+    rates = {name: round(int(name.split()[-1]) / median(values), 1)
+             for name, values in seconds.items()}
+    content = dict(machine=machine(), side=SIDE, rounds=args.rounds, images_per_second=rates,
+                   onnx_differs_by=difference)
+    print(rates, f'ONNX differs from torch by {difference:.1e}')
+    print('results:', save('saliency_inference_cpu', content).relative_to(RESULTS))
+
+
+if __name__ == '__main__':
+    main()
