@@ -57,9 +57,17 @@ class Case:
         return self.model.student if self.distils else self.model
 
     @property
-    def teacher(self) -> BaseModel | None:
-        """The frozen teacher, if there is one."""
-        return self.model.teacher if self.distils else None
+    def teachers(self) -> dict:
+        """The frozen teachers by their label in the report; empty without one."""
+        if not self.distils:
+            return {}
+        found = getattr(self.model, 'teachers', {'': getattr(self.model, 'teacher', None)})
+        return {self.label(name): model for name, model in found.items() if model is not None}
+
+    @staticmethod
+    def label(name: str) -> str:
+        """What the report calls a teacher of that name; the only one has the name ''."""
+        return f'teacher {name}' if name else 'teacher'
 
 
 def sentence(error: BaseException) -> str:

@@ -61,9 +61,12 @@ def _describe(dataset: Dataset, where: str, section: Section) -> dict:
             section.say('    ' + ', '.join(f'{name} {count:,}' for name, count in counts.items()))
         empty = [name for name, count in counts.items() if not count]
         if empty and not part:
-            section.warn(f'{where}: no box of {len(empty)} of {len(classes)} classes '
-                         f"({', '.join(empty[:5])}); check that metainfo.classes has the names of "
-                         'the annotation file')
+            # A validation set may lack a rare class; a training set teaches nothing of it.
+            tell = (section.error if len(empty) == len(counts) else
+                    section.warn if where == 'train' else section.note)
+            tell(f'{where}: no box of {len(empty)} of {len(classes)} classes '
+                 f"({', '.join(empty[:5])}); check that metainfo.classes has the names of the "
+                 'annotation file')
         found['boxes'] = counts
     else:
         section.say(line)

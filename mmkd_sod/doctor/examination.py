@@ -1,5 +1,6 @@
 """All concerns, one after the other; what one misses, the next ones leave out."""
 import contextlib
+import copy
 import io
 import logging
 import tempfile
@@ -14,6 +15,8 @@ from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
 
+from mmkd_sod.engine.default_hooks import add_default_hooks
+
 from . import data, losses, models, score, start, steps, tensors, versions, weights
 from .case import Case, sentence
 from .report import Report, Section
@@ -24,8 +27,10 @@ _LACKING = dict(
     model='the model was not built', weighed='the weights were not loaded',
     val_set='there are no validation data', batch='there is no training batch',
     runner='the run did not start', losses='there are no losses')
+_SILENT = logging.CRITICAL + 1
 # What the report says in its own words.
-_KNOWN = ('The testing results of the whole dataset is empty.', )
+_KNOWN = ('The testing results of the whole dataset is empty.',
+          'The prefix is not set in metric class IoUMetric.')
 
 
 class _Warnings(logging.Handler):
@@ -44,13 +49,18 @@ class _Warnings(logging.Handler):
 
 @contextlib.contextmanager
 def _heard():
-    """Attach a listener to mmengine's current logger."""
-    handler, logger = _Warnings(), MMLogger.get_current_instance()
-    logger.addHandler(handler)
+    """Listen to mmengine's current logger, which says nothing on its own meanwhile."""
+    listener, logger = _Warnings(), MMLogger.get_current_instance()
+    levels = [(handler, handler.level) for handler in logger.handlers]
+    for handler, _ in levels:
+        handler.setLevel(_SILENT)
+    logger.addHandler(listener)
     try:
-        yield handler.messages
+        yield listener.messages
     finally:
-        logger.removeHandler(handler)
+        logger.removeHandler(listener)
+        for handler, level in levels:
+            handler.setLevel(level)
 
 
 def _examine(concern: ModuleType, case: Case) -> Section:
@@ -97,6 +107,9 @@ def examine_config(cfg: Config,
         warnings.simplefilter('ignore')
         init_default_scope(cfg.get('default_scope') or 'mmengine')
         set_random_seed(0 if seed is None else seed)
+        # As tools/train.py does.
+        cfg = copy.deepcopy(cfg)
+        add_default_hooks(cfg)
         case = Case(cfg, get_device(), work_dir, images, steps)
         for concern in CONCERNS:
             if tell is not None:

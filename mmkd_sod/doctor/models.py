@@ -73,10 +73,9 @@ def examine(case: Case, section: Section) -> None:
     model = MODELS.build(case.cfg.model)
     case.model = model.to(case.device)
     rows = []
-    for role, part in (('student', case.student), ('teacher', case.teacher)):
-        if part is not None:
-            rows.append([role, ' / '.join(_parts(part)), f'{_size(part) / 1e6:.3g} M'])
-            section.data[role] = dict(type=_parts(part), parameters=_size(part))
+    for role, part in dict(student=case.student, **case.teachers).items():
+        rows.append([role, ' / '.join(_parts(part)), f'{_size(part) / 1e6:.3g} M'])
+        section.data[role] = dict(type=_parts(part), parameters=_size(part))
     if case.distils:
         distiller = case.model.distiller
         learned = _size(distiller)
@@ -84,7 +83,7 @@ def examine(case: Case, section: Section) -> None:
         section.data['distiller'] = dict(type=type(distiller).__name__, parameters=learned)
         for line in table(['', 'what', 'parameters'], rows):
             section.say(line)
-        if case.teacher is None:
+        if not case.teachers:
             section.note('there is no teacher: its answers come from files')
     else:
         for line in table(['', 'what', 'parameters'], rows):

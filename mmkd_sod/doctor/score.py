@@ -7,6 +7,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.evaluator import Evaluator
 from mmengine.model import BaseModel
 
+from mmkd_sod.models.algorithms.teachers import is_named
 from mmkd_sod.models.builder import build_model
 
 from .case import Case, sentence
@@ -86,19 +87,31 @@ def evaluate(model: BaseModel, case: Case, numbers: list, budget: float = BUDGET
     return dict(metrics=metrics, numbers=done, seconds=seconds)
 
 
-def _twin(case: Case) -> BaseModel | None:
-    """The teacher's network with random weights."""
+def _twin(case: Case, name: str) -> BaseModel | None:
+    """A teacher's network with random weights; None for one that was handed over built."""
     cfg = case.cfg.model.get('teacher')
+    cfg = cfg[name] if is_named(cfg) else cfg
     if not isinstance(cfg, dict):
         return None
     with torch.random.fork_rng(devices=[]):
         return build_model(cfg, 'teacher').to(case.device)
 
 
-def judge(teacher: dict, untrained: dict, section: Section) -> None:
+def _reason_against(case: Case, name: str, teacher: BaseModel) -> str:
+    """Why a teacher has no score on the student's validation data; empty where it has one."""
+    own = case.model._teachers.inputs[name] if hasattr(case.model, '_teachers') else None
+    if own is not None and own.view is not None:
+        return 'sees another view than the student'
+    names = (getattr(case.val_set, 'metainfo', None) or {}).get('classes') or ()
+    if any(count != len(names) for count in classes_of(teacher).values()):
+        return 'tells other classes apart than the data'
+    return ''
+
+
+def judge(teacher: dict, untrained: dict, section: Section, label: str = 'teacher') -> None:
     """Call out a teacher that is no better than its untrained twin, or hardly."""
     if not teacher:
-        section.error('the teacher gives no prediction on any of these images, as an untrained '
+        section.error(f'the {label} gives no prediction on any of these images, as an untrained '
                       'network would; give teacher_ckpt of a trained teacher')
         return
     mine, other = deciding(teacher), deciding(untrained)
@@ -110,14 +123,14 @@ def judge(teacher: dict, untrained: dict, section: Section) -> None:
     # COCO's metric gives nothing for a network that predicts nothing.
     chance = other[1] if other else 0.
     gain = (score - chance) / max(1 - chance, 1e-6)
-    section.data.update(deciding=name, gain=gain)
+    section.data.setdefault('judged', {})[label] = dict(metric=name, gain=gain)
     if gain < RANDOM:
         section.error(
-            f'the teacher is no better than a random one: {name} {score:.3f}, untrained network '
+            f'the {label} is no better than a random one: {name} {score:.3f}, untrained network '
             f'{chance:.3f}; give teacher_ckpt of a trained teacher and check its classes and '
             'normalisation')
     elif gain < WEAK:
-        section.warn(f'the teacher is weak: {name} {score:.3f}, untrained network {chance:.3f}; '
+        section.warn(f'the {label} is weak: {name} {score:.3f}, untrained network {chance:.3f}; '
                      'a student rarely gains from such a teacher')
 
 
@@ -127,19 +140,19 @@ def examine(case: Case, section: Section) -> None:
         section.error('the config has a val_dataloader and no val_evaluator; give one')
         return
     numbers = spread(len(case.val_set), case.images)
-    results = {}
-    names = (getattr(case.val_set, 'metainfo', None) or {}).get('classes') or ()
-    scored = case.teacher is not None
-    if scored and any(count != len(names) for count in classes_of(case.teacher).values()):
-        section.note("the teacher tells other classes apart than the data, so that it has no score "
-                     'here')
-        scored = False
-    if scored:
-        results['teacher'] = evaluate(case.teacher, case, numbers)
-        numbers = results['teacher']['numbers']
-        twin = _twin(case)
+    results, pairs = {}, {}
+    for name, teacher in getattr(case.model, 'teachers', {}).items():
+        label = case.label(name)
+        reason = _reason_against(case, name, teacher)
+        if reason:
+            section.note(f'the {label} {reason}, so that it has no score here')
+            continue
+        results[label] = evaluate(teacher, case, numbers)
+        numbers = results[label]['numbers']
+        twin = _twin(case, name)
         if twin is not None:
-            results['untrained'] = evaluate(twin, case, numbers)
+            pairs[label] = f'untrained {name}'.strip()
+            results[pairs[label]] = evaluate(twin, case, numbers)
     try:
         results['student'] = evaluate(case.student, case, numbers)
         case.image_seconds = results['student']['seconds']
@@ -160,5 +173,5 @@ def examine(case: Case, section: Section) -> None:
     silent = [role for role, column in columns.items() if not column]
     if silent:
         section.say(f"no prediction yet of: {', '.join(silent)}")
-    if 'untrained' in results:
-        judge(columns['teacher'], columns['untrained'], section)
+    for label, twin in pairs.items():
+        judge(columns[label], columns[twin], section, label)

@@ -1,5 +1,6 @@
 """How much of the teacher's and of the student's weights were loaded, and from where."""
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from mmengine.model import BaseModel
@@ -46,40 +47,32 @@ def _share(parts: dict) -> float:
     return sum(got for got, _ in parts.values()) / max(sum(of for _, of in parts.values()), 1)
 
 
-def _teacher(case: Case, section: Section) -> list:
-    """Load the teacher as a run does and count what its checkpoint fills."""
-    frozen = case.model._teacher if hasattr(case.model, '_teacher') else None
-    path = case.cfg.model.get('teacher_ckpt')
-    before = {key: value.clone() for key, value in case.teacher.state_dict().items()}
-    loaded: set = set()
-    meta: dict = {}
-    if path and frozen is not None:
-        given, meta = read_checkpoint(path, 'DenseDistill: teacher_ckpt')
-        loaded = {key for key, value in before.items()
-                  if key in given and given[key].shape == value.shape}
-    parts = by_part(before, loaded)
+def _teacher(case: Case, name: str, section: Section) -> list:
+    """Load a teacher as a run does and count what its checkpoint fills."""
+    frozen, label = case.model._teachers.frozen[name], case.label(name)
+    path = frozen.ckpt
+    before = {key: value.shape for key, value in frozen.module.state_dict().items()}
+    given, meta = read_checkpoint(path, f'DenseDistill: {label}_ckpt') if path else ({}, {})
+    loaded = {key for key, shape in before.items() if key in given and given[key].shape == shape}
+    parts = by_part(frozen.module.state_dict(), loaded)
     epoch = meta.get('epoch')
-    source = f"{path}{'' if epoch is None else f', epoch {epoch}'}"
-    rows = _rows('teacher', parts, source)
-    section.data['teacher'] = dict(checkpoint=path, epoch=epoch, share=_share(parts), parts=parts)
-    if hasattr(case.model, 'load_teacher'):
-        case.model.load_teacher()
-    if frozen is not None and not loaded:
+    section.data[label] = dict(checkpoint=path, epoch=epoch, share=_share(parts), parts=parts)
+    frozen.load()
+    if not loaded and not frozen.trusted:
         section.error(
-            'the teacher is random: no checkpoint fills any of its weights'
+            f'the {label} is random: no checkpoint fills any of its weights'
             + (f" ('{path}' has other names)" if path else ', teacher_ckpt is None')
             + '; a student learns nothing from it, give teacher_ckpt')
-    elif frozen is not None and _share(parts) < 1:
+    elif _share(parts) < 1 and not frozen.trusted:
         lacking = [part for part, (got, of) in parts.items() if got < of]
-        section.warn(f"the teacher's {', '.join(lacking)} stays partly random, as "
+        section.warn(f"the {label}'s {', '.join(lacking)} stays partly random, as "
                      'teacher_allow_missing lets it')
     classes = (meta.get('dataset_meta') or {}).get('classes')
-    dataset = case.val_set if case.val_set is not None else None
-    ours = (getattr(dataset, 'metainfo', None) or {}).get('classes')
+    ours = (getattr(case.val_set, 'metainfo', None) or {}).get('classes')
     if classes and ours and list(classes) != list(ours):
-        section.warn(f"the teacher's checkpoint was trained on the classes {_some(classes)}, the "
+        section.warn(f"the {label}'s checkpoint was trained on the classes {_some(classes)}, the "
                      f'data have {_some(ours)}; check that they mean the same')
-    return rows
+    return _rows(label, parts, f"{path}{'' if epoch is None else f', epoch {epoch}'}")
 
 
 def _some(names: Sequence[str]) -> str:
@@ -141,16 +134,17 @@ def _student(case: Case, section: Section) -> list:
 def examine(case: Case, section: Section) -> None:
     """Load all weights as a run does before its first step."""
     rows, failed = [], False
-    for role, load in (('teacher', _teacher), ('student', _student)):
-        if role == 'teacher' and case.teacher is None:
-            continue
-        if role == 'student' and failed:
-            break
+    # mmrazor's own algorithms load their teacher while they are built.
+    frozen = getattr(getattr(case.model, '_teachers', None), 'frozen', {})
+    jobs = [partial(_teacher, case, name, section) for name, teacher in frozen.items()
+            if teacher.module is not None]
+    for job in (*jobs, partial(_student, case, section)):
         try:
-            rows += load(case, section)
+            rows += job()
         except Exception as error:  # what a run would end with
             section.error(sentence(error))
             failed = True
+            break
     for line in table(_HEADER, rows) if rows else ():
         section.say(line)
     case.weighed = True if not failed else None
