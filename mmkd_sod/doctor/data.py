@@ -1,0 +1,161 @@
+"""The data: counts, classes, files that are missing, and one training batch."""
+import os.path as osp
+
+import numpy as np
+import torch
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import DATASETS
+from mmengine.runner import Runner
+from torch.utils.data import Dataset
+
+from mmkd_sod.engine.checks import check_data
+
+from .case import Case, sentence
+from .report import Section
+
+NAME, TITLE, NEEDS = 'data', 'Data', ()
+
+# Images whose annotations are counted and whose files are looked for, spread over the set.
+SAMPLE = 5000
+# Keys of a data set's record that name a file.
+_FILES = ('img_path', 'seg_map_path', 'depth_path')
+
+
+def spread(length: int, count: int) -> list:
+    """At most ``count`` numbers below ``length``, evenly spread, first and last included."""
+    return sorted({int(i) for i in np.linspace(0, length - 1, min(count, length)).round()})
+
+
+def _records(dataset: Dataset) -> list:
+    return [dataset.get_data_info(i) for i in spread(len(dataset), SAMPLE)]
+
+
+def _count_boxes(records: list, classes: tuple) -> dict:
+    """Boxes of each class; labels beyond the classes under their number."""
+    counts = dict.fromkeys(classes, 0)
+    for record in records:
+        for instance in record.get('instances', ()):
+            label = instance.get('bbox_label')
+            if label is not None and not instance.get('ignore_flag'):
+                name = classes[label] if 0 <= label < len(classes) else str(label)
+                counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+def _describe(dataset: Dataset, where: str, section: Section) -> dict:
+    """Count a set's images and boxes and look for its files."""
+    classes = tuple((getattr(dataset, 'metainfo', None) or {}).get('classes') or ())
+    found = dict(images=len(dataset), classes=list(classes))
+    if not len(dataset):
+        section.error(f'{where}: the data set is empty; look at its ann_file, data_prefix and '
+                      'filter_cfg')
+        return found
+    records = _records(dataset) if hasattr(dataset, 'get_data_info') else []
+    line = f'{where}: {len(dataset):,} images, {len(classes)} classes'
+    if any('instances' in record for record in records):
+        counts = _count_boxes(records, classes)
+        part = '' if len(records) == len(dataset) else f' on {len(records):,} of the images'
+        line += f', {sum(counts.values()):,} boxes{part}'
+        section.say(line)
+        if len(counts) <= 20:
+            section.say('    ' + ', '.join(f'{name} {count:,}' for name, count in counts.items()))
+        empty = [name for name, count in counts.items() if not count]
+        if empty and not part:
+            # A validation set may lack a rare class; a training set teaches nothing of it.
+            tell = (section.error if len(empty) == len(counts) else
+                    section.warn if where == 'train' else section.note)
+            tell(f'{where}: no box of {len(empty)} of {len(classes)} classes '
+                 f"({', '.join(empty[:5])}); check that metainfo.classes has the names of the "
+                 'annotation file')
+        found['boxes'] = counts
+    else:
+        section.say(line)
+    missing = [record[key] for record in records for key in _FILES
+               if isinstance(record.get(key), str) and '://' not in record[key]
+               and not osp.isfile(record[key])]
+    if missing:
+        section.error(f"{where}: {len(missing)} files are not there, first '{missing[0]}'; put "
+                      'them there or correct data_prefix')
+    found['missing_files'] = len(missing)
+    found['paths'] = {osp.realpath(record['img_path']) for record in records
+                      if isinstance(record.get('img_path'), str)}
+    return found
+
+
+def _labels(batch) -> dict:
+    """What a training batch holds: shapes of its inputs, labels and their counts."""
+    samples = batch.get('data_samples') or []
+    inputs = batch['inputs']
+    images = inputs['img'] if isinstance(inputs, dict) else inputs
+    shapes = sorted({tuple(image.shape) for image in images})
+    found = dict(images=len(images), shapes=[list(shape) for shape in shapes])
+    boxes = [sample.gt_instances for sample in samples if 'gt_instances' in sample]
+    maps = [sample.gt_sem_seg.data for sample in samples if 'gt_sem_seg' in sample]
+    labels = torch.cat([instances.labels for instances in boxes]) if boxes else None
+    if maps:
+        labels = torch.cat([label.flatten() for label in maps])
+    if labels is not None and not labels.is_floating_point():
+        values, counts = labels.unique(return_counts=True)
+        found['labels'] = dict(zip(values.tolist(), counts.tolist(), strict=True))
+        found['of'] = 'boxes' if boxes else 'pixels'
+    return found
+
+
+def _build(case: Case, name: str, section: Section):
+    """A loader's data set, built as the run builds it; None where that fails."""
+    loader = case.cfg.get(name)
+    if not loader:
+        return None
+    try:
+        check_data(case.cfg, [name])
+        if name == 'train_dataloader':
+            seed = (case.cfg.get('randomness') or {}).get('seed')
+            return Runner.build_dataloader(loader, seed=seed)
+        dataset = DATASETS.build(loader['dataset'])
+        if hasattr(dataset, 'full_init'):
+            dataset.full_init()
+        return dataset
+    except Exception as error:  # whatever a data set raises is what the run would end with
+        section.error(f'{name}: {sentence(error)}')
+        return None
+
+
+def examine(case: Case, section: Section) -> None:
+    """Build both sets, count what they hold and take one batch of training data."""
+    if not case.cfg.get('train_dataloader'):
+        section.error('the config has no train_dataloader; give one that trains')
+    case.train_loader = _build(case, 'train_dataloader', section)
+    case.val_set = _build(case, 'val_dataloader', section)
+    sets = dict(train=case.train_loader and case.train_loader.dataset, val=case.val_set)
+    paths = {}
+    for name, dataset in sets.items():
+        if dataset is not None:
+            section.data[name] = _describe(dataset, name, section)
+            paths[name] = section.data[name].pop('paths', set())
+    if len(paths) == 2:
+        if section.data['train']['classes'] != section.data['val']['classes']:
+            section.error('train and val have different classes, '
+                          f"{len(section.data['train']['classes'])} and "
+                          f"{len(section.data['val']['classes'])}; give both the same metainfo")
+        shared = len(paths['train'] & paths['val'])
+        if shared:
+            section.warn(f'{shared} of the {len(paths["val"])} validation images are training '
+                         'images too, so validation tells nothing of new images; split them')
+    if case.train_loader is None:
+        return
+    if not len(case.train_loader):
+        section.error(f"the training loader gives no batch: {len(sets['train'])} images are fewer "
+                      'than batch_size, and drop_last leaves them out; lower batch_size')
+        return
+    case.batch = next(iter(case.train_loader))
+    if not isinstance(case.batch, dict):
+        case.batch = pseudo_collate([case.batch])
+    found = section.data['batch'] = _labels(case.batch)
+    section.say(f"a batch: {found['images']} images of "
+                + ', '.join('x'.join(map(str, shape)) for shape in found['shapes'][:3])
+                + (' ...' if len(found['shapes']) > 3 else '')
+                + f", {len(case.train_loader):,} batches an epoch")
+    if 'labels' in found and len(found['labels']) <= 20:
+        total = sum(found['labels'].values())
+        section.say(f"    {found['of']} by label: " + ', '.join(
+            f'{label}: {count / total:.1%}' for label, count in found['labels'].items()))

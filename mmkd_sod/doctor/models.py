@@ -1,0 +1,92 @@
+"""Student, teacher and distiller: that they build, their sizes, and classes against the data."""
+from mmengine.model import BaseModel
+from mmengine.registry import MODELS
+from torch import nn
+
+from .case import Case
+from .report import Section, number, table
+
+NAME, TITLE, NEEDS = 'models', 'Models', ()
+
+# Label that a map's pixels have where no loss counts.
+_IGNORED = 255
+
+
+def classes_of(model: BaseModel) -> dict:
+    """Classes that each head of a model tells apart, by the head's name; None of those unknown."""
+    found = {}
+    for name, module in model.named_modules():
+        if name.split('.')[-1] not in ('bbox_head', 'decode_head', 'auxiliary_head') and not any(
+                part in name.split('.')[:-1] and name.split('.')[-1].isdigit()
+                for part in ('bbox_head', 'decode_head', 'auxiliary_head')):
+            continue
+        classes = getattr(module, 'num_classes', None)
+        # One output channel tells background from salient.
+        if getattr(module, 'out_channels', None) == 1 and 'bbox' not in name:
+            classes = 2
+        if isinstance(classes, int):
+            found[name] = classes
+    return found
+
+
+def _size(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _parts(model: BaseModel) -> list:
+    heads = [part for name, part in model.named_children()
+             if name in ('bbox_head', 'decode_head', 'roi_head')]
+    return [type(model).__name__, *(type(head[-1] if isinstance(head, nn.ModuleList) else head)
+                                    .__name__ for head in heads)]
+
+
+def _check_classes(case: Case, section: Section) -> None:
+    """Compare the student's classes with the data's, and the batch's labels with both."""
+    heads = classes_of(case.student)
+    section.data['classes'] = heads
+    dataset = case.train_loader.dataset if case.train_loader else case.val_set
+    names = (getattr(dataset, 'metainfo', None) or {}).get('classes') if dataset else None
+    wrong = {name: count for name, count in heads.items() if names and count != len(names)}
+    if wrong:
+        name, count = next(iter(wrong.items()))
+        section.error(
+            f"the student's {name} has {count} classes, the data have {len(names)} "
+            f"({', '.join(names[:4])}{', ...' if len(names) > 4 else ''}); set num_classes, or the "
+            "data set's metainfo.classes")
+    if case.batch is None:
+        return
+    for sample in case.batch.get('data_samples') or ():
+        for kind, labels in (('box', 'gt_instances' in sample and sample.gt_instances.labels),
+                             ('pixel', 'gt_sem_seg' in sample and sample.gt_sem_seg.data)):
+            if labels is False or labels.is_floating_point() or not labels.numel() or not heads:
+                continue
+            largest = int(labels[labels != _IGNORED].max()) if (labels != _IGNORED).any() else 0
+            if largest >= min(heads.values()):
+                section.error(
+                    f'the batch has a {kind} of label {largest}, the student tells the labels 0 '
+                    f"... {min(heads.values()) - 1} apart; set num_classes or correct the labels")
+                return
+
+
+def examine(case: Case, section: Section) -> None:
+    """Build the config's model and compare its classes with the data's."""
+    model = MODELS.build(case.cfg.model)
+    case.model = model.to(case.device)
+    rows = []
+    for role, part in dict(student=case.student, **case.teachers).items():
+        rows.append([role, ' / '.join(_parts(part)), f'{_size(part) / 1e6:.3g} M'])
+        section.data[role] = dict(type=_parts(part), parameters=_size(part))
+    if case.distils:
+        distiller = case.model.distiller
+        learned = _size(distiller)
+        rows.append(['distiller', type(distiller).__name__, f'{number(learned / 1e6)} M'])
+        section.data['distiller'] = dict(type=type(distiller).__name__, parameters=learned)
+        for line in table(['', 'what', 'parameters'], rows):
+            section.say(line)
+        if not case.teachers:
+            section.note('there is no teacher: its answers come from files')
+    else:
+        for line in table(['', 'what', 'parameters'], rows):
+            section.say(line)
+        section.note('this is a plain model: nothing is distilled, only the training is looked at')
+    _check_classes(case, section)

@@ -1,0 +1,150 @@
+"""How much of the teacher's and of the student's weights were loaded, and from where."""
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+from mmengine.model import BaseModel
+from torch import Tensor, nn
+
+from mmkd_sod.utils.checkpoint import read_checkpoint
+
+from .case import Case, sentence
+from .report import Section, table
+
+NAME, TITLE, NEEDS = 'weights', 'Weights', ('model',)
+_HEADER = ['', 'part', 'loaded', 'of', 'from']
+
+
+def _counted(state: dict) -> dict:
+    # Counters of batch norm change no answer and are missing in old checkpoints.
+    return {key: value for key, value in state.items() if not key.endswith('num_batches_tracked')}
+
+
+def by_part(state: dict, loaded: set) -> dict:
+    """Numbers loaded and wanted by the model's first-level parts.
+
+    Args:
+        state (dict): Names to tensors of the model.
+        loaded (set[str]): Names that were loaded.
+
+    Returns:
+        dict: Part to ``(numbers loaded, numbers)``.
+    """
+    found: dict = {}
+    for key, value in _counted(state).items():
+        part = key.split('.')[0]
+        got, of = found.get(part, (0, 0))
+        found[part] = got + value.numel() * (key in loaded), of + value.numel()
+    return found
+
+
+def _rows(role: str, parts: dict, source: str) -> list:
+    return [[role if i == 0 else '', part, f'{got / max(of, 1):.0%}', f'{of:,}',
+             source if got else 'random'] for i, (part, (got, of)) in enumerate(parts.items())]
+
+
+def _share(parts: dict) -> float:
+    return sum(got for got, _ in parts.values()) / max(sum(of for _, of in parts.values()), 1)
+
+
+def _teacher(case: Case, name: str, section: Section) -> list:
+    """Load a teacher as a run does and count what its checkpoint fills."""
+    frozen, label = case.model._teachers.frozen[name], case.label(name)
+    path = frozen.ckpt
+    before = {key: value.shape for key, value in frozen.module.state_dict().items()}
+    given, meta = read_checkpoint(path, f'DenseDistill: {label}_ckpt') if path else ({}, {})
+    loaded = {key for key, shape in before.items() if key in given and given[key].shape == shape}
+    parts = by_part(frozen.module.state_dict(), loaded)
+    epoch = meta.get('epoch')
+    section.data[label] = dict(checkpoint=path, epoch=epoch, share=_share(parts), parts=parts)
+    frozen.load()
+    if not loaded and not frozen.trusted:
+        section.error(
+            f'the {label} is random: no checkpoint fills any of its weights'
+            + (f" ('{path}' has other names)" if path else ', teacher_ckpt is None')
+            + '; a student learns nothing from it, give teacher_ckpt')
+    elif _share(parts) < 1 and not frozen.trusted:
+        lacking = [part for part, (got, of) in parts.items() if got < of]
+        section.warn(f"the {label}'s {', '.join(lacking)} stays partly random, as "
+                     'teacher_allow_missing lets it')
+    classes = (meta.get('dataset_meta') or {}).get('classes')
+    ours = (getattr(case.val_set, 'metainfo', None) or {}).get('classes')
+    if classes and ours and list(classes) != list(ours):
+        section.warn(f"the {label}'s checkpoint was trained on the classes {_some(classes)}, the "
+                     f'data have {_some(ours)}; check that they mean the same')
+    return _rows(label, parts, f"{path}{'' if epoch is None else f', epoch {epoch}'}")
+
+
+def _some(names: Sequence[str]) -> str:
+    return ', '.join(names[:4]) + (f', ... ({len(names)})' if len(names) > 4 else '')
+
+
+def _pretrained(model: nn.Module) -> list:
+    """Names of modules that start from a checkpoint, with its path and prefix."""
+    found = []
+    for name, module in model.named_modules():
+        cfgs = getattr(module, 'init_cfg', None) or ()
+        for cfg in [cfgs] if isinstance(cfgs, dict) else cfgs:
+            if cfg.get('type') == 'Pretrained':
+                found.append((name, cfg['checkpoint'], cfg.get('prefix')))
+    return found
+
+
+def _equal(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and torch.equal(a.cpu().float(), b.cpu().float())
+
+
+def _student(case: Case, section: Section) -> list:
+    """Initialise the model as a run does and count what came from checkpoints."""
+    student: BaseModel = case.student
+    sources = _pretrained(student)
+    case.model.init_weights()
+    loaded, places = set(), []
+    for name, path, prefix in sources:
+        state = student.get_submodule(name).state_dict() if name else student.state_dict()
+        given, _ = read_checkpoint(path, f'{name or "student"}.init_cfg')
+        if prefix:
+            cut = prefix.rstrip('.') + '.'
+            given = {key[len(cut):]: value for key, value in given.items() if key.startswith(cut)}
+        hits = {key for key, value in state.items() if key in given and _equal(value, given[key])}
+        if not hits:
+            section.warn(f"nothing of '{path}' was loaded into the student's {name}; its names or "
+                         'shapes are others')
+        loaded |= {f'{name}.{key}' if name else key for key in hits}
+        places.append(path)
+    path = case.cfg.get('load_from')
+    if path:
+        given, _ = read_checkpoint(path, 'load_from')
+        state = student.state_dict()
+        hits = {key: value for key, value in given.items()
+                if key in state and state[key].shape == value.shape}
+        student.load_state_dict(hits, strict=False)
+        loaded |= hits.keys()
+        places.append(path)
+        if not hits:
+            section.error(f"nothing of load_from='{path}' fits the student; give a checkpoint of "
+                          'this student')
+    parts = by_part(student.state_dict(), loaded)
+    section.data['student'] = dict(checkpoints=places, share=_share(parts), parts=parts)
+    if case.cfg.get('resume'):
+        section.note('the run would resume; here it is looked at as a fresh one')
+    return _rows('student', parts, ', '.join(places))
+
+
+def examine(case: Case, section: Section) -> None:
+    """Load all weights as a run does before its first step."""
+    rows, failed = [], False
+    # mmrazor's own algorithms load their teacher while they are built.
+    frozen = getattr(getattr(case.model, '_teachers', None), 'frozen', {})
+    jobs = [partial(_teacher, case, name, section) for name, teacher in frozen.items()
+            if teacher.module is not None]
+    for job in (*jobs, partial(_student, case, section)):
+        try:
+            rows += job()
+        except Exception as error:  # what a run would end with
+            section.error(sentence(error))
+            failed = True
+            break
+    for line in table(_HEADER, rows) if rows else ():
+        section.say(line)
+    case.weighed = True if not failed else None

@@ -1,0 +1,36 @@
+"""Configs for the tests of the doctor: the demo on few small scenes, with narrow networks."""
+from mmengine.config import Config
+from mmengine.config.config import DictAction
+
+from mmkd_sod.doctor import Report, examine_config
+from mmkd_sod.doctor.case import Case
+from mmkd_sod.doctor.report import Section
+from tests.conftest import ROOT
+from tests.runs import DEMO, RANDOM_TEACHER, TINY_DISTILL, TINY_STUDENT, on
+
+
+def tiny_config(scenes, *options, run: str = 'crosskd') -> Config:
+    """The demo's config of a run; for a distilled one the teacher is random, and may be."""
+    cfg = Config.fromfile(ROOT / DEMO.format(run))
+    sizes = (*TINY_DISTILL, *RANDOM_TEACHER) if run == 'crosskd' else TINY_STUDENT
+    pairs = (option.split('=', 1) for option in (*on(scenes), *sizes, *options))
+    cfg.merge_from_dict({key: DictAction._parse_iterable(value) for key, value in pairs})
+    return cfg
+
+
+def examine(scenes, *options, run: str = 'crosskd', **kwargs) -> Report:
+    """The doctor's report on such a config, few images and steps."""
+    return examine_config(tiny_config(scenes, *options, run=run), images=1, steps=1, **kwargs)
+
+
+def look(concern, scenes=None, *options, run: str = 'crosskd', **state) -> tuple[Case, Section]:
+    """One concern alone: its case and section."""
+    cfg = Config(dict()) if scenes is None else tiny_config(scenes, *options, run=run)
+    case, section = Case(cfg, **state), Section(concern.NAME, concern.TITLE)
+    concern.examine(case, section)
+    return case, section
+
+
+def told(section: Section, level: str) -> str:
+    """The findings of a level, in one string."""
+    return '\n'.join(found.text for found in section.findings if found.level == level)
