@@ -156,6 +156,8 @@ def _go_on(method, model, folder, steps, hook, size_limit):
     """In a process of its own: resume and train, perhaps until a file gets too large."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.dup2(1, 2)
+    # A shell's background jobs start with this signal ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if size_limit:
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
         resource.setrlimit(resource.RLIMIT_FSIZE, (size_limit, size_limit))

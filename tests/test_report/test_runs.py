@@ -1,5 +1,6 @@
 """Runs are found in work folders and read as mmengine left them."""
 import pytest
+import torch
 
 from mmkd_sod.errors import DataError
 from mmkd_sod.report.runs import find_runs, metrics_of, parse_table, read_run
@@ -36,7 +37,7 @@ def test_classes_of_the_text_log_join_the_scores(tmp_path):
 def test_the_tested_checkpoint_goes_before_the_newest(tmp_path):
     folder = work_dir(tmp_path / 'run', STUDENT, test={'mIoU': 1.}, load_from='x/best.pth')
     (folder / 'last_checkpoint').write_text('epoch_9.pth')
-    (folder / 'epoch_9.pth').touch()
+    torch.save({}, folder / 'epoch_9.pth')
     assert read_run(folder).checkpoint == folder / 'epoch_9.pth'
     (folder / 'best.pth').touch()
     assert read_run(folder).checkpoint == folder / 'best.pth'
