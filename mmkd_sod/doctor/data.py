@@ -126,7 +126,9 @@ def examine(case: Case, section: Section) -> None:
         section.error('the config has no train_dataloader; give one that trains')
     case.train_loader = _build(case, 'train_dataloader', section)
     case.val_set = _build(case, 'val_dataloader', section)
-    sets = dict(train=case.train_loader and case.train_loader.dataset, val=case.val_set)
+    # A loader without a batch counts as false.
+    train = None if case.train_loader is None else case.train_loader.dataset
+    sets = dict(train=train, val=case.val_set)
     paths = {}
     for name, dataset in sets.items():
         if dataset is not None:

@@ -1,4 +1,5 @@
 """Each loss term's value and its gradient at the student, beside the task loss's."""
+import inspect
 from dataclasses import dataclass
 
 import torch
@@ -9,10 +10,13 @@ from .report import Section, number, table
 
 NAME, TITLE, NEEDS = 'losses', 'Loss terms', ('losses', )
 
-# Gradient norms as multiples of the task loss's. With the published weights, a fresh student and a
-# trained teacher they went from 0.5 to 50 on the demo configs: a fresh GFL head's own gradient is
-# small. A weight a thousand times too large is beyond HOPELESS there.
-DROWNS, HOPELESS, LOST = 100., 300., 1e-3
+# Gradient norms as multiples of the task loss's. With published weights, a fresh student and a
+# trained teacher, the largest term of a demo config has from 0.15 (HKDNet) to 50 (GFL, whose fresh
+# head hardly moves): no one number tells the right weight of one from the wrong weight of another.
+# So a term drowns the task beyond DROWNS, or beyond NEARLY if its weight is also RAISED times the
+# default; LOST is where it hardly counts.
+NEARLY, DROWNS, HOPELESS, LOST = 10., 100., 300., 1e-3
+RAISED = 100.
 
 
 @dataclass
@@ -76,20 +80,39 @@ def measure(terms: list, parameters: list) -> float:
     return norm
 
 
-def _weight_of(term: Term, case: Case) -> tuple | None:
-    """Setting and value of a term's weight, found in the loss that gave it."""
-    short = term.name.split('.')[-1]
-    calls = [call for call in case.comparisons if any(out is term.value for out in call.outputs)]
-    # mean() of a scalar is a tensor of its own: the losses' own values are what calls gave.
-    raw = case.losses[term.name]
-    calls = calls or [call for call in case.comparisons
-                      if any(out is raw for out in call.outputs)]
+@dataclass
+class Weight:
+    """The setting that multiplies a term.
+
+    Attributes:
+        setting (str): Where it stands in the config.
+        value (float): What it is.
+        default (float, optional): What it is where a config says nothing.
+    """
+    setting: str
+    value: float
+    default: float | None
+
+    @property
+    def raised(self) -> bool:
+        """Whether it is far above its default."""
+        return bool(self.default) and self.value > RAISED * self.default
+
+
+def _weight_of(term: Term, case: Case) -> Weight | None:
+    """A term's weight, found in the loss that gave it; None where no single number is one."""
+    short, raw = term.name.split('.')[-1], case.losses[term.name]
+    calls = [call for call in case.comparisons if any(out is raw for out in call.outputs)]
+    # What a reader of heads or a schedule worked on is traced by its name.
     calls = calls or [call for call in case.comparisons if call.path.split('.')[-1] == short]
     for call in calls[:1]:
         for attribute in (f'{short.removeprefix("loss_")}_weight', 'loss_weight'):
-            weight = getattr(call.module, attribute, None)
-            if isinstance(weight, (int, float)):
-                return f'{_config_path(call.path, case)}.{attribute}', float(weight)
+            value = getattr(call.module, attribute, None)
+            if isinstance(value, (int, float)):
+                known = inspect.signature(type(call.module)).parameters.get(attribute)
+                default = getattr(known, 'default', None)
+                return Weight(f'{_config_path(call.path, case)}.{attribute}', float(value),
+                              float(default) if isinstance(default, (int, float)) else None)
     return None
 
 
@@ -114,35 +137,34 @@ def _config_path(path: str, case: Case) -> str:
     return f'model.distiller.{path}'
 
 
-def suggestion(term: Term, ratio: float, case: Case) -> tuple[str, dict | None]:
+def suggestion(weight: Weight | None, ratio: float) -> tuple[str, dict | None]:
     """What to set so that a term's gradient is as large as the task's; text and data."""
-    found = _weight_of(term, case)
-    if found is None:
-        return f'multiply its weight by {1 / ratio:.2g}', None
-    setting, weight = found
-    wanted = float(f'{weight / ratio:.2g}')
-    return (f'{setting}={wanted:g} (now {weight:g}) would make both as large',
-            dict(setting=setting, now=weight, suggested=wanted))
+    if weight is None:
+        return f'multiply its weight by {1 / ratio:.2g} to make both as large', None
+    wanted = float(f'{weight.value / ratio:.2g}')
+    return (f'{weight.setting}={wanted:g} (now {weight.value:g}) would make both as large',
+            dict(setting=weight.setting, now=weight.value, suggested=wanted))
 
 
 def _judge(terms: list, norm: float, case: Case, section: Section) -> dict:
-    """Call out terms that drown the task loss, and distillation that the task loss drowns."""
+    """Call out terms that drown the task loss, and those that the task loss drowns."""
     advice = {}
-    distilling = [term for term in terms if term.distills]
-    for term in distilling:
-        ratio = term.norm / norm
-        if ratio <= DROWNS:
-            continue
-        text, advice[term.name] = suggestion(term, ratio, case)
-        tell = section.error if ratio > HOPELESS else section.warn
-        tell(f"{term.name} drowns the task loss: its gradient at the student is {number(ratio)} "
-             f"times the task's; {text}")
-    total = sum(term.norm for term in distilling)
-    if distilling and 0 < total < LOST * norm:
-        term = max(distilling, key=lambda term: term.norm)
-        text, advice[term.name] = suggestion(term, term.norm / norm, case)
-        section.warn(f'the task loss drowns the distillation: the largest gradient, that of '
-                     f"{term.name}, is {number(term.norm / norm)} times the task's; {text}")
+    moving = [term for term in terms if term.distills and term.norm > 0]
+    all_lost = all(term.norm < LOST * norm for term in moving)
+    for term in moving:
+        ratio, weight = term.norm / norm, _weight_of(term, case)
+        raised = weight is not None and weight.raised and ratio > NEARLY
+        text, data = suggestion(weight, ratio)
+        if ratio > DROWNS or raised:
+            advice[term.name] = data
+            tell = section.error if ratio > HOPELESS or raised else section.warn
+            tell(f'{term.name} drowns the task loss: its gradient at the student is '
+                 f"{number(ratio)} times the task's; {text}")
+        elif ratio < LOST:
+            advice[term.name] = data
+            tell = section.warn if all_lost else section.note
+            tell(f'the task loss drowns {term.name}: its gradient at the student is '
+                 f"{number(ratio)} times the task's; {text}")
     return advice
 
 

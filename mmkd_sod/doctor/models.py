@@ -10,15 +10,15 @@ NAME, TITLE, NEEDS = 'models', 'Models', ()
 
 # Label that a map's pixels have where no loss counts.
 _IGNORED = 255
+_HEADS = ('bbox_head', 'decode_head', 'auxiliary_head')
 
 
 def classes_of(model: BaseModel) -> dict:
     """Classes that each head of a model tells apart, by the head's name; None of those unknown."""
     found = {}
     for name, module in model.named_modules():
-        if name.split('.')[-1] not in ('bbox_head', 'decode_head', 'auxiliary_head') and not any(
-                part in name.split('.')[:-1] and name.split('.')[-1].isdigit()
-                for part in ('bbox_head', 'decode_head', 'auxiliary_head')):
+        # The heads of a cascade are numbered.
+        if name.rstrip('0123456789').rstrip('.').split('.')[-1] not in _HEADS:
             continue
         classes = getattr(module, 'num_classes', None)
         # One output channel tells background from salient.
@@ -44,9 +44,10 @@ def _check_classes(case: Case, section: Section) -> None:
     """Compare the student's classes with the data's, and the batch's labels with both."""
     heads = classes_of(case.student)
     section.data['classes'] = heads
-    dataset = case.train_loader.dataset if case.train_loader else case.val_set
-    names = (getattr(dataset, 'metainfo', None) or {}).get('classes') if dataset else None
-    wrong = {name: count for name, count in heads.items() if names and count != len(names)}
+    dataset = case.val_set if case.train_loader is None else case.train_loader.dataset
+    names = (getattr(dataset, 'metainfo', None) or {}).get('classes')
+    wrong = {name: count for name, count in heads.items()
+             if names is not None and count != len(names)}
     if wrong:
         name, count = next(iter(wrong.items()))
         section.error(

@@ -1,0 +1,44 @@
+"""What sections share, and how an error is told."""
+from mmengine.config import Config
+from torch import nn
+
+from mmkd_sod.doctor.case import Case, sentence
+from mmkd_sod.errors import ConfigError
+
+
+def caught(function) -> str:
+    try:
+        function()
+    except Exception as error:
+        return sentence(error)
+    return ''
+
+
+def test_errors_for_users_are_told_as_they_are():
+    def fail():
+        raise ConfigError('what came,\n    what was wanted')
+
+    assert caught(fail) == 'what came, what was wanted'
+
+
+def test_other_errors_say_where():
+    found = caught(lambda: 1 / 0)
+    assert found.startswith('ZeroDivisionError: division by zero (test_case.py, line ')
+
+    def wordy():
+        raise ValueError('x' * 1000)
+
+    assert len(caught(wordy)) < 400
+
+
+def test_roles_of_plain_and_distilled_models():
+    plain = nn.Linear(1, 1)
+    case = Case(Config(dict()), model=plain)
+    assert case.student is plain and case.teachers == {} and not case.distils
+    distilled = nn.Module()
+    distilled.student, distilled.distiller = plain, nn.Identity()
+    distilled.teachers = dict(big=plain)
+    case = Case(Config(dict()), model=distilled)
+    assert case.distils and case.student is plain and list(case.teachers) == ['teacher big']
+    distilled.teachers = {'': plain}
+    assert list(case.teachers) == ['teacher']

@@ -1,0 +1,47 @@
+"""A teacher's score beside an untrained network's, and what it says."""
+import pytest
+
+from mmkd_sod.doctor.report import Section
+from mmkd_sod.doctor.score import deciding, judge
+from tests.doctor import told
+
+
+def judged(teacher, untrained) -> Section:
+    section = Section('score', 'Score')
+    judge(teacher, untrained, section)
+    return section
+
+
+@pytest.mark.parametrize('metrics, wanted', [
+    ({'coco/bbox_mAP_50': .7, 'coco/bbox_mAP': .5}, ('coco/bbox_mAP', .5)),
+    ({'aAcc': 90., 'mIoU': 40.}, ('mIoU', .4)),
+    ({'sod/MAE': .1, 'sod/Smeasure': .8}, ('sod/Smeasure', .8)),
+    ({'sod/MAE': .1}, None), ({'mIoU': float('nan')}, None), ({}, None)])
+def test_the_metric_that_decides(metrics, wanted):
+    assert deciding(metrics) == wanted
+
+
+@pytest.mark.parametrize('teacher, untrained, level', [
+    (.5, .01, 'ok'), (.08, .01, 'warning'), (.01, .01, 'error'), (.4, .42, 'error'),
+    (.48, .41, 'ok')])
+def test_verdicts(teacher, untrained, level):
+    section = judged({'sod/Smeasure': teacher}, {'sod/Smeasure': untrained})
+    assert section.level == level
+    if level == 'error':
+        assert 'no better than a random one' in told(section, 'error')
+
+
+def test_networks_that_predict_nothing():
+    assert 'gives no prediction' in told(judged({}, {'coco/bbox_mAP': .0}), 'error')
+    assert judged({'coco/bbox_mAP': .3}, {}).level == 'ok'
+    assert judged({'coco/bbox_mAP': .0}, {}).level == 'error'
+
+
+def test_unknown_metrics_decide_nothing():
+    assert 'none of the metrics' in told(judged({'x/y': 1.}, {'x/y': 2.}), 'note')
+
+
+def test_coco_counts_the_scored_images_only(section):
+    found = section('score').data
+    assert found['images'] == 1 and set(found['metrics']) == {'teacher', 'untrained', 'student'}
+    assert all(seconds > 0 for seconds in found['seconds_an_image'].values())
