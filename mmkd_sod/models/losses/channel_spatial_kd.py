@@ -15,7 +15,7 @@ from .position_attention import PositionProjection, attended_values, grid_blocks
 
 # On a CPU, work on pieces of about this many bytes: they stay in the cache, and the allocator
 # reuses them instead of asking the system for fresh pages, which costs as much as the arithmetic.
-SLAB_BYTES = 16 << 20
+SLAB_BYTES = 24 << 20
 
 
 def slabs(length: int, nbytes: int, device: torch.device) -> Iterator[slice]:
