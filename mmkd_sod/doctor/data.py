@@ -116,7 +116,8 @@ def _build(case: Case, name: str, section: Section):
             dataset.full_init()
         return dataset
     except Exception as error:  # whatever a data set raises is what the run would end with
-        section.error(f'{name}: {sentence(error)}')
+        text = sentence(error)
+        section.error(text if text.startswith(name) else f'{name}: {text}')
         return None
 
 
