@@ -6,11 +6,11 @@ student itself is made of parts of mmkd_sod (then the tool says so).
 import argparse
 import os.path as osp
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
 import mmkd_sod  # noqa: F401  (mends upstream first)
 from mmkd_sod.apis.student import load_student, parts_of_ours, write_student
-from mmkd_sod.engine.cli import require_file, run_tool
+from mmkd_sod.engine.cli import add_cfg_options, require_file, run_tool
 from mmkd_sod.errors import ConfigError
 
 
@@ -23,9 +23,7 @@ def parse_args() -> argparse.Namespace:
         '--out-dir', help="folder of both files; default: `student` beside the checkpoint")
     parser.add_argument('--name', help="name of both files; default: the config's")
     parser.add_argument('--force', action='store_true', help='overwrite files that are there')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction,
-        help='settings that override the config, as key=value')
+    add_cfg_options(parser)
     return parser.parse_args()
 
 

@@ -6,19 +6,13 @@ report names why. 2: the config cannot be read.
 import json
 import sys
 
-from mmengine.config import DictAction
-
-from mmkd_sod.engine.cli import load_config
+from mmkd_sod.engine.cli import add_cfg_options, load_config
 
 
 def add_arguments(parser) -> None:
     """Arguments of the command."""
     parser.add_argument('config', help='config file')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='settings that override the config, as key=value; lists as key="[a,b]" or key=a,b')
+    add_cfg_options(parser)
     parser.add_argument(
         '--images', type=int, default=8, help='validation images to score (default: 8)')
     parser.add_argument(

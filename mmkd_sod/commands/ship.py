@@ -6,9 +6,8 @@ predictor agree to less than 1e-3 on the config's test set.
 import argparse
 from pathlib import Path
 
-from mmengine.config import DictAction
 
-from mmkd_sod.engine.cli import read_config, require_file
+from mmkd_sod.engine.cli import add_cfg_options, read_config, require_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,8 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--split', choices=['test', 'val'], default='test',
                         help='the data on which torch and ONNX are compared')
     parser.add_argument('--force', action='store_true', help='overwrite an earlier shipment')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction,
-                        help='settings that override the config, as key=value')
+    add_cfg_options(parser)
 
 
 def run(args: argparse.Namespace) -> None:
