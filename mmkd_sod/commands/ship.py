@@ -6,7 +6,6 @@ predictor agree to less than 1e-3 on the config's test set.
 import argparse
 from pathlib import Path
 
-
 from mmkd_sod.engine.cli import add_cfg_options, read_config, require_file
 
 
