@@ -123,8 +123,8 @@ def label_path(root, dataset_name: str, img_name: str) -> Path:
     return Path(root) / dataset_name / f'{img_name}.png'
 
 
-def write_label(path, saliency: np.ndarray, bits: int) -> None:
-    """Write a map in [0, 1] as an 8-bit or 16-bit PNG, atomically.
+def to_levels(saliency: np.ndarray, bits: int) -> np.ndarray:
+    """Round a map in [0, 1] to the grey levels of an 8-bit or 16-bit PNG.
 
     Raises:
         ConfigError: ``bits`` is neither.
@@ -132,7 +132,21 @@ def write_label(path, saliency: np.ndarray, bits: int) -> None:
     if bits not in _LEVELS:
         raise ConfigError(f'weak labels have 8 or 16 bits, not {bits}')
     top = 2**bits - 1
-    write_png(path, (saliency.astype(np.float64) * top).round().clip(0, top).astype(_LEVELS[bits]))
+    return (saliency.astype(np.float64) * top).round().clip(0, top).astype(_LEVELS[bits])
+
+
+def from_levels(levels: np.ndarray) -> np.ndarray:
+    """The map, float32 in [0, 1], of grey levels."""
+    return levels.astype(np.float32) / np.iinfo(levels.dtype).max
+
+
+def write_label(path, saliency: np.ndarray, bits: int) -> None:
+    """Write a map in [0, 1] as an 8-bit or 16-bit PNG, atomically.
+
+    Raises:
+        ConfigError: ``bits`` is neither.
+    """
+    write_png(path, to_levels(saliency, bits))
 
 
 def read_label(path) -> np.ndarray:
@@ -145,4 +159,4 @@ def read_label(path) -> np.ndarray:
     if label.ndim != 2 or label.dtype not in (np.uint8, np.uint16):
         raise DataError(f"weak label '{path}' is no grey PNG of 8 or 16 bits; remove it and run "
                         'tools/generate_weak_labels.py again')
-    return label.astype(np.float32) / np.iinfo(label.dtype).max
+    return from_levels(label)

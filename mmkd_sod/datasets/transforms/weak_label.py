@@ -3,7 +3,8 @@ from mmcv.transforms import BaseTransform
 
 from mmkd_sod.errors import DataError
 from mmkd_sod.registry import TRANSFORMS
-from mmkd_sod.utils.weak_labels import check_key, label_path, read_label
+from mmkd_sod.utils.weak_labels import (check_key, from_levels, label_path, read_label,
+                                        to_levels)
 
 
 def _attach(results: dict, label) -> dict:
@@ -59,8 +60,10 @@ class LoadWeakLabel(BaseTransform):
 class PredictWeakLabel(BaseTransform):
     """Let the teacher label the image as it is loaded, in place of :class:`LoadWeakLabel`.
 
-    It gives what the files would hold, unrounded, at the price of a forward of the teacher on the
-    loader's side: for checks, and for trying a teacher before labels are written.
+    It gives what the files would hold, rounded as they round, at the price of a forward of the
+    teacher on the loader's side: for checks, and for trying a teacher before labels are written.
+    Labels written with ``--batch-size 1`` and these then are equal bit for bit; in a larger batch
+    the teacher's sums may be ordered otherwise and a level may differ.
 
     Required: ``img``. Added: ``weak_label`` (H, W), float32 in [0, 1].
 
@@ -69,12 +72,17 @@ class PredictWeakLabel(BaseTransform):
         teacher_ckpt (str): The teacher's checkpoint.
         side (int): Side of the teacher's input.
         device (str): Where the teacher runs.
+        bits (int, optional): 8 or 16, the depth of the files; None keeps the map as it is.
     """
 
     def __init__(self, teacher: str, teacher_ckpt: str, side: int = 352,
-                 device: str = 'cpu') -> None:
+                 device: str = 'cpu', bits: int | None = 16) -> None:
         from mmkd_sod.apis.saliency_inferencer import SaliencyInferencer
         self.inferencer = SaliencyInferencer(teacher, teacher_ckpt, device=device, side=side)
+        self.bits = bits
 
     def transform(self, results: dict) -> dict:
-        return _attach(results, self.inferencer([results['img']])[0])
+        label = self.inferencer([results['img']])[0]
+        if self.bits is not None:
+            label = from_levels(to_levels(label, self.bits))
+        return _attach(results, label)

@@ -23,7 +23,7 @@ def labels(tmp_path):
     teacher = save_network(tmp_path)
     images = dataset(root)
     WeakLabelWriter(
-        SaliencyInferencer(*teacher, side=SIDE), [images.get_data_info(i) for i in range(3)],
+        SaliencyInferencer(*teacher, side=SIDE, batch_size=1), [images.get_data_info(i) for i in range(3)],
         tmp_path / 'out', root / 'image').run(show=False)
     return root, teacher, tmp_path / 'out'
 
@@ -38,19 +38,21 @@ def dataset(root, *transforms):
 def test_augmented_labels_equal_augmenting_the_online_map(labels):
     root, teacher, out = labels
     offline = dataset(root, dict(type='mmkd_sod.LoadWeakLabel', label_root=str(out)))
-    online = dataset(root, dict(type='mmkd_sod.PredictWeakLabel', teacher=teacher[0],
-                                teacher_ckpt=teacher[1], side=SIDE))
+    predict = dict(type='mmkd_sod.PredictWeakLabel', teacher=teacher[0], teacher_ckpt=teacher[1],
+                   side=SIDE)
+    online, unrounded = dataset(root, predict), dataset(root, dict(predict, bits=None))
     flips = set()
     for seed in range(8):
-        found, expected = [], []
-        for data, samples in ((offline, found), (online, expected)):
+        found, expected, exact = [], [], []
+        for data, samples in ((offline, found), (online, expected), (unrounded, exact)):
             np.random.seed(seed)
             samples.extend(data[i] for i in range(3))
-        for a, b in zip(found, expected, strict=True):
+        for a, b, c in zip(found, expected, exact, strict=True):
             assert torch.equal(a['inputs'], b['inputs'])
             label = a['data_samples'].weak_label.data
             assert label.shape[1:] == a['inputs'].shape[1:]
-            torch.testing.assert_close(label, b['data_samples'].weak_label.data, rtol=0, atol=1e-5)
+            assert torch.equal(label, b['data_samples'].weak_label.data)
+            torch.testing.assert_close(label, c['data_samples'].weak_label.data, rtol=0, atol=1e-5)
             flips.add(a['data_samples'].flip_direction)
     assert len(flips) > 2
 
