@@ -3,8 +3,7 @@ from mmcv.transforms import BaseTransform
 
 from mmkd_sod.errors import DataError
 from mmkd_sod.registry import TRANSFORMS
-from mmkd_sod.utils.weak_labels import (check_key, from_levels, label_path, read_label,
-                                        to_levels)
+from mmkd_sod.utils.weak_labels import check_key, from_levels, label_path, read_label, to_levels
 
 
 def _attach(results: dict, label) -> dict:

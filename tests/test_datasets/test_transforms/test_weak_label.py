@@ -23,8 +23,9 @@ def labels(tmp_path):
     teacher = save_network(tmp_path)
     images = dataset(root)
     WeakLabelWriter(
-        SaliencyInferencer(*teacher, side=SIDE, batch_size=1), [images.get_data_info(i) for i in range(3)],
-        tmp_path / 'out', root / 'image').run(show=False)
+        SaliencyInferencer(*teacher, side=SIDE, batch_size=1),
+        [images.get_data_info(i) for i in range(3)], tmp_path / 'out',
+        root / 'image').run(show=False)
     return root, teacher, tmp_path / 'out'
 
 
