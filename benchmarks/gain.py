@@ -166,10 +166,11 @@ class Work:
             busy = any(run is one for one, _ in self.active.values())
             if ready and not busy and run not in self.failed:
                 run.log.parent.mkdir(parents=True, exist_ok=True)
+                trained = run.trained()
                 with open(run.log, 'a') as log:
                     process = subprocess.Popen(run.command(), env=self.env, stdout=log,
                                                stderr=subprocess.STDOUT)
-                self.active[process] = run, run.trained()
+                self.active[process] = run, trained
 
     def _collect(self, update) -> None:
         """Look after the processes that ended."""
@@ -196,6 +197,8 @@ class Work:
             if self._settle(run):
                 self._finish(run, 'was there')
         self.total, self.done = sum(run.minutes for run in self.waiting), 0.
+        # A plain kill stops as Ctrl-C does.
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             with progress_bar(round(self.total, 1)) as update:
                 self._start()
@@ -205,6 +208,7 @@ class Work:
                     self._start()
         finally:
             self.stop()
+            signal.signal(signal.SIGTERM, before)
         return not self.failed
 
 
@@ -246,8 +250,6 @@ def main(argv=None) -> int:
                 args.threads)
     if not work.waiting:
         print(f'{NAME}: nothing left to run')
-    # A plain kill stops as Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     return 0 if work.go() else 1
 
 
