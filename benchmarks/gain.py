@@ -18,7 +18,7 @@ from common import RESULTS, load, machine, save
 from gain_runs import GainRun, runs_of
 from gain_sets import SETS
 
-from mmkd_sod.engine.cli import run_tool
+from mmkd_sod.engine.cli import EXIT_INTERRUPTED, run_tool
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.report.metrics import describe, mean, spread
 from mmkd_sod.utils.progress import progress_bar
@@ -228,7 +228,7 @@ def prepare(groups: list[str]) -> list[str]:
 
 
 def main(argv=None) -> int:
-    """Run what is missing; 1 where something failed."""
+    """Run what is missing; 1 where something failed, 130 where it was stopped."""
     arguments = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument('--sets', nargs='*', default=list(SETS), choices=list(SETS))
@@ -250,7 +250,11 @@ def main(argv=None) -> int:
                 args.threads)
     if not work.waiting:
         print(f'{NAME}: nothing left to run')
-    return 0 if work.go() else 1
+    try:
+        return 0 if work.go() else 1
+    except KeyboardInterrupt:
+        print(f'{NAME}: stopped; the same command goes on from here', file=sys.stderr)
+        return EXIT_INTERRUPTED
 
 
 if __name__ == '__main__':

@@ -4,6 +4,7 @@ Each writes benchmarks/results/NAME_*.json as it goes on; stopped with Ctrl-C an
 measures what is not there yet. `--again` measures anew. benchmarks/README.md is made afterwards.
 """
 import argparse
+import signal
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from gain_sets import SETS, expected_hours
 
-from mmkd_sod.engine.cli import run_tool
+from mmkd_sod.engine.cli import EXIT_INTERRUPTED, run_tool
 from mmkd_sod.errors import ConfigError
 
 HERE = Path(__file__).resolve().parent
@@ -61,6 +62,19 @@ def table() -> str:
     return '\n'.join([*lines, f'{"all":19}{hours:5.1f} h on 2 cores'])
 
 
+def finish(process: subprocess.Popen) -> int:
+    """Wait for a process; give it the time to stop its own ones where this one is stopped."""
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        try:
+            process.wait(timeout=3)  # Ctrl-C in a terminal has reached it too
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            process.wait()
+        raise
+
+
 def run(names: list[str], again: bool) -> list[str]:
     """Run entries one after another, each in a process of its own; names of those that failed."""
     failed, left = [], sum(ENTRIES[name].minutes for name in names)
@@ -69,7 +83,7 @@ def run(names: list[str], again: bool) -> list[str]:
         began = time.monotonic()
         command = [sys.executable, '-W', 'ignore', str(HERE / f'{name}.py'),
                    *ENTRIES[name].arguments, *(['--again'] if again else [])]
-        if subprocess.run(command, cwd=HERE.parent).returncode:
+        if finish(subprocess.Popen(command, cwd=HERE.parent)):
             failed.append(name)
         left -= ENTRIES[name].minutes
         print(f'== {name}: {(time.monotonic() - began) / 60:.1f} min', flush=True)
@@ -91,7 +105,13 @@ def main(argv=None) -> int:
     if args.list or not (args.names or args.all):
         print(table())
         return 0
-    failed = run(list(ENTRIES) if args.all else args.names, args.again)
+    # A plain kill stops as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        failed = run(list(ENTRIES) if args.all else args.names, args.again)
+    except KeyboardInterrupt:
+        print('run.py: stopped; the same command goes on from here', file=sys.stderr)
+        return EXIT_INTERRUPTED
     subprocess.run([sys.executable, '-W', 'ignore', str(HERE / 'make_readme.py')], check=True,
                    cwd=HERE.parent)
     if failed:

@@ -1,9 +1,15 @@
 """Benchmarks by name."""
 import ast
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
 from mmkd_sod.errors import ConfigError
+from tests.conftest import ROOT
 
 from .conftest import FOLDER
 
@@ -46,3 +52,31 @@ def test_runs_go_on_after_a_failure(run, monkeypatch, tmp_path, capsys):
     assert run.run(['bad', 'good'], again=True) == ['bad']
     out = capsys.readouterr().out
     assert '1/2 bad; about 3 min left' in out and '2/2 good; about 2 min left' in out
+
+
+def test_stopping_stops_the_entry(tmp_path):
+    """A kill of run.py reaches what it runs."""
+    script = tmp_path / 'tiny_run.py'
+    (tmp_path / 'long.py').write_text(
+        'import os, pathlib, sys, time\n'
+        "pathlib.Path(__file__).with_name('pid').write_text(str(os.getpid()))\ntime.sleep(60)\n")
+    script.write_text(f'''
+import pathlib, sys
+sys.path.insert(0, {str(FOLDER)!r})
+import run
+run.HERE = pathlib.Path({str(tmp_path)!r})
+run.ENTRIES = dict(long=run.Entry('nothing', 1))
+run.run_tool(run.main)
+''')
+    process = subprocess.Popen([sys.executable, '-W', 'ignore', str(script), 'long'], cwd=ROOT,
+                               stderr=subprocess.PIPE, text=True)
+    pid = tmp_path / 'pid'
+    for _ in range(600):
+        time.sleep(.1)
+        if pid.is_file() and pid.read_text():
+            break
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and 'goes on from here' in err
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
