@@ -220,9 +220,11 @@ def prepare(groups: list[str]) -> list[str]:
         if not one.made and not Path(one.data).is_dir():
             print(f"{group}: '{one.data}' is not there; the set is left out", file=sys.stderr)
             continue
-        if one.prepare:
-            subprocess.run([sys.executable, '-W', 'ignore', *one.prepare], check=True,
-                           stdout=sys.stderr)
+        command = [sys.executable, '-W', 'ignore', *one.prepare]
+        if one.prepare and subprocess.run(command, stdout=sys.stderr).returncode:
+            print(f"{group}: '{' '.join(one.prepare)}' failed; the set is left out",
+                  file=sys.stderr)
+            continue
         able.append(group)
     return able
 

@@ -181,12 +181,14 @@ def test_jobs_must_be_positive(gain):
         gain.main(['--jobs', '0'])
 
 
-def test_a_set_without_data_is_left_out(gain, pretend, monkeypatch, tmp_path, capsys):
+@pytest.mark.parametrize('changes, told', [
+    (dict(data='data/that is not there'), 'is not there; the set is left out'),
+    (dict(prepare=('-c', 'raise SystemExit(1)')), 'failed; the set is left out')])
+def test_a_set_without_data_is_left_out(gain, pretend, monkeypatch, capsys, changes, told):
     one = gain.SETS['made_up']
-    changed = type(one)(**{**vars(one), 'data': str(tmp_path / 'no')})
-    monkeypatch.setitem(gain.SETS, 'made_up', changed)
+    monkeypatch.setitem(gain.SETS, 'made_up', type(one)(**{**vars(one), **changes}))
     assert gain.main(['--seeds', '0']) == 0 and pretend == []
-    assert 'is not there; the set is left out' in capsys.readouterr().err
+    assert told in capsys.readouterr().err
 
 
 def test_less_is_better_makes_a_positive_gain(gain):
