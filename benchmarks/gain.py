@@ -221,7 +221,7 @@ def prepare(groups: list[str]) -> list[str]:
             print(f"{group}: '{one.data}' is not there; the set is left out", file=sys.stderr)
             continue
         command = [sys.executable, '-W', 'ignore', *one.prepare]
-        if one.prepare and subprocess.run(command, stdout=sys.stderr).returncode:
+        if one.prepare and subprocess.run(command).returncode:
             print(f"{group}: '{' '.join(one.prepare)}' failed; the set is left out",
                   file=sys.stderr)
             continue
