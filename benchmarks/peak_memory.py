@@ -33,7 +33,7 @@ def main() -> None:
         return dict(mib=peak_memory_mib(__file__, '--memory-of', *key.split(), '--threads',
                                         str(torch.get_num_threads())))
 
-    cells = Cells('peak_memory_cpu', {}, again=args.again)
+    cells = Cells('peak_memory_cpu', dict(variants=list(VARIANTS)), again=args.again)
     cells.measure([f'{method} {variant}' for method in PAIRS for variant in VARIANTS], measure,
                   lambda _, cell: f"{cell['mib']:.0f} MiB")
 

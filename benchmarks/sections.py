@@ -41,7 +41,8 @@ def teacher_options(name: str, found: dict) -> str:
         rows = [(variant, f'{seconds * 1000:.0f}',
                  f"{cell['over_bound'][variant]:.3f}" if variant in cell['over_bound'] else '')
                 for variant, seconds in cell['seconds'].items()]
-        parts += [f"{method}: {_size(cell)}; mmrazor: {cell['closest']}.", '',
+        closest = f"; mmrazor: {cell['closest']}" if 'mmrazor' in cell['seconds'] else ''
+        parts += [f"{method}: {_size(cell)}, {cell['rounds']} rounds{closest}.", '',
                   *table(['variant', 'ms a step', 'x bound'], rows), '']
     return page_section(
         'A step of each method, by teacher option',
@@ -49,8 +50,7 @@ def teacher_options(name: str, found: dict) -> str:
         "labels from files (offline) is the student's step alone. `folded` is the default, the "
         "options after it come on top of it; `compiled` is the teacher's backbone and neck through "
         'torch.compile. A plain SCFNet pays for its boundary loss, which weak labels do without. '
-        f"{found['settings']['rounds']} rounds, `python benchmarks/run.py teacher_options`.",
-        found, *parts[:-1])
+        '`python benchmarks/run.py teacher_options`.', found, *parts[:-1])
 
 
 def peak_memory(name: str, found: dict) -> str:
@@ -67,7 +67,7 @@ def peak_memory(name: str, found: dict) -> str:
         'Peak memory of a step',
         'Resident memory in MiB, two steps, each variant in a process of its own; the pairs are '
         'those of the table above. `bound`: one process does the plain teacher\'s forward and the '
-        'plain student\'s step. `python benchmarks/run.py peak_memory`.', found,
+        "plain student's step. `python benchmarks/run.py peak_memory`.", found,
         *table(['method', *head, 'ours / bound'], lines), disturbed=False)
 
 

@@ -29,10 +29,10 @@ def main() -> None:
         pair = PAIRS[method]
         made = steps(method, (*NAMES[:2], *bounds), args.device)
         return dict(config=pair.config, images=pair.images, size=list(pair.size),
-                    closest=pair.closest, **timed(made, bounds, args))
+                    closest=pair.closest, rounds=args.rounds, **timed(made, bounds, args))
 
-    cells = Cells(f'teacher_options_{args.device}', dict(rounds=args.rounds), args.device,
-                  args.again)
+    settings = dict(rounds=args.rounds, variants=list(NAMES))
+    cells = Cells(f'teacher_options_{args.device}', settings, args.device, args.again)
     cells.measure(args.methods, measure, ratios)
 
 
