@@ -90,6 +90,25 @@ def paired_ratio(seconds: dict[str, list[float]], name: str, *bound: str) -> flo
     return round(statistics.median(first / sum(rest) for first, *rest in rounds), 4)
 
 
+def timed(variants: dict[str, Callable[[], None]], bounds: dict[str, tuple], args) -> dict:
+    """Seconds of all variants and, of those in ``bounds``, the ratio to the sum of others'.
+
+    Args:
+        variants (dict): As for :func:`interleaved`.
+        bounds (dict): Name of a variant to the names of those that make its lower bound.
+        args (argparse.Namespace): With ``rounds``, ``warmup`` and ``device``.
+    """
+    seconds = interleaved(variants, args.rounds, args.warmup, args.device)
+    return dict(seconds={name: median(values) for name, values in seconds.items()},
+                over_bound={name: paired_ratio(seconds, name, *bound)
+                            for name, bound in bounds.items()})
+
+
+def ratios(_: str, cell: dict) -> str:
+    """What a cell of :func:`timed` says in one line."""
+    return ', '.join(f'{name} {ratio:.3f}' for name, ratio in cell['over_bound'].items())
+
+
 def peak_memory_mib(script: str, *args: str) -> float:
     """Peak resident memory of a script run in a process of its own, which prints it last."""
     out = subprocess.run([sys.executable, '-W', 'ignore', script, *args], check=True,
@@ -132,6 +151,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     made.add_argument('--warmup', type=int, default=3, help='rounds before')
     made.add_argument('--device', default='cpu', choices=['cpu', 'cuda'])
     made.add_argument('--threads', type=int, help='CPU threads; default: as torch chooses')
+    made.add_argument('--again', action='store_true', help='measure also what is there already')
     return made
 
 

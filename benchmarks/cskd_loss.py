@@ -9,15 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from cells import Cells
 from common import (
     interleaved,
-    machine,
     median,
     paired_ratio,
     parser,
     peak_memory_mib,
     print_peak_memory,
-    save,
 )
 from torch import nn
 
@@ -83,9 +82,10 @@ def main() -> None:
             step()
         print_peak_memory()
         return
-    content = dict(machine=machine(args.device), images=args.images, size=list(args.size),
-                   rounds=args.rounds, channels=list(CHANNELS.values()), modes={})
-    for mode in PROJECTIONS:
+    settings = dict(images=args.images, size=list(args.size), rounds=args.rounds,
+                    channels=list(CHANNELS.values()))
+
+    def measure(mode: str) -> dict:
         pair = variants(mode, args.images, args.size, args.device)
         del pair['features']
         seconds = interleaved(pair, args.rounds, args.warmup, args.device)
@@ -98,12 +98,10 @@ def main() -> None:
                 *map(str, args.size), *threads) for name in ('features', *pair)}
             found['peak_memory_mib'] = {
                 name: round(peak[name] - peak['features'], 1) for name in pair}
-        content['modes'][mode] = found
-        memory = found.get('peak_memory_mib', {})
-        print(f'{mode:10}' + ''.join(
-            f"  {name} {value * 1000:7.1f} ms" + (f' {memory[name]:6.0f} MiB' if memory else '')
-            for name, value in found['seconds'].items()) + f"  {found['speedup']:.2f} x")
-    print('results:', save(f'cskd_loss_{args.device}', content).name)
+        return found
+
+    Cells(f'cskd_loss_{args.device}', settings, args.device, args.again).measure(
+        PROJECTIONS, measure, lambda _, cell: f"{cell['speedup']:.2f} x faster")
 
 
 if __name__ == '__main__':

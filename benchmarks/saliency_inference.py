@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from common import RESULTS, interleaved, machine, median, parser, save
+from cells import Cells
+from common import interleaved, median, parser
 from mmengine.registry import init_default_scope
 
 import mmkd_sod  # noqa: F401
@@ -55,16 +56,17 @@ def main() -> None:
     arguments.set_defaults(threads=1, rounds=31)
     args = arguments.parse_args()
     torch.set_num_threads(args.threads)
-    batches = [1, 8]
-    with tempfile.TemporaryDirectory() as folder:
-        made, difference = variants(Path(folder), batches)
-        seconds = interleaved(made, args.rounds, args.warmup)
-    rates = {name: round(int(name.split()[-1]) / median(values), 1)
-             for name, values in seconds.items()}
-    content = dict(machine=machine(), side=SIDE, rounds=args.rounds, images_per_second=rates,
-                   onnx_differs_by=difference)
-    print(rates, f'ONNX differs from torch by {difference:.1e}')
-    print('results:', save('saliency_inference_cpu', content).relative_to(RESULTS))
+
+    def measure(_: str) -> dict:
+        with tempfile.TemporaryDirectory() as folder:
+            made, difference = variants(Path(folder), [1, 8])
+            seconds = interleaved(made, args.rounds, args.warmup)
+        rates = {name: round(int(name.split()[-1]) / median(values), 1)
+                 for name, values in seconds.items()}
+        return dict(images_per_second=rates, onnx_differs_by=difference)
+
+    Cells('saliency_inference_cpu', dict(side=SIDE, rounds=args.rounds), again=args.again).measure(
+        ('scfnet_mobilenetv3', ), measure, lambda _, cell: str(cell['images_per_second']))
 
 
 if __name__ == '__main__':

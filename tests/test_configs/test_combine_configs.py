@@ -20,6 +20,8 @@ TERMS = dict(
                             for level in range(4)} | {'weight_duts'},
     human_seg_averaged_teachers={f'loss_weak_{level}' for level in range(4)},
     human_seg_scaled_teacher={f'loss_weak_{level}' for level in range(4)},
+    human_seg_pnlad_weak_label={f'loss_weak_{level}' for level in range(4)} | {
+        'loss_pos', 'loss_neg', 'teacher_entropy', 'tau_pos'},
     camvid_half_size_student={'loss_cwd', 'loss_cam', 'loss_pam'},
     groups_rgbd_teacher={f'loss_weak_{level}' for level in range(4)})
 

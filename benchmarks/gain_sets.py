@@ -1,0 +1,122 @@
+"""What is trained to measure gains: sets of data, models and lengths."""
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mmengine.config import Config
+
+
+@dataclass(frozen=True)
+class GainSet:
+    """A teacher, a plain student and the distilled ones, which differ in the distiller alone.
+
+    Attributes:
+        teacher (str): The teacher's config; every seed trains its own.
+        student (str): The plain student's config.
+        distilled (dict): Configs of the distilled students by the name of the method.
+        teacher_epochs (int): Length of the teacher's training.
+        epochs (tuple[int, ...]): Lengths at which the students are compared, in epochs.
+        metrics (tuple[str, ...]): Scores that are kept, the one that counts first.
+        data (str): Folder that has to be there, or that ``prepare`` makes.
+        prepare (tuple[str, ...]): Command that makes what is missing of the data, quick where
+            nothing is.
+        pace (dict): Minutes an epoch takes on one core, roughly, by role; for the time left.
+        made (bool): Whether ``prepare`` makes all of the data.
+    """
+    teacher: str
+    student: str
+    distilled: dict
+    teacher_epochs: int
+    epochs: tuple
+    metrics: tuple
+    data: str
+    pace: dict
+    prepare: tuple = ()
+    made: bool = False
+
+    def students(self) -> dict[str, str]:
+        """Configs of the plain and the distilled students by role."""
+        return dict(student=self.student, **self.distilled)
+
+    def settings(self) -> dict:
+        """What the scores depend on, as json gives it back."""
+        return json.loads(json.dumps(dict(
+            teacher=self.teacher, student=self.student, distilled=self.distilled,
+            teacher_epochs=self.teacher_epochs, epochs=self.epochs, metrics=self.metrics)))
+
+
+_COCO = ('coco/bbox_mAP', 'coco/bbox_mAP_50')
+_SOD = ('sod/MAE', 'sod/Smeasure', 'sod/maxFm', 'sod/maxEm')
+_BCCD = dict(metrics=_COCO, data='data/bccd',
+             prepare=('tools/dataset_converters/voc_to_coco.py', 'data/bccd'))
+
+SETS = dict(
+    bccd_gfl=GainSet(
+        'configs/demo/bccd_gfl_teacher.py', 'configs/demo/bccd_gfl_student.py',
+        dict(crosskd='configs/demo/bccd_gfl_crosskd.py'), 45, (18, 36),
+        pace=dict(teacher=.22, student=.09, crosskd=.17), **_BCCD),
+    bccd_atss=GainSet(
+        'configs/demo/bccd_atss_teacher.py', 'configs/demo/bccd_atss_student.py',
+        dict(crosskd='configs/demo/bccd_atss_crosskd.py'), 30, (12, 24),
+        pace=dict(teacher=.22, student=.09, crosskd=.17), **_BCCD),
+    camvid=GainSet(
+        'configs/demo/camvid_pspnet_teacher.py', 'configs/demo/camvid_pspnet_student.py',
+        dict(cskd='configs/demo/camvid_pspnet_cskd.py'), 40, (10, 40), ('mIoU', 'mAcc'),
+        data='data/camvid', pace=dict(teacher=.78, student=.32, cskd=.54)),
+    human_seg=GainSet(
+        'configs/demo/human_seg_scfnet_teacher.py', 'configs/demo/human_seg_scfnet_student.py',
+        dict(kd='configs/demo/human_seg_scfnet_kd.py',
+             pnlad_weak_label='configs/combine/human_seg_pnlad_weak_label.py'), 60, (20, 60),
+        _SOD, data='data/human_seg',
+        pace=dict(teacher=.35, student=.19, kd=.18, pnlad_weak_label=.21)),
+    groups=GainSet(
+        'configs/demo/groups_hkdnet_teacher.py', 'configs/demo/groups_hkdnet_student.py',
+        dict(hkd='configs/demo/groups_hkdnet_hkd.py'), 40, (20, 40), _SOD,
+        data='data/rgbd_groups', prepare=('tools/make_rgbd_groups.py', ), made=True,
+        pace=dict(teacher=.27, student=.15, hkd=.24)))
+
+
+def expected_hours(seeds: int, jobs: int) -> float:
+    """What all trainings take, roughly."""
+    minutes = sum(
+        one.pace['teacher'] * one.teacher_epochs
+        + sum(one.pace[role] for role in one.students()) * sum(one.epochs)
+        for one in SETS.values())
+    return minutes * seeds / jobs / 60
+
+
+def _stage_ends(cfg, path: str) -> Iterator[tuple[str, tuple]]:
+    """Where a distiller's config names the ends of its stages, counted in epochs."""
+    items = cfg.items() if isinstance(cfg, dict) else enumerate(cfg)
+    for key, value in items:
+        if key == 'stage_ends':
+            yield f'{path}.{key}', value
+        elif isinstance(value, (dict, list, tuple)):
+            yield from _stage_ends(value, f'{path}.{key}')
+
+
+def length_options(cfg: Config, epochs: int) -> dict:
+    """Overrides that give a config another length, all that counts epochs with it.
+
+    Args:
+        cfg (Config): A config that trains by epochs.
+        epochs (int): The length wanted.
+
+    Returns:
+        dict: Dotted key to value. Checkpoints come every epoch, so that little is lost when a
+        training is stopped.
+    """
+    own = cfg.train_cfg.max_epochs
+    options = {'train_cfg.max_epochs': epochs,
+               'train_cfg.val_interval': max(1, round(cfg.train_cfg.val_interval * epochs / own)),
+               'default_hooks.checkpoint.interval': 1,
+               'default_hooks.checkpoint.max_keep_ckpts': 1}
+    for index, scheduler in enumerate(cfg.param_scheduler):
+        if scheduler.get('by_epoch', True):
+            for key in ('T_max', 'end'):
+                if scheduler.get(key) is not None:
+                    options[f'param_scheduler.{index}.{key}'] = round(
+                        scheduler[key] * epochs / own)
+    for path, ends in _stage_ends(cfg.model.get('distiller', {}), 'model.distiller'):
+        options[path] = [round(end * epochs / own) for end in ends]
+    return options

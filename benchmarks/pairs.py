@@ -1,0 +1,215 @@
+"""The student-teacher pair on which each method is measured: random weights, random images.
+
+CrossKD has the recipe configs/crosskd/gfl_r18.py (GFL ResNet-18 <- GFL ResNet-50), the others the
+small pairs of configs/demo.
+"""
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from common import teacher_forward, training_step
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.structures import InstanceData, PixelData
+from torch import nn
+
+import mmkd_sod  # noqa: F401
+from mmkd_sod.models.builder import build_model
+from mmkd_sod.registry import MODELS
+
+
+def boxes_batch(images: int, size: tuple[int, int], classes: int = 80) -> dict:
+    """Random images with five boxes each."""
+    from mmdet.structures import DetDataSample
+    torch.manual_seed(0)
+    height, width = size
+    inputs, samples = [], []
+    for _ in range(images):
+        inputs.append(torch.randint(0, 256, (3, height, width)).byte())
+        corner = torch.rand(5, 2) * torch.tensor([width, height]) * 0.6
+        sample = DetDataSample(metainfo=dict(
+            img_shape=(height, width), pad_shape=(height, width),
+            batch_input_shape=(height, width), scale_factor=(1., 1.)))
+        sample.gt_instances = InstanceData(
+            bboxes=torch.cat([corner, corner + 20 + torch.rand(5, 2) * 60], 1),
+            labels=torch.randint(0, classes, (5, )))
+        samples.append(sample)
+    return dict(inputs=inputs, data_samples=samples)
+
+
+def maps_batch(images: int, size: tuple[int, int], classes: int, depth: bool = False) -> dict:
+    """Random images with masks, weak labels and, if wanted, depth maps."""
+    from mmseg.structures import SegDataSample
+    generator = torch.Generator().manual_seed(0)
+    pictures = [torch.randint(0, 256, (3, *size), generator=generator).byte()
+                for _ in range(images)]
+    samples = []
+    for _ in range(images):
+        sample = SegDataSample(metainfo=dict(
+            img_shape=size, pad_shape=size, ori_shape=size, batch_input_shape=size))
+        sample.gt_sem_seg = PixelData(
+            data=torch.randint(0, classes, (1, *size), generator=generator))
+        sample.weak_label = PixelData(data=torch.rand(1, *size, generator=generator))
+        samples.append(sample)
+    inputs = pictures
+    if depth:
+        inputs = dict(img=pictures, depth=[torch.rand(1, *size, generator=generator)
+                                           for _ in range(images)])
+    return dict(inputs=inputs, data_samples=samples)
+
+
+def _razor(source: dict, loss: dict, inputs: tuple[str, str], **data) -> dict:
+    """A distiller of mmrazor's own that compares one recorded tensor."""
+    recorder = dict(what=source)
+    return dict(
+        type='mmrazor.ConfigurableDistiller', student_recorders=recorder,
+        teacher_recorders=copy.deepcopy(recorder), distill_losses=dict(loss_kd=loss),
+        loss_forward_mappings=dict(loss_kd={
+            name: dict(recorder='what', from_student=student, **data)
+            for name, student in zip(inputs, (True, False), strict=True)}))
+
+
+def _head_output(head: str) -> dict:
+    return dict(type='mmrazor.MethodOutputs', source=f'{head}.forward')
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A pair and its batch.
+
+    Attributes:
+        config (str): The distillation's config; batch and size are its own.
+        images (int): Images a step.
+        size (tuple[int, int]): Their height and width.
+        data (Callable): Makes the batch of ``images`` and ``size``.
+        razor (dict): mmrazor's distiller that comes closest.
+        closest (str): What that compares.
+    """
+    config: str
+    images: int
+    size: tuple
+    data: Callable[[int, tuple], dict]
+    razor: dict
+    closest: str
+
+    def batch(self) -> dict:
+        """The batch of the pair."""
+        return self.data(self.images, self.size)
+
+    def recipe(self) -> dict:
+        """The model config, with a random teacher."""
+        cfg = Config.fromfile(f'configs/{self.config}.py')
+        init_default_scope(cfg.default_scope)
+        model = cfg.model
+        model.update(teacher_ckpt=None, teacher_allow_missing=['*'])
+        if self.config.startswith('crosskd'):
+            model.architecture.backbone.init_cfg = None
+        if 'scfnet' in self.config:  # one size of batch, so that rounds are alike
+            model.architecture.data_preprocessor = dict(sides=self.size[:1])
+        return model
+
+    def student(self):
+        """The plain student."""
+        return first_epoch(build_model(copy.deepcopy(self.recipe().architecture)))
+
+    def teacher(self):
+        """The plain teacher."""
+        return build_model(copy.deepcopy(self.recipe().teacher))
+
+    def distilled(self, **options):
+        """DenseDistill with its teacher ready; options override its arguments."""
+        model = MODELS.build({**self.recipe(), **options})
+        model.load_teacher()
+        return first_epoch(model)
+
+    def mmrazor(self):
+        """mmrazor's SingleTeacherDistill."""
+        from mmrazor.models.algorithms import SingleTeacherDistill
+        recipe = self.recipe()
+        return first_epoch(SingleTeacherDistill(
+            distiller=copy.deepcopy(self.razor), teacher=self.teacher(),
+            architecture=self.student(),
+            calculate_student_loss=recipe.get('calculate_student_loss', True)))
+
+
+def first_epoch(model: nn.Module) -> nn.Module:
+    """Tell all that follow the epoch that it is the first one."""
+    for module in model.modules():
+        if hasattr(module, 'set_epoch'):
+            module.set_epoch(0)
+    return model
+
+
+def compile_teacher(model):
+    """Compile the teacher's feature extractors, which no distiller looks into."""
+    for name in ('backbone', 'neck'):
+        part = getattr(model.teacher, name, None)
+        if part is not None:
+            part.compile()
+    return model
+
+
+PAIRS = dict(
+    crosskd=Pair(
+        'crosskd/gfl_r18', 2, (256, 320), boxes_batch,
+        _razor(dict(type='mmrazor.ModuleOutputs', source='neck'),
+               dict(type='mmrazor.PKDLoss', loss_weight=6.0), ('preds_S', 'preds_T')),
+        "PKD on the neck; no second pass through the teacher's head"),
+    cskd=Pair(
+        'demo/camvid_pspnet_cskd', 8, (180, 240),
+        lambda images, size: maps_batch(images, size, 11),
+        _razor(_head_output('mmseg.models.decode_heads.psp_head.PSPHead'),
+               dict(type='mmrazor.ChannelWiseDivergence', tau=2.0, loss_weight=3.0),
+               ('preds_S', 'preds_T')),
+        'CWD on the logits; no attention, no CKA'),
+    weak_label=Pair(
+        'demo/human_seg_scfnet_kd', 8, (224, 224),
+        lambda images, size: maps_batch(images, size, 2),
+        _razor(_head_output('mmkd_sod.models.decode_heads.scf_head.SCFHead'),
+               dict(type='mmrazor.L2Loss', normalize=False), ('s_feature', 't_feature'),
+               data_idx=0),
+        'L2 on the finest map'),
+    hkd=Pair(
+        'demo/groups_hkdnet_hkd', 8, (128, 128),
+        lambda images, size: maps_batch(images, size, 2, depth=True),
+        _razor(_head_output('mmkd_sod.models.decode_heads.hkd_head.HKDHead'),
+               dict(type='mmrazor.L2Loss', normalize=False), ('s_feature', 't_feature'),
+               data_idx=0),
+        'L2 on the finest map'))
+
+# What DenseDistill offers to make the teacher faster; `folded` is the default.
+TEACHER_OPTIONS = dict(
+    not_folded=dict(teacher_fold_bn=False),
+    folded=dict(),
+    channels_last=dict(teacher_channels_last=True),
+    autocast_bf16=dict(teacher_autocast='bf16'))
+
+
+def steps(method: str, names, device: str) -> dict[str, Callable[[], None]]:
+    """Name to a function that does one step.
+
+    Args:
+        method (str): Key of ``PAIRS``.
+        names (Sequence[str]): ``student``, ``teacher``, ``mmrazor``, ``compiled``, ``offline`` or
+            keys of ``TEACHER_OPTIONS``.
+        device (str): 'cpu' or 'cuda'.
+    """
+    pair = PAIRS[method]
+    data = pair.batch()
+    offline = dict(teacher=None, distiller=dict(
+        type='mmkd_sod.WeakLabelDistiller', source='offline'))
+    models = dict(
+        student=pair.student, mmrazor=pair.mmrazor,
+        compiled=lambda: compile_teacher(pair.distilled()),
+        offline=lambda: pair.distilled(**offline))
+    made = {}
+    for name in names:
+        if name == 'teacher':
+            made[name] = teacher_forward(pair.teacher().to(device), data)
+        elif name in models:
+            made[name] = training_step(models[name]().to(device), data)
+        else:
+            made[name] = training_step(
+                pair.distilled(**TEACHER_OPTIONS[name]).to(device), data)
+    return made

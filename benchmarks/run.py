@@ -1,0 +1,123 @@
+"""Run benchmarks by name: `--list` tells which there are, `--all` runs what is missing.
+
+Each writes benchmarks/results/NAME_*.json as it goes on; stopped with Ctrl-C and started again, it
+measures what is not there yet. `--again` measures anew. benchmarks/README.md is made afterwards.
+"""
+import argparse
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from gain_sets import SETS, expected_hours
+
+from mmkd_sod.engine.cli import EXIT_INTERRUPTED, run_tool
+from mmkd_sod.errors import ConfigError
+
+HERE = Path(__file__).resolve().parent
+GAIN_JOBS = 2
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A benchmark.
+
+    Attributes:
+        measures (str): What it measures.
+        minutes (float): How long it takes on 2 cores, roughly.
+        data (str): What it needs beside the repository.
+        arguments (tuple[str, ...]): Arguments of its script.
+    """
+    measures: str
+    minutes: float
+    data: str = 'none'
+    arguments: tuple = ()
+
+
+# Name, which is that of the script, to what there is to know; in the order in which they run.
+ENTRIES = dict(
+    checkpoint_size=Entry("a checkpoint's weights: student, ours, mmrazor's", 1),
+    start_up=Entry("imports; command to first step against mmdet's train.py", 3),
+    data_throughput=Entry('images a second of each demo pipeline', 1,
+                          'data/bccd, camvid, human_seg; what is missing is left out'),
+    sod_evaluation=Entry('SODMetric against a plain loop, 1,000 maps', 3),
+    saliency_inference=Entry('images a second of the 0.80 M student, torch and ONNX', 1),
+    cskd_loss=Entry("CSKD's feature loss against a plain loop over blocks", 3),
+    teacher_options=Entry("each method's step with each teacher option, over its bound", 9),
+    peak_memory=Entry("each method's peak memory beside its bound", 4),
+    growth=Entry('a step over its bound as size, batch, levels, classes, teachers grow', 9),
+    gain=Entry('teacher, plain and distilled students on real data, 3 seeds',
+               round(60 * expected_hours(3, GAIN_JOBS)),
+               ', '.join(sorted({one.data for one in SETS.values() if not one.made})),
+               ('--jobs', str(GAIN_JOBS))))
+
+
+def table() -> str:
+    """What there is, one line each."""
+    lines = [f'{name:19}{entry.minutes:5.0f} min  {entry.measures} (data: {entry.data})'
+             for name, entry in ENTRIES.items()]
+    hours = sum(entry.minutes for entry in ENTRIES.values()) / 60
+    return '\n'.join([*lines, f'{"all":19}{hours:5.1f} h on 2 cores'])
+
+
+def finish(process: subprocess.Popen) -> int:
+    """Wait for a process; give it the time to stop its own ones where this one is stopped."""
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        try:
+            process.wait(timeout=3)  # Ctrl-C in a terminal has reached it too
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            process.wait()
+        raise
+
+
+def run(names: list[str], again: bool) -> list[str]:
+    """Run entries one after another, each in a process of its own; names of those that failed."""
+    failed, left = [], sum(ENTRIES[name].minutes for name in names)
+    for number, name in enumerate(names, start=1):
+        print(f'== {number}/{len(names)} {name}; about {left:.0f} min left in all', flush=True)
+        began = time.monotonic()
+        command = [sys.executable, '-W', 'ignore', str(HERE / f'{name}.py'),
+                   *ENTRIES[name].arguments, *(['--again'] if again else [])]
+        if finish(subprocess.Popen(command, cwd=HERE.parent)):
+            failed.append(name)
+        left -= ENTRIES[name].minutes
+        print(f'== {name}: {(time.monotonic() - began) / 60:.1f} min', flush=True)
+    return failed
+
+
+def main(argv=None) -> int:
+    """List or run."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('names', nargs='*', help='entries to run')
+    parser.add_argument('--list', action='store_true', help='tell which entries there are')
+    parser.add_argument('--all', action='store_true', help='run every entry')
+    parser.add_argument('--again', action='store_true', help='measure also what is there already')
+    args = parser.parse_args(argv)
+    unknown = [name for name in args.names if name not in ENTRIES]
+    if unknown:
+        raise ConfigError(f"there is no benchmark '{unknown[0]}'; choose of {', '.join(ENTRIES)}")
+    if args.list or not (args.names or args.all):
+        print(table())
+        return 0
+    # A plain kill stops as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        failed = run(list(ENTRIES) if args.all else args.names, args.again)
+    except KeyboardInterrupt:
+        print('run.py: stopped; the same command goes on from here', file=sys.stderr)
+        return EXIT_INTERRUPTED
+    subprocess.run([sys.executable, '-W', 'ignore', str(HERE / 'make_readme.py')], check=True,
+                   cwd=HERE.parent)
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    run_tool(main)

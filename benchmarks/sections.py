@@ -1,0 +1,230 @@
+"""The sections of benchmarks/README.md, each from one json."""
+
+from mmkd_sod.report.metrics import describe
+
+PLOTS = 'plots'
+
+
+def table(head: list, rows: list) -> list[str]:
+    """Lines of a table."""
+    return [f"| {' | '.join(map(str, row))} |" for row in (head, ['---'] * len(head), *rows)]
+
+
+def machine_line(found: dict) -> str:
+    """One line on what the figures depend on."""
+    machine = found['machine']
+    gpu = f"{machine['gpu']}, " if 'gpu' in machine else ''
+    return f"{gpu}{machine['cpu']}, threads: {machine['threads']}, torch {machine['torch']}."
+
+
+def page_section(title: str, text: str, found: dict, *lines: str, disturbed: bool = True) -> str:
+    """A section: title, what was measured on what, tables."""
+    text = f'{text} {machine_line(found)}'
+    cells = found.get('cells', {})
+    others = [cell.get('other_processors') for cell in cells.values()]
+    others = [number for number in others if number is not None]
+    if others and disturbed:
+        text += (f' Other programs kept {min(others):.2f} to {max(others):.2f} processors busy '
+                 'meanwhile.')
+    return '\n'.join([f'## {title}', '', text, '', *lines, ''])
+
+
+def _size(cell: dict) -> str:
+    height, width = cell['size']
+    return f"`{cell['config']}`, {cell['images']} x {height} x {width}"
+
+
+def teacher_options(name: str, found: dict) -> str:
+    """Section of `teacher_options.py`."""
+    parts = []
+    for method, cell in found['cells'].items():
+        rows = [(variant, f'{seconds * 1000:.0f}',
+                 f"{cell['over_bound'][variant]:.3f}" if variant in cell['over_bound'] else '')
+                for variant, seconds in cell['seconds'].items()]
+        closest = f"; mmrazor: {cell['closest']}" if 'mmrazor' in cell['seconds'] else ''
+        parts += [f"{method}: {_size(cell)}, {cell['rounds']} rounds{closest}.", '',
+                  *table(['variant', 'ms a step', 'x bound'], rows), '']
+    return page_section(
+        'A step of each method, by teacher option',
+        "The lower bound is the student's step plus the teacher's forward, BN not folded; that of "
+        "labels from files (offline) is the student's step alone. `folded` is the default, the "
+        "options after it come on top of it; `compiled` is the teacher's backbone and neck through "
+        'torch.compile. A plain SCFNet pays for its boundary loss, which weak labels do without. '
+        '`python benchmarks/run.py teacher_options`.', found, *parts[:-1])
+
+
+def peak_memory(name: str, found: dict) -> str:
+    """Section of `peak_memory.py`."""
+    rows: dict = {}
+    for key, cell in found['cells'].items():
+        method, variant = key.split()
+        rows.setdefault(method, {})[variant] = cell['mib']
+    head = list(dict.fromkeys(variant for row in rows.values() for variant in row))
+    lines = [(method, *(f'{row[variant]:.0f}' if variant in row else '' for variant in head),
+              f"{row['ours'] / row['bound']:.3f}" if {'ours', 'bound'} <= set(row) else '')
+             for method, row in rows.items()]
+    return page_section(
+        'Peak memory of a step',
+        'Resident memory in MiB, two steps, each variant in a process of its own; the pairs are '
+        'those of the table above. `bound`: one process does the plain teacher\'s forward and the '
+        "plain student's step. `python benchmarks/run.py peak_memory`.", found,
+        *table(['method', *head, 'ours / bound'], lines), disturbed=False)
+
+
+def checkpoint_size(name: str, found: dict) -> str:
+    """Section of `checkpoint_size.py`."""
+    rows = [(method, f"`{cell['config']}`", *(f'{mib:.2f}' for mib in cell['mib'].values()))
+            for method, cell in found['cells'].items()]
+    return page_section(
+        'Weights in a checkpoint',
+        "MiB, without the optimizer's state; mmrazor's is its SingleTeacherDistill. `python "
+        'benchmarks/run.py checkpoint_size`.', found,
+        *table(['method', 'pair', 'plain student', 'DenseDistill', 'mmrazor'], rows),
+        disturbed=False)
+
+
+def growth(name: str, found: dict) -> str:
+    """Section of `growth.py`."""
+    rows = []
+    for key, cell in found['cells'].items():
+        method = key.split()[0]
+        bound = sum(value for part, value in cell['seconds'].items() if part != method)
+        rows.append((method, cell['axis'], cell['value'], f'{bound * 1000:.0f}',
+                     f"{cell['seconds'][method] * 1000:.0f}", f"{cell['over_bound'][method]:.3f}"))
+    configs = ', '.join(dict.fromkeys(f"`{cell['config']}`" for cell in found['cells'].values()))
+    return page_section(
+        'How a step grows',
+        f'The pairs of {configs}, one thing changed at a time: height of the images (CrossKD: '
+        "squares; CSKD: 4:3), images a step, pyramid levels, classes, channels of the student's "
+        "last feature (the teacher's are twice as many), teachers. The bound is the student's "
+        f"step plus every teacher's forward. {found['settings']['rounds']} rounds, "
+        '`python benchmarks/run.py growth`.', found,
+        f'![step over its bound]({PLOTS}/{name}.png)', '',
+        *table(['method', 'axis', 'value', 'bound, ms', 'step, ms', 'x bound'], rows))
+
+
+def cskd_loss(name: str, found: dict) -> str:
+    """Section of `cskd_loss.py`."""
+    rows = []
+    for mode, cell in found['cells'].items():
+        memory = cell.get('peak_memory_mib', {})
+        rows.append((mode, *(f"{cell['seconds'][side] * 1000:.0f}" for side in ('loop', 'ours')),
+                     f"{cell['speedup']:.2f}",
+                     *(f'{memory[side]:.0f}' if memory else '' for side in ('loop', 'ours'))))
+    settings = found['settings']
+    student, teacher = settings['channels']
+    height, width = settings['size']
+    return page_section(
+        "CSKD's feature loss",
+        f'Forward and backward at {settings["images"]} x ({student} | {teacher}) x {height} x '
+        f"{width}, against the tests' plain loop over blocks, {settings['rounds']} rounds, `python "
+        'benchmarks/run.py cskd_loss`. Memory: peak of a process of its own, over that of one '
+        'which only holds the features.', found,
+        *table(['convolutions', 'loop, ms', 'ours, ms', 'x faster', 'loop, MiB', 'ours, MiB'],
+               rows))
+
+
+def saliency_inference(name: str, found: dict) -> str:
+    """Section of `saliency_inference.py`."""
+    cell, = found['cells'].values()
+    settings = found['settings']
+    rows = [(variant, f'{rate:.1f}') for variant, rate in cell['images_per_second'].items()]
+    return page_section(
+        'Saliency maps on one core',
+        f"SCFNet on MobileNetV3, 0.80 M parameters, {settings['side']} x {settings['side']}, from "
+        f"decoded images to maps, {settings['rounds']} rounds, `python benchmarks/run.py "
+        f"saliency_inference`. ONNX differs from torch by {cell['onnx_differs_by']:.0e}.", found,
+        *table(['runtime, images at a time', 'images a second'], rows))
+
+
+def data_throughput(name: str, found: dict) -> str:
+    """Section of `data_throughput.py`."""
+    rows = [(f'`configs/demo/{key}.py`', cell['images'], f"{cell['images_per_second']:.1f}")
+            for key, cell in found['cells'].items()]
+    return page_section(
+        'Training pipelines',
+        'From file to packed sample, in one process without workers; files are in the cache. '
+        f"Median of {found['settings']['rounds']} rounds, `python benchmarks/run.py "
+        'data_throughput`.', found,
+        *table(['training set of', 'images', 'images a second'], rows))
+
+
+def sod_evaluation(name: str, found: dict) -> str:
+    """Section of `sod_evaluation.py`."""
+    cell, = found['cells'].values()
+    height, width = found['settings']['size']
+    rows = [('SODMetric', cell['seconds']['ours'], f"{cell['over_loop']:.3f}"),
+            ("PySODMetrics' objects in a loop", cell['seconds']['loop'], '1')]
+    return page_section(
+        'Evaluation of saliency maps',
+        f"{cell['maps']} maps of {height} x {width}: MAE, S-measure, weighted F, F and E. Scores "
+        f"differ by {cell['scores_differ_by']:.0e}. `python benchmarks/run.py sod_evaluation`.",
+        found, *table(['', f"seconds for {cell['maps']} maps", 'ratio'], rows))
+
+
+def start_up(name: str, found: dict) -> str:
+    """Section of `start_up.py`."""
+    rows = [(f'from command to the first logged step, {what}' if key == 'first step' else what,
+             f'{seconds:.2f}')
+            for key, cell in found['cells'].items() for what, seconds in cell['seconds'].items()]
+    return page_section(
+        'Starting',
+        "Processes of their own, taking turns. Both trainers run the plain student of "
+        "`configs/demo/scenes_gfl_student.py`; mmdet's own without mmkd_sod. Median of "
+        f"{found['settings']['rounds']} rounds, `python benchmarks/run.py start_up`.", found,
+        *table(['', 'seconds'], rows))
+
+
+def _spread(metric, pair, sign: bool = False) -> str:
+    average, deviation = pair
+    text = metric.show(average, sign)
+    return text if deviation is None else f'{text} ± {metric.show(deviation)}'
+
+
+def _gain_rows(group: str, part: dict) -> list[tuple]:
+    settings = part['settings']
+    rows = []
+    for method, lengths in part['gains'].items():
+        for epochs, cell in lengths.items():
+            for key in settings['metrics']:
+                metric, one = describe(key), cell[key]
+                exceeds = {True: 'yes', False: 'no', None: ''}[one['exceeds']]
+                rows.append((
+                    group, method, epochs, one['seeds'],
+                    metric.name + (' ↓' if metric.less_is_better else ''),
+                    _spread(metric, one['plain']), _spread(metric, one['distilled']),
+                    _spread(metric, one['gain'], sign=True), exceeds))
+    return rows
+
+
+def gain(name: str, found: dict) -> str:
+    """Section of `gain.py`."""
+    rows, teachers = [], []
+    for group, part in found['sets'].items():
+        rows += _gain_rows(group, part)
+        settings = part['settings']
+        epochs = str(settings['teacher_epochs'])
+        scores = part['scores'].get('teacher', {}).get(epochs, {})
+        key = settings['metrics'][0]
+        configs = ', '.join(f'`{config}`' for config in
+                            (settings['teacher'], settings['student'],
+                             *settings['distilled'].values()))
+        teachers.append((group, configs, epochs, describe(key).name, ', '.join(
+            describe(key).show(one[key]) for _, one in sorted(scores.items()))))
+    lines = table(['set', 'configs', "teacher's epochs", 'score', 'teachers by seed'], teachers)
+    if rows:
+        lines += ['', f'![gains]({PLOTS}/{name}.png)', '', *table(
+            ['set', 'method', 'epochs', 'seeds', 'score', 'plain', 'distilled', 'gain',
+             'above one deviation'], rows)]
+    return page_section(
+        'Gains',
+        'Test scores of plain and distilled students of the same length and seed, alike in all but '
+        'the distiller, each seed with a teacher of its own; the last checkpoint counts. Mean ± '
+        'sample standard deviation over seeds; the gain is paired by seed and positive where the '
+        'distilled student is better. `python benchmarks/run.py gain`.', found, *lines)
+
+
+SECTIONS = dict(
+    gain=gain, teacher_options=teacher_options, peak_memory=peak_memory, growth=growth,
+    checkpoint_size=checkpoint_size, cskd_loss=cskd_loss, data_throughput=data_throughput,
+    sod_evaluation=sod_evaluation, saliency_inference=saliency_inference, start_up=start_up)

@@ -1,0 +1,40 @@
+"""A training step of every method with each teacher option, over its lower bound.
+
+Options are the teacher as it is, BN folded (the default), channels_last, bf16 autocast, and
+backbone and neck through torch.compile. The lower bound is the plain student's step plus the plain
+teacher's forward, where weak labels come from files (offline) the student's step alone; the peer is
+mmrazor's SingleTeacherDistill with what comes closest.
+"""
+import torch
+from cells import Cells
+from common import parser, ratios, timed
+from pairs import PAIRS, TEACHER_OPTIONS, steps
+
+NAMES = ('student', 'teacher', *TEACHER_OPTIONS, 'compiled', 'mmrazor')
+
+
+def main() -> None:
+    """Time each method in turn."""
+    arguments = parser(__doc__.splitlines()[0])
+    arguments.add_argument('--methods', nargs='*', default=list(PAIRS), choices=list(PAIRS))
+    args = arguments.parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+
+    def measure(method: str) -> dict:
+        torch._dynamo.reset()
+        bounds = dict.fromkeys(NAMES[2:], ('student', 'teacher'))
+        if method == 'weak_label':
+            bounds['offline'] = ('student', )
+        pair = PAIRS[method]
+        made = steps(method, (*NAMES[:2], *bounds), args.device)
+        return dict(config=pair.config, images=pair.images, size=list(pair.size),
+                    closest=pair.closest, rounds=args.rounds, **timed(made, bounds, args))
+
+    settings = dict(rounds=args.rounds, variants=list(NAMES))
+    cells = Cells(f'teacher_options_{args.device}', settings, args.device, args.again)
+    cells.measure(args.methods, measure, ratios)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,13 @@
+"""Weak labels beside PNLAD: the student sees no mask, only the teacher's maps and logits."""
+_base_ = ['../demo/human_seg_scfnet_kd.py']
+# The stages of human_seg_scfnet_pnlad.py, without its share of the student's own loss.
+pnlad = dict(
+    type='mmkd_sod.HKDDistiller',
+    loss_pnlad=dict(
+        type='mmkd_sod.PNLADLoss', level_weights=(1, 1 / 2, 1 / 4, 1 / 8), pos_weight=0.9375),
+    schedule=dict(stage_ends=(18, 36), tau_step=5, gt_weights=None))
+model = dict(
+    distiller=dict(
+        _delete_=True,
+        type='mmkd_sod.CompositeDistiller',
+        distillers=[_base_.model.distiller, pnlad]))
