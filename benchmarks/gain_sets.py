@@ -64,8 +64,8 @@ SETS = dict(
         dict(cskd='configs/demo/camvid_pspnet_cskd.py'), 40, (10, 40), ('mIoU', 'mAcc'),
         data='data/camvid', pace=dict(teacher=.78, student=.32, cskd=.54)),
     human_seg=GainSet(
-        'configs/demo/human_seg_scfnet_teacher.py', 'configs/demo/human_seg_scfnet_student.py',
-        dict(kd='configs/demo/human_seg_scfnet_kd.py',
+        'configs/demo/human_seg_few_teacher.py', 'configs/demo/human_seg_few_student.py',
+        dict(kd='configs/demo/human_seg_few_kd.py',
              pnlad_weak_label='configs/combine/human_seg_pnlad_weak_label.py'), 60, (20, 60),
         _SOD, data='data/human_seg',
         pace=dict(teacher=.35, student=.19, kd=.18, pnlad_weak_label=.21)),
@@ -85,14 +85,19 @@ def expected_hours(seeds: int, jobs: int) -> float:
     return minutes * seeds / jobs / 60
 
 
-def _stage_ends(cfg, path: str) -> Iterator[tuple[str, tuple]]:
-    """Where a distiller's config names the ends of its stages, counted in epochs."""
+def _stages(cfg, path: str, ratio: float) -> Iterator[tuple[str, list | float]]:
+    """What a distiller's config counts by epochs, for a training ``ratio`` as long.
+
+    The ends of its stages come later, and what the temperature loses an epoch gets less.
+    """
     items = cfg.items() if isinstance(cfg, dict) else enumerate(cfg)
     for key, value in items:
         if key == 'stage_ends':
-            yield f'{path}.{key}', value
+            yield f'{path}.{key}', [round(end * ratio) for end in value]
+        elif key == 'tau_step':
+            yield f'{path}.{key}', value / ratio
         elif isinstance(value, (dict, list, tuple)):
-            yield from _stage_ends(value, f'{path}.{key}')
+            yield from _stages(value, f'{path}.{key}', ratio)
 
 
 def length_options(cfg: Config, epochs: int) -> dict:
@@ -117,6 +122,5 @@ def length_options(cfg: Config, epochs: int) -> dict:
                 if scheduler.get(key) is not None:
                     options[f'param_scheduler.{index}.{key}'] = round(
                         scheduler[key] * epochs / own)
-    for path, ends in _stage_ends(cfg.model.get('distiller', {}), 'model.distiller'):
-        options[path] = [round(end * epochs / own) for end in ends]
+    options.update(_stages(cfg.model.get('distiller', {}), 'model.distiller', epochs / own))
     return options

@@ -1,5 +1,5 @@
 """Weak labels beside PNLAD: the student sees no mask, only the teacher's maps and logits."""
-_base_ = ['../demo/human_seg_scfnet_kd.py']
+_base_ = ['../demo/human_seg_few_kd.py']
 # The stages of human_seg_scfnet_pnlad.py, without its share of the student's own loss.
 pnlad = dict(
     type='mmkd_sod.HKDDistiller',

@@ -213,6 +213,7 @@ def test_the_real_sets_scale_with_their_length(bench, monkeypatch):
     cfg = Config.fromfile(sets.SETS['human_seg'].distilled['pnlad_weak_label'])
     options = sets.length_options(cfg, 20)
     assert options['model.distiller.distillers.1.schedule.stage_ends'] == [6, 12]
+    assert options['model.distiller.distillers.1.schedule.tau_step'] == 15
 
 
 @pytest.mark.slow
