@@ -3,10 +3,12 @@ import argparse
 import ast
 import functools
 import importlib
+import inspect
 import itertools
 import re
 import runpy
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope, init_default_scope
 
 import mmkd_sod.__main__
+from mmkd_sod.models.distillers.hkd_schedule import HKDSchedule
 from mmkd_sod.models.distillers.parts import read_part
 from mmkd_sod.registry import HOOKS, MODELS
 from tests.clone import make_clone, shell
@@ -84,6 +87,46 @@ def test_quoted_sentences_are_the_program_s():
             for part in re.split(r'\.\.\.|\b[NM]\b|\d+', sentence):
                 if len(part.strip(" ,'")) > 2:
                     assert part.strip(" ,'") in source, sentence
+
+
+def option_tables() -> list:
+    """Rows ``| `name`, `name` | default |`` of tables of options: page, class, names, default."""
+    found = []
+    for page in PAGES:
+        owner = None
+        for _, line in prose(page):
+            cells = [cell.strip() for cell in line.split('|')[1:3]] if line[:1] == '|' else []
+            if not cells or not set(cells[0]) - set('- '):
+                owner = owner if cells else None
+            elif cells[0].startswith('option'):
+                owner = (re.findall(r'option of `(\w+)`', cells[0]) or [''])[0]
+            elif owner is not None:
+                names = re.findall(r'`([\w.]+)`', cells[0])
+                if '.' in names[0]:
+                    owner, names[0] = names[0].split('.')
+                found.append((page, owner, tuple(names), cells[1].replace('`', '')))
+    return found
+
+
+@pytest.mark.parametrize(
+    ('page', 'owner', 'names', 'default'), option_tables(),
+    ids=[f'{title(page)}-{owner}.{names[0]}' for page, owner, names, _ in option_tables()])
+def test_options_have_the_defaults_that_a_page_names(page, owner, names, default):
+    cls = HKDSchedule if owner == 'HKDSchedule' else (
+        HOOKS if owner.endswith('Hook') else MODELS).get(f'mmkd_sod.{owner}')
+    known = inspect.signature(cls).parameters
+    try:
+        told = ast.literal_eval(default or '...')
+    except (SyntaxError, ValueError):  # said in words
+        told = None
+        default = 'words'
+    for position, name in enumerate(names):
+        own = known[name].default
+        if default == '':
+            assert own is inspect.Parameter.empty, f'{owner}.{name}: {own}'
+        elif default != 'words':
+            several = len(names) > 1 and isinstance(told, tuple)
+            assert own == (told[position] if several else told), f'{owner}.{name}'
 
 
 @pytest.fixture(scope='module')
@@ -251,13 +294,16 @@ def run_page(project: Path, page: Path) -> list:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(block.text)
     for block in blocks(page):
-        if block.language == 'python' and block.is_script and not block.path:
+        lines = []
+        if block.language == 'bash':
+            lines = [command.text for command in block.commands if not command.reason]
+        elif block.language == 'python' and block.is_script and not block.path:
             (project / 'page_script.py').write_text(block.text)
             lines = ['python page_script.py']
-        else:
-            lines = [c.text for c in block.commands if not c.reason] * (block.language == 'bash')
         for line in lines:
+            began = time.monotonic()
             done = shell(project, line)
+            print(f'{time.monotonic() - began:6.1f} s  {line}')
             # Trained on a handful of images, a teacher may be no better than a random one: the
             # doctor says so, and leaves with 1.
             if done.returncode not in ((0, 1) if ' doctor ' in line else (0, )) or (
