@@ -77,13 +77,11 @@ def test_pictures_are_small():
 
 
 def test_quoted_sentences_are_the_program_s():
-    # The sentences in the first column of the tables of troubleshooting.md.
     source = ''.join(path.read_text() for path in (ROOT / 'mmkd_sod').rglob('*.py'))
     source = re.sub(r"['\"]\s*\n\s*f?['\"]", '', source)
     source = re.sub(r'\{[^{}]*\}', '#', source)
     for _, line in prose(DOCS / 'troubleshooting.md'):
-        first = line.split('|')[1] if line.startswith('| "') else ''
-        for sentence in re.findall(r'"([^"]+)"', first):
+        for sentence in re.findall(r'"([^"]+)"', line):
             for part in re.split(r'\.\.\.|\b[NM]\b|\d+', sentence):
                 if len(part.strip(" ,'")) > 2:
                     assert part.strip(" ,'") in source, sentence
@@ -251,13 +249,21 @@ def check_pip(argv: list, monkeypatch) -> None:
         assert f"'{extra}'" in extras and Path(f'requirements/{extra}.txt').is_file()
 
 
+def check_mim(argv: list, monkeypatch) -> None:
+    """The command is one of openmim's, and the config is one of this package's."""
+    assert argv[0] in ('search', 'train', 'test') and argv[1] == 'mmkd_sod'
+    for word in argv[2:]:
+        assert not word.endswith('.py') or list((ROOT / 'configs').glob(f'*/{word}')), word
+
+
 def check_make(argv: list, monkeypatch) -> None:
     """The target is one of the Makefile's."""
     text = (ROOT / 'Makefile').read_text()
     assert all(re.search(rf'^{target}:', text, re.M) for target in argv)
 
 
-CHECKS = dict(python=check_python, bash=check_bash, pip=check_pip, make=check_make)
+CHECKS = dict(python=check_python, bash=check_bash, pip=check_pip, make=check_make,
+              mim=check_mim)
 
 
 @pytest.mark.parametrize(
