@@ -72,6 +72,24 @@ def test_every_page_stands_in_the_navigation():
     assert sorted(nav) == sorted(path.name for path in DOCS.glob('*.md'))
 
 
+def rows(page) -> list:
+    """Cells of a page's tables."""
+    return [[cell.strip() for cell in line.strip('|').split('|')] for _, line in prose(page)
+            if line.startswith('|')]
+
+
+def test_measured_and_published_numbers_are_told_alike():
+    told = rows(DOCS / 'results.md')
+    assert all(row in told for row in rows(ROOT / 'README.md') if row[0].startswith('seed'))
+    # The configs' own pages say more of each recipe; the scores are the same.
+    for method in ('crosskd', 'scfnet'):
+        recipes = [set(row) for row in rows(ROOT / f'configs/{method}/README.md')]
+        numbers = [{cell for cell in row if re.fullmatch(r'[\d. ]+', cell)}
+                   for row in rows(DOCS / f'{method}.md')]
+        scores = [row for row in numbers if len(row) >= 3]
+        assert scores and all(any(row <= recipe for recipe in recipes) for row in scores)
+
+
 def test_pictures_are_small():
     assert all(path.stat().st_size < 150_000 for path in (DOCS / 'images').iterdir())
 
