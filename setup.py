@@ -70,5 +70,5 @@ setup(
     cmdclass={'build_py': BuildWithMim, 'sdist': SdistWithMim},
     python_requires='>=3.10',
     install_requires=read_requirements('runtime') + read_requirements('mminstall'),
-    extras_require={name: read_requirements(name) for name in ('onnx', 'tests')},
+    extras_require={name: read_requirements(name) for name in ('docs', 'onnx', 'tests')},
 )

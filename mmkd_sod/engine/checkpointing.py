@@ -28,15 +28,16 @@ POINTER = 'last_checkpoint'
 _NAME = re.compile(r'(epoch|iter)_(\d+)\.pth')
 
 
-def put_whole(content: bytes, path) -> None:
+def put_whole(content: bytes, path, clear: bool = True) -> None:
     """Write bytes so that ``path`` holds all of them or what it held before.
 
-    They are on the disk, not only on their way, before they replace the old file. What a killed
-    process left of the same file is cleared away.
+    They are on the disk, not only on their way, before they replace the old file.
 
     Args:
         content (bytes): What to write.
         path (str | Path): Where; its folder is made.
+        clear (bool): Clear away what a killed process left of the same file. False where several
+            processes may write it at once, which would take each other's for that.
     """
     path = Path(path)
     with atomic_path(path) as temporary:
@@ -44,7 +45,8 @@ def put_whole(content: bytes, path) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        left = set(path.parent.glob(f'.{glob.escape(path.stem)}.*{glob.escape(path.suffix)}'))
+        left = set() if not clear else set(
+            path.parent.glob(f'.{glob.escape(path.stem)}.*{glob.escape(path.suffix)}'))
         for other in left - {temporary}:
             # Names of other files may begin alike; only process numbers are ours.
             if other.name[len(path.stem) + 2:len(other.name) - len(path.suffix)].isdigit():
@@ -170,7 +172,8 @@ def install() -> None:
 
     def put_text(self, obj: str, filepath, encoding: str = 'utf-8') -> None:
         """Write text to a file, whole or not at all."""
-        put_whole(obj.encode(encoding), filepath)
+        # mmengine's LoggerHook writes the scores of a test on every rank.
+        put_whole(obj.encode(encoding), filepath, clear=False)
 
     LocalBackend.put, LocalBackend.put_text = put, put_text
     for name in ('_save_checkpoint_with_step', '_save_best_checkpoint'):

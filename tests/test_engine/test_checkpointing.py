@@ -87,6 +87,14 @@ def test_put_whole_replaces_and_clears_what_a_killed_process_left(tmp_path):
     assert sorted(p.name for p in tmp_path.glob('.*')) == ['.epoch_1.best.pth', '.epoch_12.77.pth']
 
 
+def test_text_that_every_rank_writes_is_taken_from_none(tmp_path):
+    # mmengine's LoggerHook writes the scores of a test on all ranks at once.
+    other = tmp_path / '.scores.77.json'
+    other.write_text('of another rank, about to be moved')
+    LocalBackend().put_text('{}', str(tmp_path / 'scores.json'))
+    assert other.is_file() and (tmp_path / 'scores.json').read_text() == '{}'
+
+
 @pytest.fixture
 def limit():
     """Files may not grow beyond so many bytes: what a full disk does to a writer."""
