@@ -342,4 +342,5 @@ def run_page(project: Path, page: Path) -> list:
 @by_name([page for page in PAGES if any(
     not command.reason for block, command in COMMANDS if block.page == page)])
 def test_commands_run_as_printed(page, project):
-    assert not run_page(project, page), '\n'.join(run_page(project, page))
+    failures = run_page(project, page)
+    assert not failures, '\n'.join(failures)
