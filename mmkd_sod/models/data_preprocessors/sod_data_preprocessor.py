@@ -4,6 +4,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F
+from mmengine.dist import broadcast, get_world_size
 from mmengine.structures import PixelData
 from mmseg.models.data_preprocessor import SegDataPreProcessor
 from torch import Tensor
@@ -18,7 +19,8 @@ class SODDataPreprocessor(SegDataPreProcessor):
 
     KD-SCFNet (ECCV 2022) resizes each batch to a side of {224, 256, 288, 320, 352}. Images of any
     size come in, so nothing is padded. Images and floating maps are resized bilinearly, labels to
-    the nearest pixel. The side is drawn from numpy's global generator, which a run's seed sets.
+    the nearest pixel. The side is drawn from numpy's global generator, which a run's seed sets; in
+    a distributed run all ranks take the first one's, as one process would take one for the batch.
 
     Args:
         sides (Sequence[int], optional): Sides to draw from in training; None stacks as mmseg does.
@@ -46,7 +48,7 @@ class SODDataPreprocessor(SegDataPreProcessor):
         """As mmseg's, after the resizing of a training batch."""
         if training and self.sides is not None:
             data = self.cast_data(data)
-            side = int(np.random.choice(self.sides))
+            side = self._draw_side()
             data['inputs'] = [resize_map(image.float(), side) for image in data['inputs']]
             for sample in data['data_samples']:
                 resize_sample(sample, side)
@@ -56,6 +58,14 @@ class SODDataPreprocessor(SegDataPreProcessor):
             if sample.metainfo.get('pad_shape', 0) is None:
                 sample.set_metainfo(dict(pad_shape=tuple(out['inputs'].shape[2:])))
         return out
+
+    def _draw_side(self) -> int:
+        side = int(np.random.choice(self.sides))
+        if get_world_size() == 1:
+            return side
+        shared = torch.tensor(side, device=self.device)
+        broadcast(shared)
+        return int(shared)
 
 
 def resize_map(x: Tensor, side: int) -> Tensor:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
-from mmengine.dist import all_reduce
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
@@ -270,8 +269,7 @@ class HKDDistiller(DenseDistiller):
     def _fitted(self, logits: Tensor) -> float:
         """The temperature that gives the wanted entropy, as a running mean over steps."""
         fitted = self.log_tau.new_tensor(
-            math.log(fit_temperature(logits, self.target_entropy)))
-        all_reduce(fitted, 'mean')
+            math.log(fit_temperature(logits, self.target_entropy, all_ranks=True)))
         first = self.log_tau.isnan()
         momentum = 0. if first else self.momentum
         self.log_tau.copy_(fitted if first else

@@ -15,6 +15,7 @@ from .base import (
     flatten_targets,
     is_positive,
     prior_rows,
+    rank_mean,
 )
 from .gfl import assigned_targets
 
@@ -39,7 +40,9 @@ class AnchorBoxReader(HeadReader):
 
 @HEAD_READERS.register_module(name=['RetinaHead', 'RetinaSepBNHead', 'PISARetinaHead'])
 class RetinaReader(AnchorBoxReader):
-    """RetinaNet: the assigner's ``avg_factor`` is used as the head's own loss uses it.
+    """RetinaNet: the normaliser is the assigner's ``avg_factor``, averaged over ranks.
+
+    The head's own loss, and the released program, divide by that of each rank.
 
     Retina-SepBN has towers of its own for every level. PISA re-weighs its positives by their rank
     within the object; that is a part of its own loss, not of the assignment read here.
@@ -60,7 +63,7 @@ class RetinaReader(AnchorBoxReader):
         ]
         return DenseTargets(
             label_weights=flatten_targets(label_weights),
-            avg_factor=avg_factor,
+            avg_factor=rank_mean(avg_factor, predictions.cls),
             positive=is_positive(self.head, flatten_targets(labels)),
             priors=torch.cat(priors))
 

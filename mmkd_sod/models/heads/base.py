@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from mmdet.utils import reduce_mean
 from torch import Tensor, nn
 
 from .towers import TowerReader
@@ -36,8 +37,8 @@ class DenseTargets:
     Attributes:
         label_weights (Tensor, optional): (P, ), or (P, C) where the head weighs classes one by one;
             None stands for 1 everywhere.
-        avg_factor (float | Tensor): The normaliser of the classification term, averaged over ranks
-            where the head does so.
+        avg_factor (float | Tensor): The normaliser of the classification term, averaged over ranks,
+            so that the mean of the ranks' terms is the term of the whole batch.
         positive (Tensor, optional): (P, ) bool, for terms on positive anchors alone.
         priors (Tensor, optional): (P, 4) anchors or (P, 2) points, for terms on boxes.
         box_avg_factor (float | Tensor, optional): The normaliser of the other terms; default:
@@ -92,6 +93,19 @@ def prior_rows(generator, predictions: DensePredictions, **options) -> Tensor:
     levels = generator.grid_priors(predictions.levels, device=predictions.reg.device, **options)
     images = len(predictions.reg) // sum(len(level) for level in levels)
     return torch.cat([level.repeat(images, 1) for level in levels])
+
+
+def rank_mean(normaliser: float | Tensor, like: Tensor) -> Tensor:
+    """The mean over ranks of a normaliser that the head's own loss takes of each rank.
+
+    Args:
+        normaliser (float | Tensor): Of this rank.
+        like (Tensor): On the device of the losses.
+
+    Returns:
+        Tensor: A float32 scalar.
+    """
+    return reduce_mean(torch.as_tensor(normaliser, dtype=torch.float, device=like.device))
 
 
 def is_positive(head: nn.Module, labels: Tensor) -> Tensor:

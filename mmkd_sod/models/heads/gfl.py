@@ -15,6 +15,7 @@ from .base import (
     flatten_levels,
     flatten_targets,
     is_positive,
+    rank_mean,
 )
 
 
@@ -111,9 +112,9 @@ class SABLReader(BinsReader):
             levels=[tuple(m.shape[-2:]) for m in cls_maps])
 
     def targets(self, records: Records, predictions: DensePredictions) -> DenseTargets:
-        """The student's label weights; the assigner's count as the head's own loss uses it."""
+        """The student's label weights; the assigner's count, averaged over ranks."""
         labels, label_weights, *_, avg_factor = records['get_targets'][0]
         return DenseTargets(
             label_weights=flatten_targets(label_weights),
-            avg_factor=avg_factor,
+            avg_factor=rank_mean(avg_factor, predictions.cls),
             positive=is_positive(self.head, flatten_targets(labels)))

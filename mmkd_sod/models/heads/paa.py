@@ -7,7 +7,7 @@ from torch import Tensor
 from mmkd_sod.registry import HEAD_READERS
 
 from .anchor import AnchorBoxReader
-from .base import DensePredictions, DenseTargets, Records, is_positive, level_rows
+from .base import DensePredictions, DenseTargets, Records, is_positive, level_rows, rank_mean
 
 
 @HEAD_READERS.register_module(name='PAAHead')
@@ -31,9 +31,10 @@ class PAAReader(AnchorBoxReader):
     def _targets(self, labels: list[Tensor], label_weights: list[Tensor], positives: int,
                  predictions: DensePredictions) -> DenseTargets:
         anchors = self.head.num_base_priors
+        positives = rank_mean(positives, predictions.cls)
         return DenseTargets(
             label_weights=level_rows(label_weights, predictions, anchors),
-            avg_factor=float(max(positives, len(labels))),
+            avg_factor=positives.clamp(min=len(labels)),
             positive=is_positive(self.head, level_rows(labels, predictions, anchors)),
             priors=self.priors(predictions))
 

@@ -17,6 +17,7 @@ from .base import (
     is_positive,
     joint_logits,
     level_rows,
+    rank_mean,
 )
 from .towers import Feats
 
@@ -98,7 +99,7 @@ class FoveaReader(PointReader):
         images = len(labels) // sum(h * w for h, w in predictions.levels)
         return DenseTargets(
             label_weights=None,
-            avg_factor=positive.sum() + images,
+            avg_factor=rank_mean(positive.sum() + images, predictions.cls),
             positive=positive,
             priors=self.priors(predictions))
 

@@ -15,6 +15,7 @@ from .base import (
     flatten_targets,
     is_positive,
     prior_rows,
+    rank_mean,
 )
 
 
@@ -48,7 +49,7 @@ class RepPointsReader(DistanceReader):
         labels, label_weights, *_, avg_factor = records['get_targets'][-1]
         return DenseTargets(
             label_weights=flatten_targets(label_weights),
-            avg_factor=float(max(1, avg_factor)),
+            avg_factor=rank_mean(avg_factor, predictions.cls).clamp(min=1),
             positive=is_positive(self.head, flatten_targets(labels)),
             priors=prior_rows(self.head.prior_generator, predictions, with_stride=True))
 

@@ -1,4 +1,5 @@
 """Reading heads built like RetinaNet's that assign otherwise: FreeAnchor and FSAF."""
+import torch
 from torch import Tensor
 
 from mmkd_sod.registry import HEAD_READERS
@@ -11,6 +12,7 @@ from .base import (
     Records,
     flatten_targets,
     is_positive,
+    rank_mean,
 )
 
 
@@ -30,9 +32,10 @@ class FreeAnchorReader(AnchorBoxReader):
     def targets(self, records: Records, predictions: DensePredictions) -> DenseTargets:
         """Weight 1 everywhere; objects times ``pre_anchor_topk``."""
         objects = sum(count for _, _, count in records['positive_loss_single'])
+        bags = rank_mean(objects * self.head.pre_anchor_topk, predictions.cls)
         return DenseTargets(
             label_weights=None,
-            avg_factor=float(max(1, objects * self.head.pre_anchor_topk)),
+            avg_factor=bags.clamp(min=1),
             priors=self.priors(predictions))
 
 
@@ -57,12 +60,11 @@ class FSAFReader(DistanceReader, AnchorBoxReader):
         weights = flatten_weights(label_weights, classes)
         dropped = (is_positive(self.head, labels) & ~chosen).nonzero().squeeze(-1)
         weights[dropped, labels[dropped]] = 0
-        positives = chosen.sum()
-        if positives == 0:
-            positives = float(max(1, sum(result.num_neg for result in sampled)))
+        negatives = rank_mean(sum(result.num_neg for result in sampled), predictions.cls)
+        positives = rank_mean(chosen.sum(), predictions.cls)
         return DenseTargets(
             label_weights=weights,
-            avg_factor=positives,
+            avg_factor=torch.where(positives > 0, positives, negatives.clamp(min=1)),
             positive=chosen,
             priors=self.priors(predictions))
 

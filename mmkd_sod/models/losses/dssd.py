@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.registry import MODELS
+from mmkd_sod.utils.gather import gather_batch
 
 from .levels import Levels, as_levels, weights_of_levels
 
@@ -38,13 +39,17 @@ class DSSDLoss(nn.Module):
     Args:
         level_weights (Sequence[float], optional): One weight a level. 1 each where absent.
         loss_weight (float): Multiplies the loss.
+        gather (bool): Compare the images of all ranks, with their gradients, instead of those of
+            this rank alone; all ranks must hold equal shapes. Leave it out where a rank's batch is
+            a group of its own, as HKDNet's are. See :func:`~mmkd_sod.utils.gather.gather_batch`.
     """
 
     def __init__(self, level_weights: Sequence[float] | None = None,
-                 loss_weight: float = 1.) -> None:
+                 loss_weight: float = 1., gather: bool = False) -> None:
         super().__init__()
         self.level_weights = level_weights
         self.loss_weight = loss_weight
+        self.gather = gather
 
     def forward(self, student: Levels, teacher: Levels) -> Tensor:
         """Compute the loss.
@@ -69,7 +74,10 @@ class DSSDLoss(nn.Module):
             if s.shape[0] != t.shape[0]:
                 raise ConfigError(f'DSSDLoss needs one batch for both, got {s.shape[0]} images of '
                                   f'the student and {t.shape[0]} of the teacher; feed both alike')
-            total = total + weight * F.mse_loss(batch_similarity(s), batch_similarity(t.detach()))
+            t = t.detach()
+            if self.gather:
+                s, t = gather_batch(s), gather_batch(t)
+            total = total + weight * F.mse_loss(batch_similarity(s), batch_similarity(t))
         return self.loss_weight * total
 
     def extra_repr(self) -> str:

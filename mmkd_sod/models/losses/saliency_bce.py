@@ -1,7 +1,9 @@
 """Binary cross-entropy of several saliency maps against one mask (HKDNet)."""
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
+from mmengine.dist import all_reduce
 from torch import Tensor, nn
 
 from mmkd_sod.errors import ConfigError
@@ -13,6 +15,9 @@ from .levels import Levels, as_levels, weights_of_levels
 @MODELS.register_module()
 class SaliencyBCELoss(nn.Module):
     """Sum over levels of the mean binary cross-entropy with logits.
+
+    Positions that count are counted over all ranks, so that the mean of the ranks' losses is the
+    loss of the whole batch.
 
     Args:
         level_weights (Sequence[float], optional): One weight a level, finest first; HKDNet's are
@@ -57,6 +62,9 @@ class SaliencyBCELoss(nn.Module):
         if not target.is_floating_point() and ignore_index is not None:
             valid = (target != ignore_index).float()
             target = target * valid
+            count = valid.sum()
+            all_reduce(count, 'mean')
+            count = torch.where(count > 0, count, 1.)
         target = target.float()
         total = 0.
         for level, (weight, logit) in enumerate(zip(weights, levels, strict=True)):
@@ -66,11 +74,13 @@ class SaliencyBCELoss(nn.Module):
                     f'(N, 1, H, W), got logits {tuple(logit.shape)} and target '
                     f'{tuple(target.shape)}; resize the logits to the target')
             if not weight:
+                # The sum of no element: DistributedDataParallel wants a gradient for every layer.
+                total = total + logit.flatten()[:0].sum()
                 continue
             if valid is None:
                 loss = F.binary_cross_entropy_with_logits(logit.float(), target)
             else:
                 loss = F.binary_cross_entropy_with_logits(
-                    logit.float(), target, weight=valid, reduction='sum') / valid.sum().clamp(min=1)
+                    logit.float(), target, weight=valid, reduction='sum') / count
             total = total + weight * loss
         return self.loss_weight * total

@@ -2,6 +2,7 @@
 import math
 
 import torch
+from mmengine.dist import all_reduce
 from torch import Tensor
 
 from mmkd_sod.errors import ConfigError
@@ -48,7 +49,7 @@ def map_entropy(logits: Tensor, tau: float = 1.) -> Tensor:
 
 
 def fit_temperature(logits: Tensor, entropy: float, low: float = .05, high: float = 1000.,
-                    steps: int = 20) -> float:
+                    steps: int = 30, all_ranks: bool = False) -> float:
     """The temperature at which the maps have a wanted entropy.
 
     The entropy grows with the temperature, so halving the interval finds it.
@@ -58,6 +59,7 @@ def fit_temperature(logits: Tensor, entropy: float, low: float = .05, high: floa
         entropy (float): Wanted value of :func:`map_entropy`, between 0 and 1.
         low, high (float): Bounds; returned where the wanted value lies beyond.
         steps (int): Halvings; each on the logarithm.
+        all_ranks (bool): Look at the maps of all ranks; then all of them have to call it.
 
     Returns:
         float: Temperature.
@@ -72,7 +74,10 @@ def fit_temperature(logits: Tensor, entropy: float, low: float = .05, high: floa
     low, high = math.log(low), math.log(high)
     for _ in range(steps):
         middle = (low + high) / 2
-        if _entropy(scores / math.exp(middle)) < entropy:
+        found = _entropy(scores / math.exp(middle))
+        if all_ranks:
+            all_reduce(found, 'mean')
+        if found < entropy:
             low = middle
         else:
             high = middle
