@@ -3,11 +3,12 @@
 mmengine writes a checkpoint in place, writes the pointer ``last_checkpoint`` in place, and deletes
 the oldest checkpoint, or the best one so far, before its successor is written. A run that is killed
 meanwhile, or fills the disk, leaves half a file under a good name, an empty pointer, or a pointer
-to nothing. :func:`install` changes three things in memory, so that every run of a process that
+to nothing. :func:`install` changes four things in memory, so that every run of a process that
 imports ``mmkd_sod`` is safe, whichever ``train.py`` and whichever config it uses:
 
 - what mmengine writes to a local disk goes to a temporary file first, which replaces the old one;
 - ``CheckpointHook`` removes a checkpoint after its successor is on disk, not before;
+- an interruption (SIGINT, SIGTERM) waits until a checkpoint and its name are written;
 - ``--resume`` takes the newest whole checkpoint.
 
 A hook or file back end of our own would need a line in each config, and would not reach configs
@@ -22,6 +23,7 @@ from pathlib import Path
 
 import torch
 
+from mmkd_sod.engine.held_signals import held_signals
 from mmkd_sod.utils.files import atomic_path
 
 POINTER = 'last_checkpoint'
@@ -135,22 +137,23 @@ class _RemovesLater:
 
 
 def _remove_afterwards(method):
-    """Wrap a method of ``CheckpointHook``: files go when all new ones are there."""
+    """Wrap a method of ``CheckpointHook``: files go when all new ones are there, in one go."""
     @functools.wraps(method)
     def wrapped(self, runner, *args, **kwargs):
         outer = self.file_backend
         if isinstance(outer, _RemovesLater):
             return method(self, runner, *args, **kwargs)
         self.file_backend = later = _RemovesLater(outer)
-        try:
-            result = method(self, runner, *args, **kwargs)
-        finally:
-            self.file_backend = outer
-        kept = {getattr(self, 'last_ckpt', None), getattr(self, 'best_ckpt_path', None),
-                *(getattr(self, 'best_ckpt_path_dict', None) or {}).values()}
-        for remove, path in later.doomed:
-            if path not in kept:
-                remove(path)
+        with held_signals():
+            try:
+                result = method(self, runner, *args, **kwargs)
+            finally:
+                self.file_backend = outer
+            kept = {getattr(self, 'last_ckpt', None), getattr(self, 'best_ckpt_path', None),
+                    *(getattr(self, 'best_ckpt_path_dict', None) or {}).values()}
+            for remove, path in later.doomed:
+                if path not in kept:
+                    remove(path)
         return result
 
     return wrapped

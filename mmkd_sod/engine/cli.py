@@ -132,6 +132,13 @@ def require_file(path: str, what: str) -> None:
         raise ConfigError(f"{what} '{path}' is not there; give the path of a file")
 
 
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether an error is, or began as, an interruption that a library took for its own error."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
 def run_tool(main: Callable[[], int | None], name: str | None = None) -> None:
     """Run a tool; tell a user's mistake in one sentence, without a traceback, and leave with 2.
 
@@ -145,7 +152,9 @@ def run_tool(main: Callable[[], int | None], name: str | None = None) -> None:
         sentence = ' '.join(str(error).split())
         print(f'{name}: error: {sentence}', file=sys.stderr)
         raise SystemExit(EXIT_USER_ERROR) from None
-    except KeyboardInterrupt:
+    except BaseException as error:
+        if not _interrupted(error):
+            raise
         print(f'{name}: interrupted; what was saved stays, --resume goes on from it',
               file=sys.stderr)
         raise SystemExit(EXIT_INTERRUPTED) from None

@@ -55,9 +55,15 @@ def test_errors_are_one_sentence(capsys):
     assert out.err.endswith('error: what came, what was wanted\n') and 'Traceback' not in out.err
 
 
-def test_interruptions_say_how_to_go_on(capsys):
+@pytest.mark.parametrize('disguised', [False, True])
+def test_interruptions_say_how_to_go_on(capsys, disguised):
     def interrupt():
-        raise KeyboardInterrupt
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            if disguised:  # as mmengine does it while it formats a config
+                raise SyntaxError('Failed to format the config file')  # noqa: B904
+            raise
 
     with pytest.raises(SystemExit) as exit_info:
         run_tool(interrupt)
