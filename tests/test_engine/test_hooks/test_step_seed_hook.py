@@ -1,4 +1,5 @@
 """A stopped and resumed run ends where an unstopped one does, bit for bit on CPU."""
+import functools
 import random
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 import torch
 from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.hooks import Hook
+from mmengine.optim.optimizer import amp_optimizer_wrapper
 
 from mmkd_sod.engine.checkpointing import latest_checkpoint
 from tests.methods import FOUR, METHODS, loader, runner
@@ -86,6 +88,28 @@ def test_runs_that_count_iterations(tmp_path, method, monkeypatch):
     stopped = train(method, tmp_path / 'b', stops=(3, ), by_epoch=False, interval=2)
     assert straight['place'] == (0, 6)
     assert differences(straight, stopped) == []
+
+
+@pytest.fixture
+def amp_on_cpu(monkeypatch):
+    """mmengine's AmpOptimWrapper with torch's scaler for CPU; by itself it wants an accelerator."""
+    monkeypatch.setattr(amp_optimizer_wrapper, 'is_cuda_available', lambda: True)
+    monkeypatch.setattr(amp_optimizer_wrapper, 'GradScaler',
+                        functools.partial(torch.amp.GradScaler, 'cpu'))
+    return dict(type='AmpOptimWrapper', dtype='bfloat16',
+                loss_scale=dict(init_scale=256., growth_interval=2),
+                optimizer=dict(type='SGD', lr=1e-3, momentum=.9))
+
+
+@pytest.mark.parametrize('method', [
+    'cskd_learned', *(pytest.param(method, marks=pytest.mark.slow) for method in METHODS
+                      if method != 'cskd_learned')])
+def test_the_scaler_of_mixed_precision_goes_on(tmp_path, method, amp_on_cpu):
+    straight = train(method, tmp_path / 'a', optim_wrapper=amp_on_cpu)
+    stopped = train(method, tmp_path / 'b', stops=(3, ), optim_wrapper=amp_on_cpu)
+    assert differences(straight, stopped) == []
+    # Six steps, twice as large after every second one.
+    assert straight['optimizer']['loss_scaler']['scale'] == 256. * 2**3
 
 
 def test_without_the_hook_a_resumed_run_ends_elsewhere(tmp_path, monkeypatch):
