@@ -1,7 +1,7 @@
 """Half precision: 200 steps of each method stay finite and near float32's loss curve.
 
-Near means: the mean of the total loss over every 20 steps in a row differs from float32's by at most
-2 %. Both runs see the same images and draw the same numbers.
+Near means: the mean of the total loss over every 20 steps in a row differs from that of float32 by
+at most 2 %. Both runs see the same images and draw the same numbers.
 """
 import contextlib
 

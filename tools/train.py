@@ -9,6 +9,7 @@ from mmkd_sod.engine.checks import check_data
 from mmkd_sod.engine.cli import load_config, require_file, run_tool, tool_parser
 from mmkd_sod.engine.default_hooks import add_default_hooks
 from mmkd_sod.engine.distributed import prepare_launcher
+from mmkd_sod.engine.mistakes import mistakes_told
 from mmkd_sod.errors import ConfigError
 
 
@@ -28,10 +29,12 @@ def parse_args():
     return parser.parse_args()
 
 
-def main() -> None:
-    """Build the Runner from config and arguments, and train."""
-    args = parse_args()
-    cfg = load_config(args)
+def build_runner(cfg, args) -> Runner:
+    """The Runner of a config and the arguments, its teacher read.
+
+    Raises:
+        UserError: Arguments, config and data do not go together.
+    """
     if args.amp:
         if get_device() == 'cpu':
             raise ConfigError('--amp: mmengine trains in mixed precision on accelerators only, and '
@@ -49,14 +52,24 @@ def main() -> None:
         require_file(args.resume, '--resume: checkpoint')
         cfg.resume, cfg.load_from = True, args.resume
     add_default_hooks(cfg)
-    check_data(cfg)
     prepare_launcher(cfg)
+    check_data(cfg)
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     # Before the data are read, which may take a while: a teacher that does not fit ends the run.
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     if hasattr(model, 'load_teacher'):
         model.load_teacher()
-    runner.train()
+    return runner
+
+
+def main() -> None:
+    """Build the Runner from config and arguments, and train."""
+    args = parse_args()
+    cfg = load_config(args)
+    with mistakes_told(cfg):
+        runner = build_runner(cfg, args)
+    with mistakes_told(cfg, runner):
+        runner.train()
 
 
 if __name__ == '__main__':

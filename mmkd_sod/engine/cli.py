@@ -5,10 +5,12 @@ import os.path as osp
 import sys
 from collections.abc import Callable
 from types import ModuleType
+from typing import NoReturn
 
 from mmengine.config import Config, DictAction
 from mmengine.hub import get_config
 
+from mmkd_sod.engine.mistakes import mistakes_told
 from mmkd_sod.errors import ConfigError, UserError
 
 # Exit codes: a user's mistake, and an interruption (128 + SIGINT, as shells have it).
@@ -69,13 +71,14 @@ def load_config(args: argparse.Namespace) -> Config:
     ``work_dir`` is, in this order: the argument, the config's, ``work_dirs/<config name>``.
 
     Raises:
-        ConfigError: The config file is not there.
+        ConfigError: The config file is not there, is no config, or the overrides do not fit it.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = read_config(args.config)
-    cfg.launcher = args.launcher
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+    with mistakes_told(Config()):
+        cfg = read_config(args.config)
+        cfg.launcher = args.launcher
+        if args.cfg_options is not None:
+            cfg.merge_from_dict(args.cfg_options)
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
@@ -139,6 +142,11 @@ def _interrupted(error: BaseException | None) -> bool:
     return error is not None
 
 
+def _tell_interrupted(name: str) -> NoReturn:
+    print(f'{name}: interrupted; what was saved stays, --resume goes on from it', file=sys.stderr)
+    raise SystemExit(EXIT_INTERRUPTED) from None
+
+
 def run_tool(main: Callable[[], int | None], name: str | None = None) -> None:
     """Run a tool; tell a user's mistake in one sentence, without a traceback, and leave with 2.
 
@@ -149,15 +157,15 @@ def run_tool(main: Callable[[], int | None], name: str | None = None) -> None:
     try:
         code = main()
     except UserError as error:
+        if _interrupted(error):
+            _tell_interrupted(name)
         sentence = ' '.join(str(error).split())
         print(f'{name}: error: {sentence}', file=sys.stderr)
         raise SystemExit(EXIT_USER_ERROR) from None
     except BaseException as error:
         if not _interrupted(error):
             raise
-        print(f'{name}: interrupted; what was saved stays, --resume goes on from it',
-              file=sys.stderr)
-        raise SystemExit(EXIT_INTERRUPTED) from None
+        _tell_interrupted(name)
     if code:
         raise SystemExit(code)
 

@@ -2,6 +2,8 @@
 import torch
 from mmengine.config import Config
 
+from mmkd_sod.errors import ConfigError
+
 
 def prepare_launcher(cfg: Config) -> None:
     """Make ``--launcher pytorch`` work without CUDA.
@@ -12,9 +14,17 @@ def prepare_launcher(cfg: Config) -> None:
 
     Args:
         cfg (Config): The whole config; ``model_wrapper_cfg`` is set where the config has none.
+
+    Raises:
+        ConfigError: Another launcher than ``pytorch`` without CUDA.
     """
-    if cfg.get('launcher', 'none') != 'pytorch' or torch.cuda.is_available():
+    launcher = cfg.get('launcher', 'none')
+    if launcher == 'none' or torch.cuda.is_available():
         return
+    if launcher != 'pytorch':
+        raise ConfigError(f'--launcher {launcher}: mmengine gives each process a GPU of its own, '
+                          'and there is none here; start the processes with torchrun and '
+                          '--launcher pytorch, which runs on CPU')
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group(backend='gloo')
     cfg.env_cfg.dist_cfg = dict(backend='gloo')

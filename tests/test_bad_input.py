@@ -1,0 +1,337 @@
+"""Whatever is wrong with a config or with data, a run ends well or in one sentence about it."""
+import copy
+import json
+import random
+import shutil
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from mmkd_sod.apis.run_results import newest_checkpoint
+from mmkd_sod.engine.checkpointing import is_whole
+from mmkd_sod.engine.mistakes import mistakes_told
+from mmkd_sod.errors import UserError
+from tests.methods import METHODS, runner
+from tests.runs import DEMO, RANDOM_TEACHER, TINY_DISTILL, on, tool
+
+CASES_A_METHOD = 36
+WRONG = ('x', None, -1, 0, 2.5, [], {}, [1, 2, 3], True, float('nan'), 10**9)
+
+
+def _places(cfg, path=()):
+    """Every key of a config, as a path."""
+    for key, value in cfg.items():
+        yield (*path, key)
+        if isinstance(value, dict):
+            yield from _places(value, (*path, key))
+
+
+def mutations(method, seed):
+    """A wrong config, and the words of which the sentence has to have one."""
+    rng = random.Random(f'{method} {seed}')
+    cfg = dict(type='mmkd_sod.DenseDistill', teacher_allow_missing=['*'],
+               **copy.deepcopy(METHODS[method][2]()))
+    cfg = Config(cfg)._cfg_dict.to_dict()
+    # Distillers, their losses and the arguments of DenseDistill; half of the cases each.
+    ours = [('distiller', ), *_places(cfg['distiller'], ('distiller', ))]
+    rest = [path for path in _places(cfg) if path[0] != 'distiller']
+    path = rng.choice(ours if rng.random() < .6 else rest)
+    inside = cfg
+    for key in path[:-1]:
+        inside = inside[key]
+    words = [str(key) for key in path] + [str(inside.get('type')).split('.')[-1]]
+    kind = rng.choice(['delete', 'rename', 'add', 'change', 'change', 'change'])
+    key = path[-1]
+    if kind == 'delete':
+        del inside[key]
+    elif kind == 'rename':
+        inside[f'{key}_'] = inside.pop(key)
+    elif kind == 'add':
+        inside['no_such_setting'] = 1
+        words.append('no_such_setting')
+    else:
+        inside[key] = rng.choice(WRONG)
+        words.append(repr(inside[key]))
+    return cfg, words, f"{kind} {'.'.join(map(str, path))} {inside.get(key)!r}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('seed', range(CASES_A_METHOD))
+@pytest.mark.parametrize('method', METHODS)
+def test_wrong_model_configs(tmp_path, method, seed):
+    cfg, words, what = mutations(method, seed)
+    init_default_scope(METHODS[method][0])
+    run = None
+    try:
+        with mistakes_told(Config()):
+            run = runner(method, tmp_path, steps=1, model=cfg)
+        with mistakes_told(Config(), run):
+            run.train()
+    except UserError as error:
+        sentence = str(error)
+        assert len(sentence) < 1200, what
+        assert any(word in sentence for word in words), (what, sentence)
+    else:
+        assert is_whole(newest_checkpoint(tmp_path)), what
+
+
+def ended(capsys, *args, cfg_options=(), code=2) -> str:
+    """What the tool says in its last line, when it has to fail."""
+    with pytest.raises(SystemExit) as exit_info:
+        tool('train', *args, cfg_options=cfg_options)
+    out = capsys.readouterr()
+    assert exit_info.value.code == code and 'Traceback' not in out.err
+    sentence = out.err.strip().split('\n')[-1]
+    assert sentence.startswith('train.py: error: ')
+    return sentence
+
+
+def start(capsys, scenes, work_dir, *options, words=()):
+    sentence = ended(capsys, DEMO.format('crosskd'), '--work-dir', work_dir,
+                     cfg_options=(*on(scenes), *TINY_DISTILL, *RANDOM_TEACHER, *options))
+    assert any(word in sentence for word in words), sentence
+    return sentence
+
+
+# Setting, and a word of the sentence.
+SETTINGS = (
+    ('model.type=NoSuchModel', 'NoSuchModel'),
+    ('model.distiller.type=NoSuchDistiller', 'NoSuchDistiller'),
+    ('model.distiller.loss_cls_kd.type=mmkd_sod.NoSuchLoss', 'NoSuchLoss'),
+    ('model.distiller.loss_cls_kd=7', 'loss_cls_kd'),
+    ('model.distiller.loss_cls_kd.bta=1.0', 'bta'),
+    ('model.distiller.loss_cls_kd.beta=x', 'KDQualityFocalLoss'),
+    ('model.distiller.reused_teacher_head_idx=one', "reused_teacher_head_idx='one'"),
+    ('model.distiller.reused_teacher_head_idx=-1', 'reused_teacher_head_idx=-1'),
+    ('model.distiller.student_head_idx=1.5', 'student_head_idx=1.5'),
+    ('model.distiller.class_mapping=5', 'class_mapping'),
+    ('model.distiller.no_such=5', 'no_such'),
+    ('model.architecture.cfg_path=no.py', "'no.py'"),
+    ('model.architecture.bbox_head.num_classes=4', 'classes'),
+    ('model.architecture.bbox_head.num_classes=x', 'GFLHead'),
+    ('model.architecture.bbox_head.no_such=1', 'no_such'),
+    ('model.architecture.bbox_head.reg_max=8', 'reg_max'),
+    ('model.architecture.bbox_head.loss_bbox.type=NoLoss', 'NoLoss'),
+    ('model.architecture.neck.in_channels=[4,8,16]', 'neck'),
+    ('model.architecture.neck.in_channels=[4,8,16,33]', 'neck'),
+    ('model.architecture.neck.num_outs=2', 'num_outs'),
+    ('model.architecture.backbone.depth=19', '19'),
+    ('model.architecture.backbone.no_such=19', 'no_such'),
+    ('model.architecture.data_preprocessor.mean=[1,2]', 'mean'),
+    ('model.teacher.data_preprocessor.mean=[1,2,3]', 'mean'),
+    ('model.teacher_autocast=fp8', 'fp8'),
+    ('model.teacher_input=7', 'teacher_input'),
+    ('train_dataloader.batch_size=0', 'batch_size'),
+    ('train_dataloader.batch_size=x', 'batch_size'),
+    ('train_dataloader.num_workers=-1', 'num_workers'),
+    ('train_dataloader.no_such=1', 'no_such'),
+    ('train_dataloader.dataset.type=NoData', 'NoData'),
+    ('train_dataloader.dataset.no_such=1', 'no_such'),
+    ('train_dataloader.dataset.ann_file=none.json', 'none.json'),
+    ('train_dataloader.dataset.ann_file=x.pkl', 'pickle'),
+    ('train_dataloader.dataset.data_prefix.img=nowhere', 'nowhere'),
+    ('train_dataloader.dataset.metainfo.classes=[a,b]', 'none of (a, b)'),
+    ('train_dataloader.sampler.type=NoSampler', 'NoSampler'),
+    ('optim_wrapper.optimizer.type=NoOptimizer', 'NoOptimizer'),
+    ('optim_wrapper.optimizer.lr=-1.0', 'learning rate'),
+    ('optim_wrapper.optimizer.no_such=1', 'no_such'),
+    ('optim_wrapper.type=AmpOptimWrapper', 'gpu'),
+    ('param_scheduler=7', 'param_scheduler'),
+    ('train_cfg.type=NoLoop', 'NoLoop'),
+    ('train_cfg.max_epochs=x', 'max_epochs'),
+    ('train_cfg.no_such=1', 'no_such'),
+    ('val_evaluator.type=NoMetric', 'NoMetric'),
+    ('val_evaluator.metric=no_such', 'no_such'),
+    ('default_hooks.checkpoint.type=NoHook', 'NoHook'),
+    ('default_hooks.checkpoint.no_such=1', 'no_such'),
+    ('custom_hooks=7', 'custom_hooks'),
+    ('custom_hooks=[7]', 'custom_hooks'),
+    ('train_pipeline=7', None),
+    ('resume=True', None),
+    ('load_from=nowhere.pth', 'nowhere.pth'),
+    ('default_scope=nowhere', None),
+    ('log_level=LOUD', 'LOUD'),
+    ('model.teacher.bbox_head.anchor_generator.strides=[8,16,32,64]', 'strides'),
+    ('train_dataloader.dataset.indices=0', None),
+    ('randomness.seed=x', 'seed'),
+    ('env_cfg.mp_cfg.mp_start_method=teleport', 'teleport'),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('setting, word', SETTINGS, ids=[setting for setting, _ in SETTINGS])
+def test_wrong_settings(capsys, scenes, tmp_path, setting, word):
+    options = (*on(scenes), *TINY_DISTILL, *RANDOM_TEACHER,
+               'train_dataloader.dataset.indices=8', setting)
+    args = (DEMO.format('crosskd'), '--work-dir', tmp_path)
+    if word is None:
+        try:
+            tool('train', *args, cfg_options=options)
+        except SystemExit as error:
+            assert error.code == 2
+            assert capsys.readouterr().err.strip().split('\n')[-1].startswith('train.py: error: ')
+        return
+    assert word in ended(capsys, *args, cfg_options=options)
+
+
+@pytest.fixture
+def data(scenes, tmp_path):
+    """A copy of the scenes that may be spoilt."""
+    return shutil.copytree(scenes, tmp_path / 'data')
+
+
+def annotations(data) -> dict:
+    return json.loads((data / 'annotations/train.json').read_text())
+
+
+def keep(data, found) -> None:
+    (data / 'annotations/train.json').write_text(json.dumps(found))
+
+
+def _cut(path):
+    path.write_bytes(path.read_bytes()[:20])
+
+
+BROKEN_FILES = {
+    'empty': lambda path: path.write_bytes(b''),
+    'cut': _cut,
+    'text': lambda path: path.write_text('no such thing'),
+    'zeros': lambda path: path.write_bytes(bytes(100)),
+    'gone': lambda path: path.unlink(),
+    'folder': lambda path: (path.unlink(), path.mkdir()),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('workers', [0, 1])
+@pytest.mark.parametrize('how', BROKEN_FILES)
+def test_unreadable_images(capsys, data, tmp_path, how, workers):
+    for path in (data / 'train/images').iterdir():
+        BROKEN_FILES[how](path)
+    sentence = start(capsys, data, tmp_path / 'w', f'train_dataloader.num_workers={workers}',
+                     words=('the data cannot be read', ))
+    assert 'train/images' in sentence
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('how', BROKEN_FILES)
+def test_unreadable_annotations(capsys, data, tmp_path, how):
+    BROKEN_FILES[how](data / 'annotations/train.json')
+    start(capsys, data, tmp_path / 'w', words=('train.json', ))
+
+
+def _no_key(key):
+    def spoil(found):
+        del found[key]
+    return spoil
+
+
+def _every(**values):
+    def spoil(found):
+        for annotation in found['annotations']:
+            annotation.update(values)
+    return spoil
+
+
+# What is done to the annotations, and a word of the sentence; None: the run may end well.
+SPOILT = {
+    'no images': (_no_key('images'), 'images'),
+    'no annotations': (_no_key('annotations'), 'annotations'),
+    'no categories': (_no_key('categories'), 'categories'),
+    'no image listed': (lambda found: found.update(images=[]), 'train.json'),
+    'no object listed': (lambda found: found.update(annotations=[]), 'train.json'),
+    'other classes': (lambda found: [category.update(name=category['name'].upper())
+                                     for category in found['categories']], 'DISK'),
+    'no box': (_every(bbox=[]), 'bbox'),
+    'three numbers': (_every(bbox=[1, 2, 3]), 'bbox'),
+    'words in boxes': (_every(bbox=['a', 'b', 'c', 'd']), 'bbox'),
+    'boxes without area': (_every(bbox=[3, 3, 0, 0], area=0), 'train.json'),
+    'boxes outside': (_every(bbox=[9999, 9999, 10, 10]), None),
+    'boxes below zero': (_every(bbox=[-5, -5, 10, 10]), None),
+    'unknown category': (_every(category_id=999), 'train.json'),
+    'unknown image': (_every(image_id=10**6), 'train.json'),
+    'all crowds': (_every(iscrowd=1), None),
+    'a list': (lambda found: None, None),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('how', SPOILT)
+def test_spoilt_annotations(capsys, data, tmp_path, how):
+    spoil, word = SPOILT[how]
+    found = annotations(data)
+    spoil(found)
+    keep(data, found)
+    if word is not None:
+        start(capsys, data, tmp_path / 'w', words=(word, ))
+        return
+    tool('train', DEMO.format('crosskd'), '--work-dir', tmp_path / 'w',
+         cfg_options=(*on(data), *TINY_DISTILL, *RANDOM_TEACHER))
+    assert is_whole(newest_checkpoint(tmp_path / 'w'))
+
+
+def test_a_class_list_that_matches_nothing(capsys, scenes, tmp_path):
+    sentence = start(capsys, scenes, tmp_path / 'w',
+                     'train_dataloader.dataset.metainfo.classes=[cat,dog]',
+                     words=('none of (cat, dog)', ))
+    assert 'train_dataloader.dataset.metainfo.classes' in sentence and 'disk' in sentence
+
+
+@pytest.mark.slow
+def test_images_without_objects_train(data, tmp_path):
+    found = annotations(data)
+    found['annotations'] = found['annotations'][:1]
+    keep(data, found)
+    tool('train', DEMO.format('crosskd'), '--work-dir', tmp_path / 'w', cfg_options=(
+        *on(data), *TINY_DISTILL, *RANDOM_TEACHER,
+        'train_dataloader.dataset.filter_cfg.filter_empty_gt=False'))
+    state = torch.load(newest_checkpoint(tmp_path / 'w'), weights_only=True)['state_dict']
+    assert all(value.isfinite().all() for value in state.values())
+
+
+@pytest.mark.slow
+def test_a_path_with_spaces_and_unicode(scenes, tmp_path):
+    odd = shutil.copytree(scenes, tmp_path / 'Daten – übung 数据 (1)')
+    work = tmp_path / 'Läufe und mehr'
+    tool('train', DEMO.format('crosskd'), '--work-dir', work,
+         cfg_options=(*on(odd), *TINY_DISTILL, *RANDOM_TEACHER))
+    assert is_whole(newest_checkpoint(work))
+
+
+def test_a_work_dir_that_cannot_be_written(capsys, scenes, tmp_path):
+    (tmp_path / 'file').write_text('here')
+    sentence = start(capsys, scenes, tmp_path / 'file' / 'run', words=('file', ))
+    assert str(tmp_path / 'file') in sentence
+    assert (tmp_path / 'file').read_text() == 'here'
+
+
+def test_a_full_disk(capsys, scenes, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, 'No space left on device', str(tmp_path / 'epoch_1.pth'))
+
+    monkeypatch.setattr('mmkd_sod.engine.checkpointing.os.fsync', full)
+    sentence = start(capsys, scenes, tmp_path / 'w', words=('No space left on device', ))
+    assert 'epoch_1.pth' in sentence
+    assert not list((tmp_path / 'w').glob('*.pth'))
+
+
+@pytest.mark.parametrize('launcher', ['slurm', 'mpi'])
+@pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')
+def test_no_gpu_where_one_is_asked_for(capsys, launcher):
+    assert f'--launcher {launcher}' in ended(
+        capsys, DEMO.format('student'), '--launcher', launcher)
+
+
+@pytest.mark.parametrize('text, word', [
+    ('model = dict(', 'SyntaxError'), ("_base_ = ['no.py']", 'no.py'), ('a = b', "'b'"),
+    ('import no_such_package', 'no_such_package'), ('\0', 'null')])
+def test_files_that_are_no_config(capsys, tmp_path, text, word):
+    (tmp_path / 'c.py').write_text(text)
+    assert word in ended(capsys, tmp_path / 'c.py')
+
+
+def test_there_are_two_hundred_cases():
+    assert (len(METHODS) * CASES_A_METHOD + len(SETTINGS) + 3 * len(BROKEN_FILES) + len(SPOILT)
+            ) >= 200
