@@ -1,6 +1,7 @@
 """Tiny runs of the tools, in this process or in one of their own."""
 import os
 import runpy
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -44,9 +45,13 @@ def tool(name: str, *args, cfg_options=()) -> None:
 
 
 def command(script, *args, cfg_options=(), **popen) -> subprocess.Popen:
-    """Start a script in a process of its own, its output in one pipe."""
+    """Start a script in a process of its own, its output in one pipe; SIGINT ends it.
+
+    A shell's background jobs have SIGINT ignored, and so would their children.
+    """
     options = ['--cfg-options', *cfg_options] if cfg_options else []
     return subprocess.Popen(
         [sys.executable, '-W', 'ignore', str(script), *map(str, args), *options], cwd=ROOT,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         env=dict(os.environ, OMP_NUM_THREADS='1'), **popen)

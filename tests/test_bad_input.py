@@ -102,7 +102,7 @@ SETTINGS = (
     ('model.distiller.loss_cls_kd.type=mmkd_sod.NoSuchLoss', 'NoSuchLoss'),
     ('model.distiller.loss_cls_kd=7', 'loss_cls_kd'),
     ('model.distiller.loss_cls_kd.bta=1.0', 'bta'),
-    ('model.distiller.loss_cls_kd.beta=x', 'KDQualityFocalLoss'),
+    ('model.distiller.loss_cls_kd.beta=x', 'in distiller.loss_cls_kd'),
     ('model.distiller.reused_teacher_head_idx=one', "reused_teacher_head_idx='one'"),
     ('model.distiller.reused_teacher_head_idx=-1', 'reused_teacher_head_idx=-1'),
     ('model.distiller.student_head_idx=1.5', 'student_head_idx=1.5'),

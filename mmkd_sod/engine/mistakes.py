@@ -5,6 +5,7 @@ of channels in a convolution. :func:`mistakes_told` says in front of which part 
 """
 import json
 import os
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
@@ -54,6 +55,9 @@ def _told(error: Exception, cfg: Config, runner) -> UserError | None:
     what = _sentence(error)
     if 'at least one array to concatenate' in what:
         return DataError(_nothing_left(cfg, frames))
+    if any(frame.f_code.co_name == 'load_data_list' for frame in frames):
+        path = getattr(_dataset(frames), 'ann_file', '')
+        return DataError(f"the annotations '{path}' cannot be used: {what}")
     if reading or 'DataLoader worker' in str(error):
         image = _image(frames)
         return DataError(f'the data cannot be read{image}: {what}')
@@ -81,7 +85,9 @@ def _sentence(error: Exception) -> str:
         # Of a worker process: its last line is the error.
         text = text.strip().splitlines()[-1]
     elif not isinstance(error, OSError):
-        text = f'{type(error).__name__}: {text}'
+        # An assertion often says nothing but its condition.
+        said = text.strip() or traceback.extract_tb(error.__traceback__)[-1].line
+        text = f'{type(error).__name__}: {said}'
     text = ' '.join(text.split())
     return (text[:MAX_LENGTH] + '...' if len(text) > MAX_LENGTH else text).rstrip('.;')
 
@@ -130,10 +136,15 @@ def _module(frames: list[FrameType], model: nn.Module) -> str:
     return ''
 
 
+def _dataset(frames: list[FrameType]):
+    """The data set that an error came through, or None."""
+    return next((frame.f_locals['self'] for frame in reversed(frames)
+                 if hasattr(frame.f_locals.get('self'), 'ann_file')), None)
+
+
 def _nothing_left(cfg: Config, frames: list[FrameType]) -> str:
     """Why a data set holds no image."""
-    dataset = next((frame.f_locals['self'] for frame in reversed(frames)
-                    if hasattr(frame.f_locals.get('self'), 'ann_file')), None)
+    dataset = _dataset(frames)
     path = getattr(dataset, 'ann_file', '')
     where = next((where for name in ('train_dataloader', 'val_dataloader', 'test_dataloader')
                   if isinstance((cfg.get(name) or {}).get('dataset'), dict)

@@ -79,6 +79,9 @@ class CrossKDDistiller(DenseDistiller):
         self.loss_cls_kd = MODELS.build(loss_cls_kd)
         self.loss_reg_kd = MODELS.build(loss_reg_kd)
         self.loss_center_kd = None if loss_center_kd is None else MODELS.build(loss_center_kd)
+        if class_mapping is not None and not isinstance(class_mapping, Sequence):
+            raise ConfigError(f'CrossKDDistiller: class_mapping={class_mapping!r} must be a list, '
+                              "the teacher's class for each class of the student")
         self.class_mapping = None if class_mapping is None else list(class_mapping)
         self._use_adapter = adapter
         self.adapters: nn.ModuleDict | None = None
