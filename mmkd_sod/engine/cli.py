@@ -18,12 +18,22 @@ EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 
 
+class _Options(DictAction):
+    """mmengine's key=value options, which lose the spaces of paths; these keep them."""
+
+    @staticmethod
+    def _parse_iterable(val: str):
+        if ' ' in val and ',' not in val and val[0] not in '([':
+            return DictAction._parse_int_float_bool(val.strip('\'"'))
+        return DictAction._parse_iterable(val)
+
+
 def add_cfg_options(parser: argparse.ArgumentParser) -> None:
     """The argument that overrides settings of a config, as mmdet has it."""
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=_Options,
         help='settings that override the config, as key=value; lists as key="[a,b]" or key=a,b')
 
 

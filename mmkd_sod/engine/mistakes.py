@@ -21,6 +21,14 @@ from mmkd_sod.errors import ConfigError, DataError, TrainingError, UserError
 TRACEBACK = 'MMKD_TRACEBACK'
 # Longer messages are cut.
 MAX_LENGTH = 500
+# Functions that build a part of a run, and the settings they read.
+SETTINGS = dict(
+    add_default_hooks='custom_hooks', build_logger='log_level', build_model='model',
+    build_optim_wrapper='optim_wrapper', build_param_scheduler='param_scheduler',
+    build_train_loop='train_cfg, train_dataloader', build_visualizer='visualizer',
+    build_val_loop='val_cfg, val_dataloader, val_evaluator', load_or_resume='load_from, resume',
+    register_custom_hooks='custom_hooks', register_default_hooks='default_hooks',
+    set_randomness='randomness', setup_env='env_cfg')
 
 
 @contextmanager
@@ -59,11 +67,12 @@ def _told(error: Exception, cfg: Config, runner) -> UserError | None:
         path = getattr(_dataset(frames), 'ann_file', '')
         return DataError(f"the annotations '{path}' cannot be used: {what}")
     if reading or 'DataLoader worker' in str(error):
-        image = _image(frames)
-        return DataError(f'the data cannot be read{image}: {what}')
+        remedy = '' if reading else '; num_workers=0 in the loader tells the file'
+        return DataError(f'the data cannot be read{_image(frames)}: {what}{remedy}')
     if isinstance(error, OSError):
         return TrainingError(f'a file cannot be read or written: {what}')
-    if runner is None or any(frame.f_code.co_name == 'build_from_cfg' for frame in frames):
+    calls = {frame.f_code.co_name for frame in frames}
+    if runner is None or calls & {'build_from_cfg', *SETTINGS}:
         return ConfigError(f'the config cannot be built{_builder(frames)}: {what}')
     if runner.iter == 0:
         return ConfigError('the first step fails' + _module(frames, runner.model) + f': {what}; '
@@ -104,9 +113,11 @@ def _image(frames: list[FrameType]) -> str:
 
 def _builder(frames: list[FrameType]) -> str:
     """The classes that were being made, the outermost first, and the settings they took up."""
-    parts: dict[int, str] = {}
+    parts: dict[int | str, str] = {}
     for index, frame in enumerate(frames):
         made, code = frame.f_locals.get('self'), frame.f_code
+        if code.co_name in SETTINGS:
+            parts[code.co_name] = SETTINGS[code.co_name]
         layer = type(made).__module__.startswith(('torch.', 'mmcv.cnn', 'mmengine.'))
         if made is None or layer or not (isinstance(made, nn.Module) or code.co_name == '__init__'):
             continue
