@@ -15,10 +15,10 @@ _ASIDE = shutil.ignore_patterns('.git', '.venv', 'data', 'work_dirs', 'checkpoin
 CELLS = ('Platelets', 'RBC', 'WBC')
 # Images a split of the detection sets; the others drop a batch that is not whole.
 FEW = 2
-# The generated sets of the demos are made at their full size; runs read this many images of them.
+# The generated sets of the demos are made at their full size; runs read so many images of them.
 _FEW = '''
-for _name in ('train', 'val', 'test'):
-    globals()[f'{{_name}}_dataloader']['dataset']['indices'] = {0}
+for _name, _few in dict(train={0}, val=4, test=4).items():
+    globals()[f'{{_name}}_dataloader']['dataset']['indices'] = _few
 '''
 
 
@@ -26,7 +26,8 @@ def make_clone(folder: Path) -> Path:
     """Copy the project to ``folder/project``, with data."""
     project = folder / 'project'
     shutil.copytree(ROOT, project, ignore=_ASIDE, symlinks=True)
-    for name, few in (('scenes_detection', 4), ('groups_rgbd', 4)):
+    # A detector that was trained on fewer finds nothing, and then there is nothing to measure.
+    for name, few in (('scenes_detection', 96), ('groups_rgbd', 4)):
         base = project / f'configs/demo/_base_/{name}.py'
         base.write_text(base.read_text() + _FEW.format(few))
     # `make` finds an environment that is set up: this one.

@@ -3,6 +3,7 @@
 Goes on where it was interrupted; what is done already is not done again.
 """
 import argparse
+import math
 import os
 import subprocess
 import sys
@@ -95,8 +96,10 @@ def table() -> str:
         scores, weights = last_scores(WORK / run), export(run)
         state = torch.load(weights, weights_only=True)['state_dict']
         count = sum(value.numel() for value in state.values() if value.is_floating_point())
+        # mmdet gives no score at all to a model that finds nothing.
+        ap, ap50 = (scores.get(f'coco/bbox_mAP{end}', math.nan) * 100 for end in ('', '_50'))
         rows.append(
-            f"{name:20}{scores['coco/bbox_mAP'] * 100:7.1f}{scores['coco/bbox_mAP_50'] * 100:7.1f}"
+            f"{name:20}{ap:7.1f}{ap50:7.1f}"
             f"{count:13,}{newest_checkpoint(WORK / run).stat().st_size / 2**20:8.2f} MiB"
             f'{weights.stat().st_size / 2**20:10.2f} MiB')
     return '\n'.join(rows)
