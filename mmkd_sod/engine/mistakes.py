@@ -74,6 +74,9 @@ def _told(error: Exception, cfg: Config, runner) -> UserError | None:
     calls = {frame.f_code.co_name for frame in frames}
     if runner is None or calls & {'build_from_cfg', *SETTINGS}:
         return ConfigError(f'the config cannot be built{_builder(frames)}: {what}')
+    if 'call_hook' in calls and 'unexpected keyword argument' in what:
+        # A checkpoint hook hands settings that it does not know to what it calls much later.
+        return ConfigError(f'the settings of a hook do not fit: {what}')
     if runner.iter == 0:
         return ConfigError('the first step fails' + _module(frames, runner.model) + f': {what}; '
                            'model, settings and data do not fit together')

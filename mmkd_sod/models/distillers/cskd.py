@@ -66,6 +66,11 @@ class CSKDDistiller(DenseDistiller):
         self.loss_logits = None if loss_logits is None else MODELS.build(loss_logits)
         self.loss_feat: nn.Module | None = None
         self._feat_cfg = None if loss_feat is None else dict(loss_feat)
+        # It is built once the channels are known; a wrong name need not wait.
+        kind = loss_feat and loss_feat.get('type')
+        if isinstance(kind, str) and MODELS.get(kind) is None:
+            raise ConfigError(f'CSKDDistiller: loss_feat.type={kind!r} is no registered loss; use '
+                              "'mmkd_sod.ChannelSpatialKDLoss', or import the module that has it")
         self.student_classifier = student_classifier
         self.teacher_classifier = teacher_classifier
         self.resize = resize

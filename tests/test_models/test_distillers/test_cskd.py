@@ -79,6 +79,8 @@ def test_logits_alone_and_features_alone():
     assert 'distill.loss_cwd' not in keys and 'distill.loss_cam' in keys
     with pytest.raises(ConfigError, match='nothing to compare'):
         build(loss_feat=None, loss_logits=None)
+    with pytest.raises(ConfigError, match="loss_feat.type='NoLoss' is no registered loss"):
+        build(loss_feat=dict(type='NoLoss'))
 
 
 def test_channels_last_and_autocast():
