@@ -155,6 +155,14 @@ def parser(description: str) -> argparse.ArgumentParser:
     return made
 
 
+def parse(arguments: argparse.ArgumentParser) -> argparse.Namespace:
+    """The command line; CPU threads are set to what it says."""
+    args = arguments.parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    return args
+
+
 def save(name: str, content: dict) -> Path:
     """Write a benchmark's results as json."""
     path = RESULTS / f'{name}.json'

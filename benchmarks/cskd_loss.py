@@ -14,6 +14,7 @@ from common import (
     interleaved,
     median,
     paired_ratio,
+    parse,
     parser,
     peak_memory_mib,
     print_peak_memory,
@@ -72,9 +73,7 @@ def main() -> None:
     arguments.add_argument('--size', type=int, nargs=2, default=(33, 65), metavar=('H', 'W'))
     arguments.add_argument('--memory-of', nargs=2, metavar=('MODE', 'VARIANT'),
                            help='run this alone and print its peak memory')
-    args = arguments.parse_args()
-    if args.threads:
-        torch.set_num_threads(args.threads)
+    args = parse(arguments)
     if args.memory_of:
         mode, name = args.memory_of
         step = variants(mode, args.images, args.size, args.device)[name]

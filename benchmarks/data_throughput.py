@@ -3,9 +3,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-import torch
 from cells import Cells
-from common import interleaved, median, parser
+from common import interleaved, median, parse, parser
 from mmengine.config import Config
 from mmengine.registry import DATASETS, init_default_scope
 
@@ -39,8 +38,7 @@ def main() -> None:
     """Time each pipeline."""
     made = parser(__doc__.splitlines()[0])
     made.set_defaults(threads=1)
-    args = made.parse_args()
-    torch.set_num_threads(args.threads)
+    args = parse(made)
 
     def measure(name: str) -> dict:
         with tempfile.TemporaryDirectory() as folder:

@@ -6,9 +6,8 @@ teacher.
 """
 import copy
 
-import torch
 from cells import Cells
-from common import parser, ratios, teacher_forward, timed, training_step
+from common import parse, parser, ratios, teacher_forward, timed, training_step
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from pairs import boxes_batch, maps_batch
@@ -100,9 +99,7 @@ def main() -> None:
     """Time every point."""
     args = parser(__doc__.splitlines()[0])
     args.set_defaults(rounds=9, warmup=2)
-    args = args.parse_args()
-    if args.threads:
-        torch.set_num_threads(args.threads)
+    args = parse(args)
     found = {key: point for method in AXES for key, point in points(method).items()}
 
     def measure(key: str) -> dict:

@@ -5,7 +5,7 @@ student and the plain teacher and does the student's step and the teacher's forw
 """
 import torch
 from cells import Cells
-from common import parser, peak_memory_mib, print_peak_memory
+from common import parse, parser, peak_memory_mib, print_peak_memory
 from pairs import PAIRS, steps
 
 VARIANTS = dict(student=('student', ), teacher=('teacher', ), bound=('teacher', 'student'),
@@ -17,9 +17,7 @@ def main() -> None:
     arguments = parser(__doc__.splitlines()[0])
     arguments.add_argument('--memory-of', nargs=2, metavar=('METHOD', 'VARIANT'),
                            help='run this alone and print its peak memory in MiB')
-    args = arguments.parse_args()
-    if args.threads:
-        torch.set_num_threads(args.threads)
+    args = parse(arguments)
     if args.memory_of:
         method, variant = args.memory_of
         made = steps(method, VARIANTS[variant], 'cpu')

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from cells import Cells
-from common import interleaved, median, parser
+from common import interleaved, median, parse, parser
 from mmengine.registry import init_default_scope
 
 import mmkd_sod  # noqa: F401
@@ -54,8 +54,7 @@ def main() -> None:
     """Time both at each batch size."""
     arguments = parser(__doc__.splitlines()[0])
     arguments.set_defaults(threads=1, rounds=31)
-    args = arguments.parse_args()
-    torch.set_num_threads(args.threads)
+    args = parse(arguments)
 
     def measure(_: str) -> dict:
         with tempfile.TemporaryDirectory() as folder:

@@ -8,7 +8,7 @@ import numpy as np
 import py_sod_metrics
 import torch
 from cells import Cells
-from common import interleaved, median, paired_ratio, parser
+from common import interleaved, median, paired_ratio, parse, parser
 
 from mmkd_sod.evaluation import SODMetric
 
@@ -42,9 +42,7 @@ def main() -> None:
     made = parser(__doc__.splitlines()[0])
     made.add_argument('--maps', type=int, default=1000)
     made.add_argument('--size', type=int, nargs=2, default=(300, 400), metavar=('H', 'W'))
-    args = made.parse_args()
-    if args.threads:
-        torch.set_num_threads(args.threads)
+    args = parse(made)
 
     def measure(_: str) -> dict:
         pairs = maps(BLOCK, tuple(args.size))

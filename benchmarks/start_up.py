@@ -12,9 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import mmdet
-import torch
 from cells import Cells
-from common import interleaved, median, parser
+from common import interleaved, median, parse, parser
 from mmengine.config import Config
 
 from mmkd_sod.datasets.scenes import SceneSettings, make_scenes
@@ -74,9 +73,7 @@ def main() -> None:
     """Time imports, then both trainers."""
     made = parser(__doc__.splitlines()[0])
     made.set_defaults(rounds=7, warmup=1)
-    args = made.parse_args()
-    if args.threads:
-        torch.set_num_threads(args.threads)
+    args = parse(made)
 
     def timed(variants: dict) -> dict:
         seconds = interleaved(variants, args.rounds, args.warmup)

@@ -7,7 +7,7 @@ mmrazor's SingleTeacherDistill with what comes closest.
 """
 import torch
 from cells import Cells
-from common import parser, ratios, timed
+from common import parse, parser, ratios, timed
 from pairs import PAIRS, TEACHER_OPTIONS, steps
 
 NAMES = ('student', 'teacher', *TEACHER_OPTIONS, 'compiled', 'mmrazor')
@@ -17,9 +17,7 @@ def main() -> None:
     """Time each method in turn."""
     arguments = parser(__doc__.splitlines()[0])
     arguments.add_argument('--methods', nargs='*', default=list(PAIRS), choices=list(PAIRS))
-    args = arguments.parse_args()
-    if args.threads:
-        torch.set_num_threads(args.threads)
+    args = parse(arguments)
 
     def measure(method: str) -> dict:
         torch._dynamo.reset()

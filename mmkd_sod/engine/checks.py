@@ -7,13 +7,13 @@ from mmengine.config import Config
 from mmkd_sod.errors import DataError
 
 
-def _datasets(dataset: dict, where: str) -> Iterator[tuple[dict, str]]:
+def datasets_within(dataset: dict, where: str) -> Iterator[tuple[dict, str]]:
     """A data set config, or those inside of wrappers such as RepeatDataset and ConcatDataset."""
     if isinstance(dataset.get('dataset'), dict):
-        yield from _datasets(dataset['dataset'], f'{where}.dataset')
+        yield from datasets_within(dataset['dataset'], f'{where}.dataset')
     elif isinstance(dataset.get('datasets'), (list, tuple)):
         for i, part in enumerate(dataset['datasets']):
-            yield from _datasets(part, f'{where}.datasets.{i}')
+            yield from datasets_within(part, f'{where}.datasets.{i}')
     else:
         yield dataset, where
 
@@ -36,7 +36,7 @@ def check_data(cfg: Config,
         loader = cfg.get(name)
         if not loader or not isinstance(loader.get('dataset'), dict):
             continue
-        for dataset, where in _datasets(loader['dataset'], f'{name}.dataset'):
+        for dataset, where in datasets_within(loader['dataset'], f'{name}.dataset'):
             if (dataset.get('backend_args') or {}).get('backend', 'local') == 'local':
                 _check_one(dataset, where)
 

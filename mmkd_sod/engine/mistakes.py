@@ -14,7 +14,7 @@ from mmengine.config import Config
 from mmengine.model import is_model_wrapper
 from torch import nn
 
-from mmkd_sod.engine.checks import _datasets
+from mmkd_sod.engine.checks import datasets_within
 from mmkd_sod.errors import ConfigError, DataError, TrainingError, UserError
 
 # Set to 1: tools show Python's traceback as well.
@@ -162,7 +162,7 @@ def _nothing_left(cfg: Config, frames: list[FrameType]) -> str:
     path = getattr(dataset, 'ann_file', '')
     where = next((where for name in ('train_dataloader', 'val_dataloader', 'test_dataloader')
                   if isinstance((cfg.get(name) or {}).get('dataset'), dict)
-                  for part, where in _datasets(cfg[name].dataset, f'{name}.dataset')
+                  for part, where in datasets_within(cfg[name].dataset, f'{name}.dataset')
                   if path.endswith(part.get('ann_file') or '\0')), 'the data set')
     classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
     told = f"{where}: no image of '{path}' can be used"
