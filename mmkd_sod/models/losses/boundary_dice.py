@@ -70,7 +70,7 @@ class BoundaryDiceLoss(nn.Module):
         start (int): Side of the window at epoch 0, odd.
         drop (int): What the side loses at each step, even.
         every (int): Epochs between two steps.
-        sigmoid_target, smooth, loss_weight, loss_name: As in :class:`DiceLoss`.
+        sigmoid_target, smooth, loss_weight, loss_name, released_sums: As in :class:`DiceLoss`.
 
     Raises:
         ConfigError: ``start`` is not odd and positive, ``drop`` not even, or ``every`` below 1.
@@ -78,7 +78,7 @@ class BoundaryDiceLoss(nn.Module):
 
     def __init__(self, start: int = 13, drop: int = 2, every: int = 10,
                  sigmoid_target: bool = False, smooth: float = 1., loss_weight: float = 1.,
-                 loss_name: str = 'loss_boundary') -> None:
+                 loss_name: str = 'loss_boundary', released_sums: bool = False) -> None:
         super().__init__()
         if start < 1 or start % 2 == 0 or drop < 0 or drop % 2 or every < 1:
             raise ConfigError(
@@ -89,6 +89,7 @@ class BoundaryDiceLoss(nn.Module):
         self.smooth = smooth
         self.loss_weight = loss_weight
         self.loss_name = loss_name
+        self.released_sums = released_sums
         self.epoch = 0
 
     @property
@@ -113,7 +114,7 @@ class BoundaryDiceLoss(nn.Module):
         if valid is not None:
             prob = prob * valid
         loss = dice_per_image(boundary_map(prob, self.window), boundary_map(target, self.window),
-                              valid, self.smooth)
+                              valid, self.smooth, self.released_sums)
         return self.loss_weight * loss.mean()
 
     def extra_repr(self) -> str:

@@ -1,5 +1,6 @@
 """Dice loss of saliency maps."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -7,8 +8,20 @@ from mmkd_sod.errors import ConfigError
 from mmkd_sod.registry import MODELS
 
 
+def released_sum(maps: Tensor) -> Tensor:
+    """Sums of (N, C, H, W) over all but N with the rounding of the released program.
+
+    It adds float32 numbers one after another down the columns, so that its sums are off by 1e-5 of
+    their value where a map has 128 x 128 positions. The gradient is that of a sum.
+    """
+    plain = maps.flatten(1).sum(1)
+    columns = maps.detach().transpose(2, 3).flatten(1).float().cpu().numpy()
+    ordered = np.cumsum(columns, axis=1, dtype=np.float32)[:, -1]
+    return plain + (torch.from_numpy(ordered).to(plain) - plain).detach()
+
+
 def dice_per_image(prob: Tensor, target: Tensor, valid: Tensor | None = None,
-                   smooth: float = 1.) -> Tensor:
+                   smooth: float = 1., released_sums: bool = False) -> Tensor:
     """``1 - (2 sum(P G) + smooth) / (sum(P) + sum(G) + smooth)`` of each image.
 
     Args:
@@ -16,12 +29,16 @@ def dice_per_image(prob: Tensor, target: Tensor, valid: Tensor | None = None,
         target (Tensor): G, of the same shape, in [0, 1].
         valid (Tensor, optional): 1 where a position counts and 0 where not, of the same shape.
         smooth (float): Keeps 0/0 away: two empty maps have loss 0.
+        released_sums (bool): Round as the released program does; see :func:`released_sum`.
 
     Returns:
         Tensor: (N,), in [0, 1).
     """
     if valid is not None:
         prob, target = prob * valid, target * valid
+    if released_sums:
+        overlap, total = released_sum(prob * target), released_sum(prob + target)
+        return 1 - (2 * overlap + smooth) / (total + smooth)
     prob, target = prob.flatten(1), target.flatten(1)
     overlap = (prob * target).sum(1)
     return 1 - (2 * overlap + smooth) / (prob.sum(1) + target.sum(1) + smooth)
@@ -78,15 +95,19 @@ class DiceLoss(nn.Module):
         smooth (float): The 1 of the formula.
         loss_weight (float): Multiplies the loss.
         loss_name (str): Its name in mmseg's log; a name that begins with ``loss_`` is trained on.
+        released_sums (bool): Round as the released program does, for a comparison with its logs:
+            slower, and off by 1e-5 of the loss. Defaults to False: sums to float32's precision.
     """
 
     def __init__(self, sigmoid_target: bool = False, smooth: float = 1.,
-                 loss_weight: float = 1., loss_name: str = 'loss_dice') -> None:
+                 loss_weight: float = 1., loss_name: str = 'loss_dice',
+                 released_sums: bool = False) -> None:
         super().__init__()
         self.sigmoid_target = sigmoid_target
         self.smooth = smooth
         self.loss_weight = loss_weight
         self.loss_name = loss_name
+        self.released_sums = released_sums
 
     def forward(self, logits: Tensor, target: Tensor, weight: None = None,
                 ignore_index: int | None = 255) -> Tensor:
@@ -105,7 +126,8 @@ class DiceLoss(nn.Module):
         refuse_pixel_weight('DiceLoss', weight)
         prob, target, valid = saliency_inputs('DiceLoss', logits, target, self.sigmoid_target,
                                               ignore_index)
-        return self.loss_weight * dice_per_image(prob, target, valid, self.smooth).mean()
+        loss = dice_per_image(prob, target, valid, self.smooth, self.released_sums)
+        return self.loss_weight * loss.mean()
 
 
 def refuse_pixel_weight(name: str, weight: Tensor | None) -> None:

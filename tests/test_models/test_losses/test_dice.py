@@ -103,6 +103,27 @@ def test_golden(path):
     for level, dice, kd in zip(levels, expected['dice'],
                                expected['kd_dice_student_vs_teacher_logits'], strict=True):
         logits = torch.from_numpy(io[level])
-        check_against_release(DiceLoss()(logits, mask), logits.sigmoid(), mask, dice)
-        check_against_release(DiceLoss(sigmoid_target=True)(logits, finest), logits.sigmoid(),
-                              finest.sigmoid(), kd)
+        prob = logits.sigmoid()
+        found = [DiceLoss(released_sums=flag)(logits, mask) for flag in (False, True)]
+        check_against_release(*found, prob, mask, dice)
+        found = [DiceLoss(sigmoid_target=True, released_sums=flag)(logits, finest)
+                 for flag in (False, True)]
+        check_against_release(*found, prob, finest.sigmoid(), kd)
+
+
+def test_released_sums_have_the_gradient_of_exact_ones():
+    logits, target = torch.randn(2, 1, 48, 40), torch.rand(2, 1, 48, 40)
+    grads, losses = [], []
+    for flag in (False, True):
+        x = logits.clone().requires_grad_()
+        loss = DiceLoss(released_sums=flag)(x, target)
+        loss.backward()
+        grads.append(x.grad)
+        losses.append(loss.item())
+    assert losses[0] != losses[1]  # one rounds after every number
+    torch.testing.assert_close(grads[0], grads[1], rtol=1e-4, atol=1e-9)
+    # Sums of whole numbers round nowhere: there both are the same.
+    ones = (target > .5).float()
+    exact, released = (dice_per_image(ones, ones.flip(3), released_sums=flag)
+                       for flag in (False, True))
+    assert torch.equal(exact, released)
