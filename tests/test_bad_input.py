@@ -210,9 +210,8 @@ BROKEN_FILES = {
 def test_unreadable_images(capsys, data, tmp_path, how, workers):
     for path in (data / 'train/images').iterdir():
         BROKEN_FILES[how](path)
-    sentence = start(capsys, data, tmp_path / 'w', f'train_dataloader.num_workers={workers}',
-                     words=('the data cannot be read', ))
-    assert 'train/images' in sentence or (how == 'empty' and 'num_workers=0' in sentence)
+    start(capsys, data, tmp_path / 'w', f'train_dataloader.num_workers={workers}',
+          words=('the data cannot be read', 'train/images/'))
 
 
 @pytest.mark.slow

@@ -17,8 +17,12 @@ from torch import nn
 from mmkd_sod.engine.checks import datasets_within
 from mmkd_sod.errors import ConfigError, DataError, TrainingError, UserError
 
+from .named_samples import samples_named
+
 # Set to 1: tools show Python's traceback as well.
 TRACEBACK = 'MMKD_TRACEBACK'
+# In the text of an error that a worker process sent.
+_FROM_WORKER = 'Original Traceback'
 # Longer messages are cut.
 MAX_LENGTH = 500
 # Functions that build a part of a run, and the settings they read.
@@ -45,8 +49,11 @@ def mistakes_told(cfg: Config, runner=None) -> Iterator[None]:
         UserError: In place of any such error, which is its cause.
     """
     try:
-        yield
-    except UserError:
+        with samples_named(_sentence):
+            yield
+    except UserError as error:
+        if _FROM_WORKER in str(error):
+            raise type(error)(_sentence(error).partition(': ')[2]) from error
         raise
     except Exception as error:
         if os.environ.get(TRACEBACK) == '1':
@@ -93,7 +100,7 @@ def _frames(error: BaseException) -> Iterator[FrameType]:
 
 def _sentence(error: Exception) -> str:
     text = str(error)
-    if 'Original Traceback' in text:
+    if _FROM_WORKER in text:
         # Of a worker process: its last line is the error.
         text = text.strip().splitlines()[-1]
     elif not isinstance(error, OSError):

@@ -120,3 +120,15 @@ def test_test_py_tells_mistakes(run, capsys):
         with pytest.raises(SystemExit):
             tool('test', DEMO.format('crosskd'), *args, cfg_options=run[0])
         assert part in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(('option', 'part'), [
+    ('test_evaluator.type=NoSuchMetric', 'NoSuchMetric'),
+    ('test_dataloader.dataset.pipeline.1.scale=x', 'the data cannot be read')])
+def test_test_py_tells_mistakes_of_the_config(run, tmp_path, capsys, option, part):
+    options, checkpoint = run
+    with pytest.raises(SystemExit) as info:
+        tool('test', DEMO.format('crosskd'), checkpoint, '--work-dir', tmp_path,
+             cfg_options=(*options, option))
+    sentence = capsys.readouterr().err.strip().splitlines()[-1]
+    assert info.value.code == 2 and part in sentence
