@@ -1,6 +1,7 @@
 """Writing files so that a reader finds the whole file or none."""
 import json
 import os
+import platform
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +21,9 @@ def atomic_path(path):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.stem}.{os.getpid()}{path.suffix}')
+    # Ranks on several machines write to one folder and may have equal process numbers.
+    writer = f'{platform.node()}.{os.getpid()}'
+    temporary = path.with_name(f'.{path.stem}.{writer}{path.suffix}')
     try:
         yield temporary
         os.replace(temporary, path)

@@ -17,7 +17,7 @@ from .base import (
     flatten_targets,
     is_positive,
 )
-from .towers import Feats, _Feed, _out_channels
+from .towers import Feats, Feed, block_channels
 
 
 def aligned_targets(head: nn.Module, records: Records) -> DenseTargets:
@@ -60,7 +60,7 @@ class TOODReader(HeadReader):
         if idx == 0:
             return super().channels(0)
         blocks = self._blocks(self.towers[0])
-        return {name: _out_channels(block)
+        return {name: block_channels(block)
                 for name, block in zip(self.streams(idx), blocks[:idx], strict=True)}
 
     def tower_taps(self, idx: int) -> dict[str, tuple[nn.Module, str]]:
@@ -71,7 +71,7 @@ class TOODReader(HeadReader):
 
     def _cut(self, tower: str, feats: Feats, idx: int) -> nn.Module:
         blocks = getattr(self.head, tower)
-        fed = [_Feed(feats[name]) for name in self.streams(idx)] if idx else []
+        fed = [Feed(feats[name]) for name in self.streams(idx)] if idx else []
         return nn.ModuleList([*fed, *blocks[idx:]])
 
     def flatten(self, outputs) -> DensePredictions:

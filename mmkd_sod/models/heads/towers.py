@@ -8,7 +8,7 @@ from torch import Tensor, nn
 Feats = Mapping[str, Sequence[Tensor]]
 
 
-class _Feed(nn.Module):
+class Feed(nn.Module):
     """Stands in for the first blocks of a tower: ignores its input, gives the next feature."""
 
     def __init__(self, feats: Sequence[Tensor]) -> None:
@@ -24,7 +24,7 @@ def _container(like: nn.Module, blocks: Sequence[nn.Module]) -> nn.Module:
     return nn.Sequential(*blocks) if isinstance(like, nn.Sequential) else nn.ModuleList(blocks)
 
 
-def _out_channels(block: nn.Module) -> int:
+def block_channels(block: nn.Module) -> int:
     """Channels that a conv block gives out; those of its last part where it has several."""
     if not hasattr(block, 'out_channels'):
         block = [m for m in block.modules() if isinstance(m, ConvModule)][-1]
@@ -72,7 +72,7 @@ class TowerReader:
         """Channels of each stream behind ``idx`` blocks (0: the towers' input)."""
         if idx == 0:
             return dict.fromkeys(self.streams(0), self.head.in_channels)
-        return {tower: _out_channels(self._blocks(tower)[idx - 1]) for tower in self.towers}
+        return {tower: block_channels(self._blocks(tower)[idx - 1]) for tower in self.towers}
 
     def ends_in_relu(self, idx: int) -> bool:
         """Whether the tower feature behind ``idx`` blocks is the output of a ReLU."""
@@ -106,9 +106,9 @@ class TowerReader:
         """A tower without its first ``idx`` blocks, fed with features instead."""
         blocks, levels = getattr(self.head, tower), self._levels(tower)
         if levels is None:
-            return _container(blocks, [_Feed(feats[tower]), *blocks[idx:]])
+            return _container(blocks, [Feed(feats[tower]), *blocks[idx:]])
         return nn.ModuleList(
-            _container(own, [_Feed([feat]), *own[idx:]])
+            _container(own, [Feed([feat]), *own[idx:]])
             for own, feat in zip(levels, feats[tower], strict=True))
 
     @contextmanager
