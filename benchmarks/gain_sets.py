@@ -64,14 +64,14 @@ SETS = dict(
         dict(cskd='configs/demo/camvid_pspnet_cskd.py'), 40, (10, 40), ('mIoU', 'mAcc'),
         data='data/camvid', pace=dict(teacher=.78, student=.32, cskd=.54)),
     human_seg=GainSet(
-        'configs/demo/human_seg_few_teacher.py', 'configs/demo/human_seg_few_student.py',
-        dict(kd='configs/demo/human_seg_few_kd.py',
+        'configs/demo/human_seg_scfnet_teacher.py', 'configs/demo/human_seg_scfnet_student.py',
+        dict(masks_kd='configs/demo/human_seg_scfnet_masks_kd.py',
              pnlad_weak_label='configs/combine/human_seg_pnlad_weak_label.py'), 60, (20, 60),
         _SOD, data='data/human_seg',
-        pace=dict(teacher=.35, student=.19, kd=.18, pnlad_weak_label=.21)),
+        pace=dict(teacher=.35, student=.19, masks_kd=.22, pnlad_weak_label=.25)),
     groups=GainSet(
         'configs/demo/groups_hkdnet_teacher.py', 'configs/demo/groups_hkdnet_student.py',
-        dict(hkd='configs/demo/groups_hkdnet_hkd.py'), 40, (20, 40), _SOD,
+        dict(hkd='configs/demo/groups_hkdnet_hkd.py'), 40, (10, 20), _SOD,
         data='data/rgbd_groups', prepare=('tools/make_rgbd_groups.py', ), made=True,
         pace=dict(teacher=.27, student=.15, hkd=.24)))
 

@@ -1,6 +1,6 @@
-"""Weak labels beside PNLAD: the student sees no mask, only the teacher's maps and logits."""
-_base_ = ['../demo/human_seg_few_kd.py']
-# The stages of human_seg_scfnet_pnlad.py, without its share of the student's own loss.
+"""Weak labels beside PNLAD: the student learns from masks, and from the teacher's maps and logits."""
+_base_ = ['../demo/human_seg_scfnet_masks_kd.py']
+# The stages of human_seg_scfnet_pnlad.py; the student's own loss is in the total already.
 pnlad = dict(
     type='mmkd_sod.HKDDistiller',
     loss_pnlad=dict(
