@@ -1,4 +1,4 @@
-"""Weak labels beside PNLAD: the student learns from masks, and from the teacher's maps and logits."""
+"""Weak labels beside PNLAD: the student learns from masks, the teacher's maps and its logits."""
 _base_ = ['../demo/human_seg_scfnet_masks_kd.py']
 # The stages of human_seg_scfnet_pnlad.py; the student's own loss is in the total already.
 pnlad = dict(
