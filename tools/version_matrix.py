@@ -133,10 +133,11 @@ class Environment:
         self.pip('install', *pinned, torch, 'setuptools', 'wheel', 'ninja', 'numpy')
         mmcv, = [package for package in others or ['mmcv'] if 'mmcv' in package]
         kept = self.wheels / f'{self.row.python}-{torch.replace("==", "-")}'
-        if not list(kept.glob('*mmcv-*.whl')):
+        name = Requirement(mmcv).name
+        if not list(kept.glob(f'{name.replace("-", "_")}-*.whl')):
             # A wheel that lies elsewhere may be another torch's.
             self.pip('wheel', *pinned, '--no-deps', '--no-build-isolation', '--no-cache-dir',
-                     '--no-binary', Requirement(mmcv).name, '-w', str(kept), mmcv, **BUILD)
+                     '--no-binary', name, '-w', str(kept), mmcv, **BUILD)
         others = others or [name for name in FORKS.values() if name != 'mmcv']
         self.pip('install', *pinned, '--no-build-isolation', '--no-index', '--no-deps',
                  '--find-links', str(kept), mmcv)
