@@ -155,7 +155,7 @@ def reason(error: subprocess.CalledProcessError, log: Path) -> str:
     """Why an installation failed: the last line of the log that names an error."""
     lines = log.read_text(encoding='utf-8').splitlines() if log.is_file() else []
     # pip's own words about a failed build say less than the build's.
-    told = [line.strip() for line in lines if re.search(r'\berror\b|Error: ', line)
+    told = [line.strip() for line in lines if re.search(r'(?i)error: ', line)
             and not re.search(r'subprocess-exited|Failed building|metadata-generation', line)]
     return told[-1] if told else f'exit code {error.returncode}'
 

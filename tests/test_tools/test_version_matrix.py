@@ -102,7 +102,8 @@ def test_an_environment_of_other_packages_is_made_anew(pips, monkeypatch, tmp_pa
 def test_why_an_installation_failed_is_told(monkeypatch, tmp_path, capsys):
     def run(command, **options):
         options['stdout'].write("  KeyError: '__version__'\n"
-                                'error: subprocess-exited-with-error\n')
+                                'note: This error originates from a subprocess.\n'
+                                'error: metadata-generation-failed\n')
         raise subprocess.CalledProcessError(1, command)
 
     monkeypatch.setattr(subprocess, 'run', run)
