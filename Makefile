@@ -14,6 +14,10 @@ PIP_INSTALL := env -u PIP_FIND_LINKS PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pi
 install: $(STAMP)
 
 $(STAMP): setup.py Makefile $(wildcard requirements/*.txt)
+	@test -x $(PY) || $(PYTHON) -c \
+		"import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))" || { echo "[install]" \
+		"$(PYTHON) is no Python 3.10, 3.11 or 3.12, and mmcv 2.1.0 does not build on others;" \
+		"give one: make install PYTHON=python3.12"; exit 1; }
 	@test -x $(PY) || { echo "[install] making $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "[install] torch and the build tools"
 	@$(PIP_INSTALL) -r requirements/build.txt

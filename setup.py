@@ -68,7 +68,8 @@ setup(
     include_package_data=True,
     package_data={'mmkd_sod.report': ['style.css']},
     cmdclass={'build_py': BuildWithMim, 'sdist': SdistWithMim},
-    python_requires='>=3.10',
+    # mmcv 2.1.0 is built from source, and its setup.py does not run on Python 3.13.
+    python_requires='>=3.10,<3.13',
     install_requires=read_requirements('runtime') + read_requirements('mminstall'),
     extras_require={name: read_requirements(name) for name in ('docs', 'onnx', 'tests')},
 )

@@ -8,6 +8,7 @@ import zipfile
 
 import pytest
 from mmengine.fileio import load
+from packaging.requirements import Requirement
 
 from tests.conftest import ROOT
 from tests.runs import RANDOM_TEACHER, TINY_DISTILL, on
@@ -43,6 +44,28 @@ def test_metafiles_list_every_config(path):
 def test_names_are_unique():
     names = [model['Name'] for path in INDEX for model in load(ROOT / path)['Models']]
     assert len(names) == len(set(names))
+
+
+def required(name, python):
+    """Requirements of a file that hold for a Python."""
+    lines = (line.split('#')[0].strip()
+             for line in (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines())
+    found = [Requirement(line) for line in lines if line and not line.startswith('-r')]
+    return [item for item in found
+            if item.marker is None or item.marker.evaluate({'python_version': python})]
+
+
+@pytest.mark.parametrize('python', ['3.10', '3.11', '3.12'])
+def test_every_pin_is_one_version_within_the_ranges(python):
+    pins = required('constraints', python)
+    versions = {pin.name: str(pin.specifier).removeprefix('==') for pin in pins}
+    assert len(versions) == len(pins)
+    ranges = [item for name in ('build', 'mminstall', 'runtime', 'onnx')
+              for item in required(name, python)]
+    pinned = [item for item in ranges if item.name in versions]
+    assert {'torch', 'mmcv', 'mmrazor', 'numpy', 'onnxruntime'} <= {item.name for item in pinned}
+    assert [str(item) for item in pinned
+            if not item.specifier.contains(versions[item.name])] == []
 
 
 @pytest.fixture(scope='module')

@@ -17,6 +17,9 @@ _SHOWN = ('torch', 'mmengine', 'mmcv', 'mmdet', 'mmsegmentation', 'mmrazor', 'nu
 
 
 def _version(package: str) -> str | None:
+    if package == 'torch':
+        # Its own word names the build (`+cpu`, `+cu130`), which the metadata may leave out.
+        return str(torch.__version__)
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

@@ -6,6 +6,7 @@ import threading
 import pytest
 from mmengine.config import config
 from mmengine.hooks import Hook
+from yapf.yapflib import yapf_api
 
 from mmkd_sod.engine.checkpointing import is_whole, latest_checkpoint
 from mmkd_sod.engine.held_signals import held_signals
@@ -78,14 +79,16 @@ class Interrupted(Hook):
     """From the first step on, an interruption arrives whenever the config is formatted."""
 
     def __init__(self, monkeypatch):
-        self.monkeypatch, self.format = monkeypatch, config.FormatCode
+        self.monkeypatch, self.format = monkeypatch, yapf_api.FormatCode
+        # onedl-mmengine imports yapf's function where it calls it, mmengine at the head.
+        self.place = config if hasattr(config, 'FormatCode') else yapf_api
 
     def _format(self, *args, **kwargs):
         interrupt()
         return self.format(*args, **kwargs)
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-        self.monkeypatch.setattr(config, 'FormatCode', self._format)
+        self.monkeypatch.setattr(self.place, 'FormatCode', self._format)
 
 
 def test_an_interruption_while_a_checkpoint_is_written_stays_one(tmp_path, monkeypatch):

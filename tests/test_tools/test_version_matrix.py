@@ -1,26 +1,39 @@
 """Other versions in environments of their own."""
+import json
 import runpy
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from tests.conftest import ROOT
 
 TOOL = ROOT / 'tools/version_matrix.py'
+QUICK = ('--tests', 'tests/test_compat.py')
 
 
 @pytest.fixture
 def pips(monkeypatch):
-    """What would have been run; nothing is."""
+    """What would have been run; nothing is, but that pip leaves a wheel behind."""
     calls = []
 
     def run(command, **options):
         calls.append(command)
         if 'pytest' in command:
-            options['stdout'].write('....\n4 passed in 1s\n')
+            options['stdout'].write('....\nFAILED tests/test_a.py::test_b\n4 passed in 1s\n')
+        elif 'wheel' in command and '-w' in command:
+            wheels = Path(command[command.index('-w') + 1])
+            wheels.mkdir(parents=True)
+            (wheels / 'mmcv-2.1.0-cp312-cp312-linux_x86_64.whl').touch()
+        elif 'venv' in command:
+            (Path(command[-1]) / 'bin').mkdir(parents=True)
+            (Path(command[-1]) / 'bin/python').touch()
+        return subprocess.CompletedProcess(command, 0, '{"python": "3.1.4", "torch": "2.7.1"}')
 
     monkeypatch.setattr(subprocess, 'run', run)
+    monkeypatch.setattr('shutil.which', lambda name: f'/bin/{name}')
     return calls
 
 
@@ -30,11 +43,74 @@ def tool(monkeypatch, *args):
 
 
 def test_an_overlay(pips, monkeypatch, tmp_path, capsys):
-    tool(monkeypatch, 'onedl-mmengine', '--folder', tmp_path, '--tests', 'tests/test_compat.py')
-    install, tests = pips
-    assert '--target' in install and install[-1] == 'onedl-mmengine'
+    tool(monkeypatch, 'onedl-mmengine', '--folder', tmp_path, *QUICK)
+    install, _, tests = pips
+    assert '--target' in install and install[-1].startswith('onedl-mmengine==')
     assert tests[-1] == 'tests/test_compat.py'
-    assert '| 4 passed in 1s |' in capsys.readouterr().out
+    wanted = '| onedl-mmengine | python 3.1.4, torch 2.7.1 | 4 passed in 1s |'
+    assert wanted in capsys.readouterr().out
+    result = json.loads((tmp_path / 'onedl-mmengine.json').read_text())
+    assert result['failed'] == ['FAILED tests/test_a.py::test_b']
+
+
+def installs(calls):
+    return [call[5:] for call in calls if call[3:5] == ['-q', 'install']]
+
+
+def test_an_environment_replaces_pins_and_keeps_the_wheel_it_built(pips, monkeypatch, tmp_path):
+    tool(monkeypatch, 'onedl', '--folder', tmp_path, '--install-only')
+    assert [call for call in pips if 'pytest' in call] == []
+    pinned = (tmp_path / 'onedl/constraints.txt').read_text().splitlines()
+    names = {Requirement(line).name for line in pinned}
+    assert {'mmrazor', 'numpy'} <= names
+    assert not names & {'torch', 'mmengine', 'mmcv', 'mmdet', 'mmsegmentation'}
+    first, mmcv, rest = installs(pips)
+    assert 'torch==2.13.0' in first and '--no-index' in mmcv
+    assert {'onedl-mmcv==2.3.6', 'onedl-mmdetection==3.5.1', 'mmrazor'} <= set(rest)
+    built = [call for call in pips if '-w' in call]
+    assert len(built) == 1 and 'onedl-mmcv==2.3.6' in built[0]
+
+
+def test_a_row_that_was_stopped_goes_on_and_one_that_is_ready_is_used(
+        pips, monkeypatch, tmp_path, capsys):
+    tool(monkeypatch, 'python3.12', '--folder', tmp_path, '--install-only')
+    made = len(pips)
+    tool(monkeypatch, 'python3.12', '--folder', tmp_path, '--install-only')
+    assert len(pips) == made
+    (tmp_path / 'python3.12/ready.json').unlink()
+    tool(monkeypatch, 'python3.12', '--folder', tmp_path, *QUICK)
+    again = pips[made:]
+    assert not [call for call in again if 'venv' in call or '-w' in call] and installs(again)
+    capsys.readouterr()
+    del pips[:]
+    tool(monkeypatch, '--table-only', '--folder', tmp_path)
+    assert not pips
+    lines = capsys.readouterr().out.splitlines()
+    assert '| python3.12 | python 3.1.4, torch 2.7.1 | 4 passed in 1s |' in lines
+    assert '| torch-oldest | torch==2.6.0 | not run |' in lines
+
+
+def test_an_environment_of_other_packages_is_made_anew(pips, monkeypatch, tmp_path):
+    tool(monkeypatch, 'mmengine-oldest', '--folder', tmp_path, '--install-only')
+    stamp = tmp_path / 'mmengine-oldest/ready.json'
+    stamp.write_text(json.dumps(dict(json.loads(stamp.read_text()), packages=['mmengine==0.1'])))
+    (stamp.parent / 'old.py').touch()
+    tool(monkeypatch, 'mmengine-oldest', '--folder', tmp_path, '--install-only')
+    assert len(installs(pips)) == 2 and not (stamp.parent / 'old.py').exists()
+
+
+def test_why_an_installation_failed_is_told(monkeypatch, tmp_path, capsys):
+    def run(command, **options):
+        options['stdout'].write("  KeyError: '__version__'\n"
+                                'note: This error originates from a subprocess.\n'
+                                'error: metadata-generation-failed\n')
+        raise subprocess.CalledProcessError(1, command)
+
+    monkeypatch.setattr(subprocess, 'run', run)
+    tool(monkeypatch, 'mmengine-oldest', '--folder', tmp_path)
+    out = capsys.readouterr().out
+    assert "| mmengine-oldest | mmengine==0.10.4 | not installed: KeyError: '__version__' |" in out
+    assert not (tmp_path / 'mmengine-oldest/ready.json').exists()
 
 
 def test_rows_that_are_unknown_and_pythons_that_are_not_there(pips, monkeypatch, tmp_path, capsys):

@@ -27,6 +27,15 @@ class _SeedAfter:
         self.skipped -= 1
         return next(self.iterator)
 
+    def skip_iter(self, num_iters: int) -> None:
+        """Skip batches, for onedl-mmengine, which asks for it in one call.
+
+        They are loaded and dropped, as mmengine has it. The fork's own way goes on in the order of
+        images without loading any, and the draws of worker processes would start from the first.
+        """
+        for _ in range(num_iters):
+            next(self)
+
 
 @HOOKS.register_module()
 class StepSeedHook(Hook):
@@ -63,7 +72,8 @@ class StepSeedHook(Hook):
         loop = runner.train_loop
         if isinstance(loop, EpochBasedTrainLoop):
             self._restart_workers(runner, loop.dataloader)
-        elif runner.iter > 0:
+        elif runner.iter > 0 and not getattr(loop, 'fast_forward_on_resume', False):
+            # (The option is onedl-mmengine's: such a run skips nothing.)
             seed = functools.partial(self._seed, runner, runner.iter)
             loop.dataloader_iterator = _SeedAfter(loop.dataloader_iterator, runner.iter, seed)
         self._seed(runner, runner.iter)

@@ -10,6 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.optim.optimizer import amp_optimizer_wrapper
 
 from mmkd_sod.engine.checkpointing import latest_checkpoint
+from mmkd_sod.engine.hooks.step_seed_hook import _SeedAfter
 from tests.methods import FOUR, METHODS, loader, runner
 
 
@@ -88,6 +89,17 @@ def test_runs_that_count_iterations(tmp_path, method, monkeypatch):
     stopped = train(method, tmp_path / 'b', stops=(3, ), by_epoch=False, interval=2)
     assert straight['place'] == (0, 6)
     assert differences(straight, stopped) == []
+
+
+@pytest.mark.parametrize('skip', [
+    lambda batches: [next(batches) for _ in range(2)],  # mmengine
+    lambda batches: batches.skip_iter(2),  # onedl-mmengine
+])
+def test_the_seed_comes_before_the_first_batch_that_is_not_skipped(skip):
+    seen = []
+    batches = _SeedAfter((seen.append(i) or i for i in range(5)), 2, lambda: seen.append('seed'))
+    skip(batches)
+    assert [*batches] == [2, 3, 4] and seen == [0, 1, 'seed', 2, 3, 4]
 
 
 @pytest.fixture
