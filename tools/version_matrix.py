@@ -35,9 +35,12 @@ class Row:
     Attributes:
         packages (tuple[str]): What pip installs, in place of the versions in constraints.txt.
         python (str): Interpreter of an environment of its own; empty: an overlay.
+        mmcv_limit (str): Written into that environment's mmrazor, which refuses mmcv above 2.1.0,
+            to see what else stands in the way; empty: mmrazor stays as it is.
     """
     packages: tuple[str, ...]
     python: str = ''
+    mmcv_limit: str = ''
 
 
 ROWS = {
@@ -49,7 +52,8 @@ ROWS = {
     'python3.10': Row(('torch==2.13.0', ), 'python3.10'),
     'torch-oldest': Row(('torch==2.6.0', ), 'python3.11'),
     'onedl': Row(('torch==2.13.0', 'onedl-mmengine==0.10.12', 'onedl-mmcv==2.3.6',
-                  'onedl-mmdetection==3.5.1', 'onedl-mmsegmentation==1.4.2'), 'python3.11'),
+                  'onedl-mmdetection==3.5.1', 'onedl-mmsegmentation==1.4.2'), 'python3.11',
+                 mmcv_limit='2.3.6'),
     'python3.13': Row(('torch==2.13.0', ), 'python3.13'),
     'torch-newest': Row(('torch==2.15.0', ), 'python3.11'),
 }
@@ -88,6 +92,7 @@ class Environment:
         """What an environment that is ready was made of."""
         files = [CONSTRAINTS, *(REQUIREMENTS / f'{name}.txt' for name in ('runtime', 'tests'))]
         return dict(packages=list(self.row.packages), python=self.row.python,
+                    mmcv_limit=self.row.mmcv_limit,
                     requirements=[file.read_text() for file in files])
 
     def pip(self, *args, **env) -> None:
@@ -143,6 +148,10 @@ class Environment:
                  '--find-links', str(kept), mmcv)
         self.pip('install', *pinned, '--no-build-isolation', mmcv, *others, 'mmrazor',
                  '-r', str(REQUIREMENTS / 'runtime.txt'), '-r', str(REQUIREMENTS / 'tests.txt'))
+        if self.row.mmcv_limit:
+            file, = self.folder.glob('lib/python3*/site-packages/mmrazor/__init__.py')
+            limit = f"mmcv_maximum_version = '{self.row.mmcv_limit}'"
+            file.write_text(re.sub(r"mmcv_maximum_version = '.*'", limit, file.read_text()))
 
     def versions(self) -> dict:
         """Versions of Python and of the packages that matter."""
@@ -152,11 +161,15 @@ class Environment:
 
 
 def reason(error: subprocess.CalledProcessError, log: Path) -> str:
-    """Why an installation failed: the last line of the log that names an error."""
+    """Why an installation failed: the compiler's first error, or the last that the log tells."""
     lines = log.read_text(encoding='utf-8').splitlines() if log.is_file() else []
+    compiler = [line.partition('rror: ')[2] for line in lines
+                if re.search(r':\d+: (fatal )?error: ', line)]
+    if compiler:
+        return compiler[0]
     # pip's own words about a failed build say less than the build's.
-    told = [line.strip() for line in lines if re.search(r'(?i)error: ', line)
-            and not re.search(r'subprocess-exited|Failed building|metadata-generation', line)]
+    told = [line.strip() for line in lines if re.search(r'(?i)error: ', line) and not re.search(
+        r'subprocess-exited|ailed (building|to build)|metadata-generation', line)]
     return told[-1] if told else f'exit code {error.returncode}'
 
 
