@@ -46,8 +46,10 @@ class Row:
 ROWS = {
     'mmengine-oldest': Row(('mmengine==0.10.4', )),
     'onedl-mmengine': Row(('onedl-mmengine==0.10.12', )),
+    # onedl-mmdetection imports imaug, and that the last.
     'onedl-mmdet-mmseg': Row(('onedl-mmengine==0.10.12', 'onedl-mmdetection==3.5.1',
-                              'onedl-mmsegmentation==1.4.2')),
+                              'onedl-mmsegmentation==1.4.2', 'imaug==0.4.2',
+                              'imagecorruptions-imaug==1.1.5')),
     'python3.12': Row(('torch==2.13.0', ), 'python3.12'),
     'python3.10': Row(('torch==2.13.0', ), 'python3.10'),
     'torch-oldest': Row(('torch==2.6.0', ), 'python3.11'),
