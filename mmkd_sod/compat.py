@@ -9,6 +9,7 @@ import pickle
 import sys
 import types
 import warnings
+from importlib import metadata
 
 import numpy as np
 import torch
@@ -137,6 +138,26 @@ def announce_configs() -> None:
     MODULE2PACKAGE['mmkd_sod'] = 'mmkd_sod'
 
 
+def find_configs_of_the_fork() -> None:
+    """``'mmseg::...'`` makes mmengine install mmsegmentation where only its fork is.
+
+    onedl-mmsegmentation brings the module under another name of the distribution, and the forks'
+    mmengine still looks for the old one, which pip would then write over the fork.
+    """
+    from mmengine.config.utils import MODULE2PACKAGE
+    installed = {name for name in ('mmsegmentation', 'onedl-mmsegmentation') if _is_there(name)}
+    if installed == {'onedl-mmsegmentation'}:
+        MODULE2PACKAGE['mmseg'] = 'onedl-mmsegmentation'
+
+
+def _is_there(distribution: str) -> bool:
+    try:
+        metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
 # (function, what it is for); the order does not matter.
 ENTRIES = (
     (stub_mmrazor_quantization, 'mmrazor 1.0 does not import on torch > 1.13'),
@@ -146,6 +167,7 @@ ENTRIES = (
     (load_local_checkpoints_safely, 'an environment variable makes mmengine unpickle freely'),
     (keep_checkpoints_whole, 'mmengine leaves half a checkpoint where a run is killed'),
     (announce_configs, "mmengine finds 'package::' configs of the packages it knows only"),
+    (find_configs_of_the_fork, "onedl-mmengine finds no 'mmseg::' configs of its own fork"),
 )
 
 

@@ -180,8 +180,9 @@ def test(env: Environment, workers: int, tests: list[str]) -> dict:
     log = env.folder.with_name(f'{env.folder.name}.tests.log')
     command = ['-m', 'pytest', '-q', '--show-capture=no', '-n', str(workers), *tests]
     with open(log, 'w', encoding='utf-8') as out:
-        subprocess.run([env.python, '-W', 'ignore', *command], cwd=ROOT, env=env.env, stdout=out,
-                       stderr=out)
+        # Without an index mmengine cannot install what a config of another package asks for.
+        subprocess.run([env.python, '-W', 'ignore', *command], cwd=ROOT,
+                       env=dict(env.env, PIP_NO_INDEX='1'), stdout=out, stderr=out)
     lines = log.read_text(encoding='utf-8').strip().splitlines()
     told = lines[-1].strip('= ') if lines else 'the tests said nothing'
     failed = [line for line in lines if line.startswith(('FAILED ', 'ERROR '))]
