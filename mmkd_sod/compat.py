@@ -112,6 +112,20 @@ def load_local_checkpoints_safely() -> None:
     CheckpointLoader.register_scheme(prefixes='', loader=load_local_safely, force=True)
 
 
+def read_once_and_safely() -> None:
+    """onedl-mmengine unpickles freely what torch's safe loader has just refused.
+
+    All its loaders read through one function, those of object stores and of ``open-mmlab://`` too.
+    """
+    from mmengine.runner import checkpoint
+
+    def load(file, map_location=None, weights_only=None):
+        return torch.load(file, map_location=map_location, weights_only=True)
+
+    if hasattr(checkpoint, '_safe_torch_load'):
+        checkpoint._safe_torch_load = load
+
+
 def silence_pkg_resources() -> None:
     """mmengine reads config paths through ``pkg_resources``, which warns at every import.
 
@@ -165,6 +179,7 @@ ENTRIES = (
     (silence_pkg_resources, 'mmengine needs pkg_resources, which warns of its end'),
     (load_http_checkpoints_safely, 'mmengine unpickles downloaded checkpoints freely'),
     (load_local_checkpoints_safely, 'an environment variable makes mmengine unpickle freely'),
+    (read_once_and_safely, 'onedl-mmengine unpickles freely what the safe loader refused'),
     (keep_checkpoints_whole, 'mmengine leaves half a checkpoint where a run is killed'),
     (announce_configs, "mmengine finds 'package::' configs of the packages it knows only"),
     (find_configs_of_the_fork, "onedl-mmengine finds no 'mmseg::' configs of its own fork"),

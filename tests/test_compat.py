@@ -80,6 +80,21 @@ def test_downloaded_checkpoints_are_read_with_the_weights_only_loader(tmp_path):
     assert torch.equal(good['a'], torch.ones(2))
 
 
+def test_what_the_safe_loader_refused_is_not_read_again(tmp_path, monkeypatch, capsys):
+    from mmengine.runner import checkpoint
+
+    from mmkd_sod import compat
+    free = {'weights_only': False}
+    # As in onedl-mmengine; mmengine has no such function.
+    monkeypatch.setattr(checkpoint, '_safe_torch_load',
+                        lambda file, map_location=None: torch.load(file, **free), raising=False)
+    compat.read_once_and_safely()
+    torch.save({'state_dict': Evil()}, tmp_path / 'c.pth')
+    with pytest.raises(Exception, match='[Ww]eights'):
+        checkpoint._safe_torch_load(str(tmp_path / 'c.pth'), map_location='cpu')
+    assert 'run' not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(('installed', 'package'), [
     (('mmsegmentation', ), 'mmsegmentation'),
     (('mmsegmentation', 'onedl-mmsegmentation'), 'mmsegmentation'),
