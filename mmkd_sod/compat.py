@@ -9,6 +9,7 @@ import pickle
 import sys
 import types
 import warnings
+from importlib import metadata
 
 import numpy as np
 import torch
@@ -111,6 +112,20 @@ def load_local_checkpoints_safely() -> None:
     CheckpointLoader.register_scheme(prefixes='', loader=load_local_safely, force=True)
 
 
+def read_once_and_safely() -> None:
+    """onedl-mmengine unpickles freely what torch's safe loader has just refused.
+
+    All its loaders read through one function, those of object stores and of ``open-mmlab://`` too.
+    """
+    from mmengine.runner import checkpoint
+
+    def load(file, map_location=None, weights_only=None):
+        return torch.load(file, map_location=map_location, weights_only=True)
+
+    if hasattr(checkpoint, '_safe_torch_load'):
+        checkpoint._safe_torch_load = load
+
+
 def silence_pkg_resources() -> None:
     """mmengine reads config paths through ``pkg_resources``, which warns at every import.
 
@@ -137,6 +152,26 @@ def announce_configs() -> None:
     MODULE2PACKAGE['mmkd_sod'] = 'mmkd_sod'
 
 
+def find_configs_of_the_fork() -> None:
+    """``'mmseg::...'`` makes mmengine install mmsegmentation where only its fork is.
+
+    onedl-mmsegmentation brings the module under another name of the distribution, and the forks'
+    mmengine still looks for the old one, which pip would then write over the fork.
+    """
+    from mmengine.config.utils import MODULE2PACKAGE
+    installed = {name for name in ('mmsegmentation', 'onedl-mmsegmentation') if _is_there(name)}
+    if installed == {'onedl-mmsegmentation'}:
+        MODULE2PACKAGE['mmseg'] = 'onedl-mmsegmentation'
+
+
+def _is_there(distribution: str) -> bool:
+    try:
+        metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
 # (function, what it is for); the order does not matter.
 ENTRIES = (
     (stub_mmrazor_quantization, 'mmrazor 1.0 does not import on torch > 1.13'),
@@ -144,8 +179,10 @@ ENTRIES = (
     (silence_pkg_resources, 'mmengine needs pkg_resources, which warns of its end'),
     (load_http_checkpoints_safely, 'mmengine unpickles downloaded checkpoints freely'),
     (load_local_checkpoints_safely, 'an environment variable makes mmengine unpickle freely'),
+    (read_once_and_safely, 'onedl-mmengine unpickles freely what the safe loader refused'),
     (keep_checkpoints_whole, 'mmengine leaves half a checkpoint where a run is killed'),
     (announce_configs, "mmengine finds 'package::' configs of the packages it knows only"),
+    (find_configs_of_the_fork, "onedl-mmengine finds no 'mmseg::' configs of its own fork"),
 )
 
 

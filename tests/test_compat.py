@@ -78,3 +78,39 @@ def test_downloaded_checkpoints_are_read_with_the_weights_only_loader(tmp_path):
     torch.save({'a': torch.ones(2)}, tmp_path / 'd.pth')
     good = load_from_http_safely('https://a.b/d.pth?x=1', model_dir=str(tmp_path))
     assert torch.equal(good['a'], torch.ones(2))
+
+
+def test_what_the_safe_loader_refused_is_not_read_again(tmp_path, monkeypatch, capsys):
+    from mmengine.runner import checkpoint
+
+    from mmkd_sod import compat
+    free = {'weights_only': False}
+    # As in onedl-mmengine; mmengine has no such function.
+    monkeypatch.setattr(checkpoint, '_safe_torch_load',
+                        lambda file, map_location=None: torch.load(file, **free), raising=False)
+    compat.read_once_and_safely()
+    torch.save({'state_dict': Evil()}, tmp_path / 'c.pth')
+    with pytest.raises(Exception, match='[Ww]eights'):
+        checkpoint._safe_torch_load(str(tmp_path / 'c.pth'), map_location='cpu')
+    assert 'run' not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(('installed', 'package'), [
+    (('mmsegmentation', ), 'mmsegmentation'),
+    (('mmsegmentation', 'onedl-mmsegmentation'), 'mmsegmentation'),
+    (('onedl-mmsegmentation', ), 'onedl-mmsegmentation'),
+    ((), 'mmsegmentation')])
+def test_configs_of_mmseg_are_looked_for_in_what_is_installed(monkeypatch, installed, package):
+    from mmengine.config.utils import MODULE2PACKAGE
+
+    from mmkd_sod import compat
+
+    def version(name):
+        if name not in installed:
+            raise compat.metadata.PackageNotFoundError(name)
+        return '1.0'
+
+    monkeypatch.setattr(compat.metadata, 'version', version)
+    monkeypatch.setitem(MODULE2PACKAGE, 'mmseg', 'mmsegmentation')
+    compat.find_configs_of_the_fork()
+    assert MODULE2PACKAGE['mmseg'] == package

@@ -35,21 +35,27 @@ class Row:
     Attributes:
         packages (tuple[str]): What pip installs, in place of the versions in constraints.txt.
         python (str): Interpreter of an environment of its own; empty: an overlay.
+        mmcv_limit (str): Written into that environment's mmrazor, which refuses mmcv above 2.1.0,
+            to see what else stands in the way; empty: mmrazor stays as it is.
     """
     packages: tuple[str, ...]
     python: str = ''
+    mmcv_limit: str = ''
 
 
 ROWS = {
     'mmengine-oldest': Row(('mmengine==0.10.4', )),
     'onedl-mmengine': Row(('onedl-mmengine==0.10.12', )),
+    # onedl-mmdetection imports imaug, and that the last.
     'onedl-mmdet-mmseg': Row(('onedl-mmengine==0.10.12', 'onedl-mmdetection==3.5.1',
-                              'onedl-mmsegmentation==1.4.2')),
+                              'onedl-mmsegmentation==1.4.2', 'imaug==0.4.2',
+                              'imagecorruptions-imaug==1.1.5')),
     'python3.12': Row(('torch==2.13.0', ), 'python3.12'),
     'python3.10': Row(('torch==2.13.0', ), 'python3.10'),
     'torch-oldest': Row(('torch==2.6.0', ), 'python3.11'),
     'onedl': Row(('torch==2.13.0', 'onedl-mmengine==0.10.12', 'onedl-mmcv==2.3.6',
-                  'onedl-mmdetection==3.5.1', 'onedl-mmsegmentation==1.4.2'), 'python3.11'),
+                  'onedl-mmdetection==3.5.1', 'onedl-mmsegmentation==1.4.2'), 'python3.11',
+                 mmcv_limit='2.3.6'),
     'python3.13': Row(('torch==2.13.0', ), 'python3.13'),
     'torch-newest': Row(('torch==2.15.0', ), 'python3.11'),
 }
@@ -88,6 +94,7 @@ class Environment:
         """What an environment that is ready was made of."""
         files = [CONSTRAINTS, *(REQUIREMENTS / f'{name}.txt' for name in ('runtime', 'tests'))]
         return dict(packages=list(self.row.packages), python=self.row.python,
+                    mmcv_limit=self.row.mmcv_limit,
                     requirements=[file.read_text() for file in files])
 
     def pip(self, *args, **env) -> None:
@@ -143,6 +150,10 @@ class Environment:
                  '--find-links', str(kept), mmcv)
         self.pip('install', *pinned, '--no-build-isolation', mmcv, *others, 'mmrazor',
                  '-r', str(REQUIREMENTS / 'runtime.txt'), '-r', str(REQUIREMENTS / 'tests.txt'))
+        if self.row.mmcv_limit:
+            file, = self.folder.glob('lib/python3*/site-packages/mmrazor/__init__.py')
+            limit = f"mmcv_maximum_version = '{self.row.mmcv_limit}'"
+            file.write_text(re.sub(r"mmcv_maximum_version = '.*'", limit, file.read_text()))
 
     def versions(self) -> dict:
         """Versions of Python and of the packages that matter."""
@@ -152,11 +163,15 @@ class Environment:
 
 
 def reason(error: subprocess.CalledProcessError, log: Path) -> str:
-    """Why an installation failed: the last line of the log that names an error."""
+    """Why an installation failed: the compiler's first error, or the last that the log tells."""
     lines = log.read_text(encoding='utf-8').splitlines() if log.is_file() else []
+    compiler = [line.partition('rror: ')[2] for line in lines
+                if re.search(r':\d+: (fatal )?error: ', line)]
+    if compiler:
+        return compiler[0]
     # pip's own words about a failed build say less than the build's.
-    told = [line.strip() for line in lines if re.search(r'(?i)error: ', line)
-            and not re.search(r'subprocess-exited|Failed building|metadata-generation', line)]
+    told = [line.strip() for line in lines if re.search(r'(?i)error: ', line) and not re.search(
+        r'subprocess-exited|ailed (building|to build)|metadata-generation', line)]
     return told[-1] if told else f'exit code {error.returncode}'
 
 
@@ -165,8 +180,9 @@ def test(env: Environment, workers: int, tests: list[str]) -> dict:
     log = env.folder.with_name(f'{env.folder.name}.tests.log')
     command = ['-m', 'pytest', '-q', '--show-capture=no', '-n', str(workers), *tests]
     with open(log, 'w', encoding='utf-8') as out:
-        subprocess.run([env.python, '-W', 'ignore', *command], cwd=ROOT, env=env.env, stdout=out,
-                       stderr=out)
+        # Without an index mmengine cannot install what a config of another package asks for.
+        subprocess.run([env.python, '-W', 'ignore', *command], cwd=ROOT,
+                       env=dict(env.env, PIP_NO_INDEX='1'), stdout=out, stderr=out)
     lines = log.read_text(encoding='utf-8').strip().splitlines()
     told = lines[-1].strip('= ') if lines else 'the tests said nothing'
     failed = [line for line in lines if line.startswith(('FAILED ', 'ERROR '))]

@@ -15,7 +15,6 @@ A hook or file back end of our own would need a line in each config, and would n
 that name mmengine's class instead of its registered name.
 """
 import functools
-import glob
 import os
 import re
 import zipfile
@@ -24,7 +23,7 @@ from pathlib import Path
 import torch
 
 from mmkd_sod.engine.held_signals import held_signals
-from mmkd_sod.utils.files import atomic_path
+from mmkd_sod.utils.files import atomic_path, leftovers
 
 POINTER = 'last_checkpoint'
 _NAME = re.compile(r'(epoch|iter)_(\d+)\.pth')
@@ -47,12 +46,8 @@ def put_whole(content: bytes, path, clear: bool = True) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        left = set() if not clear else set(
-            path.parent.glob(f'.{glob.escape(path.stem)}.*{glob.escape(path.suffix)}'))
-        for other in left - {temporary}:
-            # Names of other files may begin alike; only process numbers are ours.
-            if other.name[len(path.stem) + 2:len(other.name) - len(path.suffix)].isdigit():
-                other.unlink(missing_ok=True)
+        for other in set(leftovers(path) if clear else []) - {temporary}:
+            other.unlink(missing_ok=True)
 
 
 def is_whole(path) -> bool:

@@ -2,6 +2,7 @@
 import json
 import os
 import platform
+import re
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,13 +23,28 @@ def atomic_path(path):
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # Ranks on several machines write to one folder and may have equal process numbers.
-    writer = f'{platform.node()}.{os.getpid()}'
+    writer = f'{platform.node().replace(".", "_")}.{os.getpid()}'
     temporary = path.with_name(f'.{path.stem}.{writer}{path.suffix}')
     try:
         yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def leftovers(path) -> list:
+    """Temporary files of ``path``, whole or half, of whichever process and machine.
+
+    Args:
+        path (str | Path): What is or was written by :func:`atomic_path`.
+
+    Returns:
+        list[Path]: Those that are there now.
+    """
+    path = Path(path)
+    # The temporary files of `a.best.pth` have names that begin like those of `a.pth`.
+    name = re.compile(rf'\.{re.escape(path.stem)}\.[^.]*\.\d+{re.escape(path.suffix)}')
+    return [other for other in path.parent.glob('.*') if name.fullmatch(other.name)]
 
 
 def write_json(path, content, indent=None) -> None:

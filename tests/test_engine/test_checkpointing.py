@@ -77,19 +77,20 @@ class TestLatest:
 
 def test_put_whole_replaces_and_clears_what_a_killed_process_left(tmp_path):
     path = tmp_path / 'epoch_1.pth'
-    for name in ('.epoch_1.77.pth', '.epoch_1.best.pth', '.epoch_12.77.pth'):
+    others = ['.epoch_1.best.host.77.pth', '.epoch_1.best.pth', '.epoch_12.host.77.pth']
+    for name in ['.epoch_1.host.77.pth', *others]:
         (tmp_path / name).write_text('half')
     put_whole(b'one', path)
     LocalBackend().put(b'two', str(path))
     LocalBackend().put_text('tüo', str(tmp_path / 'new' / 'a.txt'))
     assert path.read_bytes() == b'two'
     assert (tmp_path / 'new' / 'a.txt').read_text(encoding='utf-8') == 'tüo'
-    assert sorted(p.name for p in tmp_path.glob('.*')) == ['.epoch_1.best.pth', '.epoch_12.77.pth']
+    assert sorted(p.name for p in tmp_path.glob('.*')) == others
 
 
 def test_text_that_every_rank_writes_is_taken_from_none(tmp_path):
     # mmengine's LoggerHook writes the scores of a test on all ranks at once.
-    other = tmp_path / '.scores.77.json'
+    other = tmp_path / '.scores.host.77.json'
     other.write_text('of another rank, about to be moved')
     LocalBackend().put_text('{}', str(tmp_path / 'scores.json'))
     assert other.is_file() and (tmp_path / 'scores.json').read_text() == '{}'

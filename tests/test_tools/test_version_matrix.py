@@ -30,6 +30,9 @@ def pips(monkeypatch):
         elif 'venv' in command:
             (Path(command[-1]) / 'bin').mkdir(parents=True)
             (Path(command[-1]) / 'bin/python').touch()
+            mmrazor = Path(command[-1]) / 'lib/python3.11/site-packages/mmrazor'
+            mmrazor.mkdir(parents=True)
+            (mmrazor / '__init__.py').write_text("mmcv_maximum_version = '2.1.0'\nmore = 1\n")
         return subprocess.CompletedProcess(command, 0, '{"python": "3.1.4", "torch": "2.7.1"}')
 
     monkeypatch.setattr(subprocess, 'run', run)
@@ -69,6 +72,8 @@ def test_an_environment_replaces_pins_and_keeps_the_wheel_it_built(pips, monkeyp
     assert {'onedl-mmcv==2.3.6', 'onedl-mmdetection==3.5.1', 'mmrazor'} <= set(rest)
     built = [call for call in pips if '-w' in call]
     assert len(built) == 1 and 'onedl-mmcv==2.3.6' in built[0]
+    mmrazor, = tmp_path.glob('onedl/lib/*/site-packages/mmrazor/__init__.py')
+    assert mmrazor.read_text() == "mmcv_maximum_version = '2.3.6'\nmore = 1\n"
 
 
 def test_a_row_that_was_stopped_goes_on_and_one_that_is_ready_is_used(
@@ -99,17 +104,22 @@ def test_an_environment_of_other_packages_is_made_anew(pips, monkeypatch, tmp_pa
     assert len(installs(pips)) == 2 and not (stamp.parent / 'old.py').exists()
 
 
-def test_why_an_installation_failed_is_told(monkeypatch, tmp_path, capsys):
+@pytest.mark.parametrize(('said', 'reason'), [
+    ("  KeyError: '__version__'\nnote: This error originates from a subprocess.\n"
+     'error: metadata-generation-failed\n', "KeyError: '__version__'"),
+    ('a.h:9:2: error: #error C++20 is required\n    9 | #error C++20\nb.h:1:1: error: no type\n'
+     'RuntimeError: Error compiling objects\nERROR: Failed to build one or more wheels\n',
+     '#error C++20 is required'),
+    ('', 'exit code 1')])
+def test_why_an_installation_failed_is_told(monkeypatch, tmp_path, capsys, said, reason):
     def run(command, **options):
-        options['stdout'].write("  KeyError: '__version__'\n"
-                                'note: This error originates from a subprocess.\n'
-                                'error: metadata-generation-failed\n')
+        options['stdout'].write(said)
         raise subprocess.CalledProcessError(1, command)
 
     monkeypatch.setattr(subprocess, 'run', run)
     tool(monkeypatch, 'mmengine-oldest', '--folder', tmp_path)
     out = capsys.readouterr().out
-    assert "| mmengine-oldest | mmengine==0.10.4 | not installed: KeyError: '__version__' |" in out
+    assert f'| mmengine-oldest | mmengine==0.10.4 | not installed: {reason} |' in out
     assert not (tmp_path / 'mmengine-oldest/ready.json').exists()
 
 

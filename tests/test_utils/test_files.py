@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from mmkd_sod.utils.files import atomic_path, write_json
+from mmkd_sod.utils.files import atomic_path, leftovers, write_json
 
 
 def test_atomic_path_replaces_at_the_end(tmp_path):
@@ -24,6 +24,20 @@ def test_atomic_path_leaves_the_old_file_when_writing_fails(tmp_path):
         raise KeyboardInterrupt
     assert path.read_text() == 'old'
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize('host', ['vm', 'gpu-3.cluster.org', ''])
+def test_leftovers_are_those_of_the_file_alone(tmp_path, monkeypatch, host):
+    monkeypatch.setattr('platform.node', lambda: host)
+    left = {}
+    for name in ('a.pth', 'a.best.pth', 'a.txt', 'ab.pth'):
+        with atomic_path(tmp_path / name) as temporary:
+            temporary.touch()
+            left[name] = temporary
+    for temporary in left.values():
+        temporary.write_text('half, of a process that was killed')
+    assert leftovers(tmp_path / 'a.pth') == [left['a.pth']]
+    assert leftovers(tmp_path / 'none' / 'a.pth') == []
 
 
 def test_write_json(tmp_path):

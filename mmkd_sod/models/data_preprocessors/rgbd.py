@@ -34,8 +34,12 @@ class RGBDDataPreprocessor(SegDataPreProcessor):
         if kwargs.get('size') is not None:
             # mmseg pads to either of them.
             size_divisor = None
-        super().__init__(mean=[*mean, 0., 0., 0.], std=[*std, 1., 1., 1.], bgr_to_rgb=bgr_to_rgb,
-                         size_divisor=size_divisor, **kwargs)
+        super().__init__(mean=mean, std=std, bgr_to_rgb=bgr_to_rgb, size_divisor=size_divisor,
+                         **kwargs)
+        # The depth map is left as it is. (onedl-mmsegmentation takes no more than three means.)
+        self.mean = torch.cat([self.mean, torch.zeros(3, 1, 1)])
+        self.std = torch.cat([self.std, torch.ones(3, 1, 1)])
+        self._flips = bgr_to_rgb or kwargs.get('rgb_to_bgr', False)
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """Stack a batch.
@@ -66,6 +70,6 @@ class RGBDDataPreprocessor(SegDataPreProcessor):
             raise DataError(f'RGBDDataPreprocessor: image {tuple(img.shape[1:])} and depth map '
                             f'{tuple(depth.shape[1:])} differ in size; load the depth map before '
                             'anything is resized or cropped')
-        if self.channel_conversion:
+        if self._flips:
             img = img.flip(0)
         return torch.cat([img.float(), depth.float().expand(3, -1, -1)])

@@ -15,7 +15,10 @@ def test_every_head_of_mmdet_is_read_or_refused():
         try:
             reader = reader_class(getattr(dense_heads, name), 'student')
         except ConfigError as error:
-            assert 'cannot be distilled across heads, since' in str(error), name
+            # onedl-mmdetection has a head for lanes, which is refused as any unknown one is.
+            reason = ('no reader knows' if name == 'CLRHead' else
+                      'cannot be distilled across heads, since')
+            assert reason in str(error), name
         else:
             # By its own name, never by that of a base class.
             assert HEAD_READERS.get(name) is reader
