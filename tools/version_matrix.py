@@ -159,7 +159,11 @@ class Environment:
         """Versions of Python and of the packages that matter."""
         found = subprocess.run([self.python, '-W', 'ignore', '-c', VERSIONS], check=True,
                                cwd=self.folder, env=self.env, text=True, capture_output=True)
-        return json.loads(found.stdout)
+        versions = json.loads(found.stdout)
+        for fork, name in FORKS.items():
+            if fork in versions:  # It lies over the other.
+                versions.pop(name, None)
+        return versions
 
 
 def reason(error: subprocess.CalledProcessError, log: Path) -> str:
@@ -184,7 +188,10 @@ def test(env: Environment, workers: int, tests: list[str]) -> dict:
         subprocess.run([env.python, '-W', 'ignore', *command], cwd=ROOT,
                        env=dict(env.env, PIP_NO_INDEX='1'), stdout=out, stderr=out)
     lines = log.read_text(encoding='utf-8').strip().splitlines()
-    told = lines[-1].strip('= ') if lines else 'the tests said nothing'
+    # Packages may have a word after pytest's last.
+    counts = [line.strip('= ') for line in lines
+              if re.search(r'\d (passed|failed|skipped|deselected|errors?)\b.* in [\d.]+s', line)]
+    told = counts[-1] if counts else (lines or ['the tests said nothing'])[-1]
     failed = [line for line in lines if line.startswith(('FAILED ', 'ERROR '))]
     return dict(command=' '.join(['python', *command]), tests=told, failed=failed)
 
