@@ -84,10 +84,10 @@ def median(values: list[float]) -> float:
     return round(statistics.median(values), 5)
 
 
-def paired_ratio(seconds: dict[str, list[float]], name: str, *bound: str) -> float:
-    """Median over rounds of a variant's time over the sum of others' in the same round."""
-    rounds = zip(seconds[name], *(seconds[part] for part in bound), strict=True)
-    return round(statistics.median(first / sum(rest) for first, *rest in rounds), 4)
+def ratio_of_medians(seconds: dict[str, list[float]], name: str, *bound: str) -> float:
+    """Median time of a variant over the sum of the medians of others."""
+    return round(statistics.median(seconds[name])
+                 / sum(statistics.median(seconds[part]) for part in bound), 4)
 
 
 def timed(variants: dict[str, Callable[[], None]], bounds: dict[str, tuple], args) -> dict:
@@ -100,7 +100,7 @@ def timed(variants: dict[str, Callable[[], None]], bounds: dict[str, tuple], arg
     """
     seconds = interleaved(variants, args.rounds, args.warmup, args.device)
     return dict(seconds={name: median(values) for name, values in seconds.items()},
-                over_bound={name: paired_ratio(seconds, name, *bound)
+                over_bound={name: ratio_of_medians(seconds, name, *bound)
                             for name, bound in bounds.items()})
 
 

@@ -13,11 +13,11 @@ from cells import Cells
 from common import (
     interleaved,
     median,
-    paired_ratio,
     parse,
     parser,
     peak_memory_mib,
     print_peak_memory,
+    ratio_of_medians,
 )
 from torch import nn
 
@@ -89,7 +89,7 @@ def main() -> None:
         del pair['features']
         seconds = interleaved(pair, args.rounds, args.warmup, args.device)
         found = dict(seconds={name: median(values) for name, values in seconds.items()},
-                     speedup=paired_ratio(seconds, 'loop', 'ours'))
+                     speedup=ratio_of_medians(seconds, 'loop', 'ours'))
         if args.device == 'cpu':
             threads = ('--threads', str(torch.get_num_threads()))
             peak = {name: peak_memory_mib(

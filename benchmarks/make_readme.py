@@ -15,9 +15,9 @@ HEAD = '''# Benchmarks
     python benchmarks/run.py --all
 
 This page is written by `python benchmarks/make_readme.py` from `benchmarks/results/*.json`; what
-was not measured yet is left out. Ratios of times are medians over rounds in which all variants took
-turns in one process. The lower bound of a training step is the plain student's step plus the plain
-teacher's forward.
+was not measured yet is left out. Ratios of times are those of medians over rounds in which all
+variants took turns in one process. The lower bound of a training step is the plain student's step
+plus the plain teacher's forward.
 '''
 
 

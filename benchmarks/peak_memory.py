@@ -9,7 +9,7 @@ from common import parse, parser, peak_memory_mib, print_peak_memory
 from pairs import PAIRS, steps
 
 VARIANTS = dict(student=('student', ), teacher=('teacher', ), bound=('teacher', 'student'),
-                ours=('folded', ), mmrazor=('mmrazor', ))
+                ours=('default', ), mmrazor=('mmrazor', ))
 
 
 def main() -> None:

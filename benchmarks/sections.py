@@ -47,10 +47,10 @@ def teacher_options(name: str, found: dict) -> str:
     return page_section(
         'A step of each method, by teacher option',
         "The lower bound is the student's step plus the teacher's forward, BN not folded; that of "
-        "labels from files (offline) is the student's step alone. `folded` is the default, the "
-        "options after it come on top of it; `compiled` is the teacher's backbone and neck through "
-        'torch.compile. A plain SCFNet pays for its boundary loss, which weak labels do without. '
-        '`python benchmarks/run.py teacher_options`.', found, *parts[:-1])
+        "labels from files (offline) is the student's step alone. `plain` has no option on, "
+        "`default` folds BN and, on a CPU, runs the teacher's backbone and neck in channels_last; "
+        'the options after it come on top of it. A plain SCFNet pays for its boundary loss, which '
+        'weak labels do without. `python benchmarks/run.py teacher_options`.', found, *parts[:-1])
 
 
 def peak_memory(name: str, found: dict) -> str:

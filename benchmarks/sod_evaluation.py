@@ -8,7 +8,7 @@ import numpy as np
 import py_sod_metrics
 import torch
 from cells import Cells
-from common import interleaved, median, paired_ratio, parse, parser
+from common import interleaved, median, parse, parser, ratio_of_medians
 
 from mmkd_sod.evaluation import SODMetric
 
@@ -73,7 +73,7 @@ def main() -> None:
         return dict(maps=blocks * BLOCK,
                     seconds={name: round(median(values) * blocks, 2)
                              for name, values in seconds.items()},
-                    over_loop=paired_ratio(seconds, 'ours', 'loop'), scores_differ_by=apart)
+                    over_loop=ratio_of_medians(seconds, 'ours', 'loop'), scores_differ_by=apart)
 
     Cells('sod_evaluation_cpu', dict(maps=args.maps, size=list(args.size)), again=args.again
           ).measure(('SODMetric', ), measure, lambda _, cell: str(cell))

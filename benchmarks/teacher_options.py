@@ -1,7 +1,8 @@
 """A training step of every method with each teacher option, over its lower bound.
 
-Options are the teacher as it is, BN folded (the default), channels_last, bf16 autocast, and
-backbone and neck through torch.compile. The lower bound is the plain student's step plus the plain
+Options are the teacher as it is, BN folded, the default (folded, and on a CPU backbone and neck in
+channels_last), all of it in channels_last, backbone and neck through torch.compile, and bf16
+autocast. The lower bound is the plain student's step plus the plain
 teacher's forward, where weak labels come from files (offline) the student's step alone; the peer is
 mmrazor's SingleTeacherDistill with what comes closest.
 """
@@ -10,7 +11,7 @@ from cells import Cells
 from common import parse, parser, ratios, timed
 from pairs import PAIRS, TEACHER_OPTIONS, steps
 
-NAMES = ('student', 'teacher', *TEACHER_OPTIONS, 'compiled', 'mmrazor')
+NAMES = ('student', 'teacher', *TEACHER_OPTIONS, 'mmrazor')
 
 
 def main() -> None:

@@ -5,7 +5,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import nn
+
+from mmkd_sod.utils.tensors import flat
 
 # Names that losses give their first two arguments.
 _STUDENT = ('student', 'preds_S', 's_feature', 'pred', 'logits', 'input')
@@ -45,17 +47,6 @@ class Comparison:
     path: str
     seen: list
     outputs: list = field(default_factory=list)
-
-
-def flat(value) -> list:
-    """All floating tensors of nested tuples, lists and dicts."""
-    if isinstance(value, Tensor):
-        return [value] if value.is_floating_point() else []
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, (list, tuple)):
-        return [tensor for item in value for tensor in flat(item)]
-    return []
 
 
 @torch.no_grad()

@@ -18,10 +18,10 @@ def test_a_step_of_ours_and_of_mmrazors(bench, monkeypatch, method, side):
     pairs = bench('pairs')
     small = dataclasses.replace(pairs.PAIRS[method], images=3, size=side)
     monkeypatch.setitem(pairs.PAIRS, method, small)
-    made = pairs.steps(method, ('student', 'teacher', 'not_folded', 'mmrazor'), 'cpu')
+    made = pairs.steps(method, ('student', 'teacher', 'plain', 'mmrazor'), 'cpu')
     for step in made.values():
         step()
-    assert list(made) == ['student', 'teacher', 'not_folded', 'mmrazor']
+    assert list(made) == ['student', 'teacher', 'plain', 'mmrazor']
 
 
 def test_mmrazors_checkpoint_holds_the_teacher_and_ours_does_not(bench):

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmkd_sod.doctor.comparing import flat, look, watch
+from mmkd_sod.doctor.comparing import look, watch
 from mmkd_sod.models.losses import PNLADLoss
 from mmkd_sod.registry import MODELS
 from tests.detection import build_distill, losses_of
@@ -63,11 +63,6 @@ def test_values_that_are_not_finite_are_left_out_of_the_range():
     seen = look('x', [torch.tensor([1., float('nan')]), torch.tensor([3.])])
     assert (seen.low, seen.high, seen.finite) == (1, 3, False)
     assert not look('x', [torch.tensor([float('inf')])]).finite
-
-
-def test_flat_takes_floating_tensors_of_anything():
-    a, b = torch.zeros(1), torch.ones(2)
-    assert flat(dict(x=[a, (b, 3)], y=torch.zeros(1, dtype=torch.int64))) == [a, b]
 
 
 @pytest.mark.parametrize('head', ['gfl', 'atss'])

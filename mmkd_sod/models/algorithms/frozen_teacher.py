@@ -1,6 +1,6 @@
 """A teacher that never moves and only predicts."""
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 
 import torch
@@ -13,24 +13,17 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmkd_sod.errors import CheckpointError, ConfigError
 from mmkd_sod.models.distillers.recorders import hooks_fire
+from mmkd_sod.utils.tensors import flat
 
 from .teacher_checkpoint import load_teacher_weights
+from .teacher_compile import compile_extractors
+from .teacher_layout import lay_out
+from .teacher_parity import largest_move
 
-# Folding may move no number that is compared by more than this, relative to the largest of its map.
-FOLD_TOLERANCE = 1e-4
+# No number may be moved by more than this, relative to the largest of its map.
+TOLERANCE = 1e-4
 _AUTOCAST = {'bf16': torch.bfloat16, 'bfloat16': torch.bfloat16, 'fp16': torch.float16,
                  'float16': torch.float16}
-
-
-def _flat(outputs) -> list:
-    """All floating tensors of nested tuples, lists and dicts, in order."""
-    if isinstance(outputs, Tensor):
-        return [outputs] if outputs.is_floating_point() else []
-    if isinstance(outputs, dict):
-        outputs = list(outputs.values())
-    if isinstance(outputs, (list, tuple)):
-        return [tensor for item in outputs for tensor in _flat(item)]
-    return []
 
 
 class FrozenTeacher:
@@ -50,10 +43,14 @@ class FrozenTeacher:
         fold_bn (bool): Fold BN layers into the convolutions before them (mmcv's
             ``fuse_conv_bn``). It is undone, with a warning, where it moves an output by more than
             1e-4 of the output's largest value (at least 1) on a random image.
-        channels_last (bool): Keep weights and activations in channels_last memory format; refused
-            for a teacher with mmcv's deformable convolutions.
+        channels_last (bool, optional): Keep weights and activations in channels_last memory format;
+            refused for a teacher with mmcv's deformable convolutions. Default None: on a CPU, the
+            backbone and the neck do so inside (:func:`lay_out`), where that is faster, unless the
+            teacher has such convolutions or its answers move as above.
         autocast (str, optional): ``'bf16'`` or ``'fp16'``: run the forward under autocast. The
             answers change within that precision. Default: as the surrounding code runs.
+        compile (bool): Run backbone and neck through ``torch.compile``
+            (:func:`compile_extractors`).
     """
 
     def __init__(self,
@@ -62,8 +59,9 @@ class FrozenTeacher:
                  trusted: bool = False,
                  allow_missing: Sequence[str] = (),
                  fold_bn: bool = True,
-                 channels_last: bool = False,
-                 autocast: str | None = None) -> None:
+                 channels_last: bool | None = None,
+                 autocast: str | None = None,
+                 compile: bool = False) -> None:
         if autocast is not None and autocast not in _AUTOCAST:
             raise ConfigError(f'DenseDistill: teacher_autocast={autocast!r}; choose bf16, fp16 or '
                               'None')
@@ -79,8 +77,9 @@ class FrozenTeacher:
         self.trusted = trusted
         self.allow_missing = tuple(allow_missing)
         self.fold_bn = fold_bn
-        self.channels_last = channels_last
+        self.channels_last = False if deformable else channels_last
         self.autocast = autocast
+        self.compile = compile
         self.ready = False
         self._freeze()
 
@@ -111,42 +110,67 @@ class FrozenTeacher:
             raise CheckpointError(
                 'DenseDistill: teacher_ckpt is None, so the teacher would be random; give the '
                 "teacher's checkpoint, or teacher_allow_missing=['*'] if that is what you want")
-        if self.fold_bn:
-            self._fold()
+        if self.fold_bn and any(isinstance(m, _BatchNorm) for m in self.module.modules()):
+            self._keep_if_exact(self._fold, "the teacher's BN layers are not folded",
+                                logging.WARNING)
         if self.channels_last:
             self.module.to(memory_format=torch.channels_last)
+        elif self.channels_last is None and next(self.module.parameters()).is_cpu:
+            self._keep_if_exact(lambda: lay_out(self.module, self._answers),
+                                'no part of the teacher runs in channels_last', logging.INFO)
+        if self.compile:
+            compile_extractors(self.module, TOLERANCE)
         self._freeze()
         self.ready = True
 
     @torch.no_grad()
-    def _fold(self) -> None:
-        """Fold BN layers and keep the result only where the answers stay."""
+    def _keep_if_exact(self, change: Callable[[], Callable[[], None]], failure: str,
+                       level: int) -> None:
+        """Change the network, and undo it where that moves its answers.
+
+        Args:
+            change (Callable): Makes the change and returns what undoes it; leaves nothing behind
+                where it raises.
+            failure (str): What to say where the change is not kept.
+            level (int): Level at which it is said.
+        """
+        undo = None
+        try:
+            before = self._answers()
+            undo = change()
+            moved = largest_move(self._answers(), before)
+            if moved <= TOLERANCE:
+                return
+            reason = f'it moves an output by {moved:.1e}'
+        except ConfigError as error:
+            reason = str(error)
+        except Exception as error:  # any model may be a teacher; one that fails here stays
+            reason = f'a trial on one image failed with {type(error).__name__}'
+        if undo is not None:
+            undo()
+        print_log(f'DenseDistill: {failure}: {reason}.', logger='current', level=level)
+
+    def _fold(self) -> Callable[[], None]:
+        """Fold BN layers; returns what undoes it."""
         modules = list(self.module.modules())
-        if not any(isinstance(m, _BatchNorm) for m in modules):
-            return
-        # Modules stay the objects they are, since distillers hold on to them.
-        backup = [(m, dict(m._modules), dict(m._parameters)) for m in modules]
-        reason = ''
         if any(m._forward_hooks or m._forward_pre_hooks for m in modules
                if isinstance(m, (_BatchNorm, torch.nn.Conv2d))):
-            reason = 'a distiller reads a convolution or BN layer on its own'
-        else:
-            try:
-                before = self._answers()
-                fuse_conv_bn(self.module)
-                self._freeze()
-                moved = max((float((a - b).abs().max() / b.abs().max().clamp(min=1))
-                             for a, b in zip(self._answers(), before, strict=True)))
-                if not moved <= FOLD_TOLERANCE:
-                    reason = f'it moves an output by {moved:.1e}'
-            except Exception as error:  # any model may be a teacher; one that fails here stays
-                reason = f'a trial on one image failed with {type(error).__name__}'
-        if reason:
+            raise ConfigError('a distiller reads a convolution or BN layer on its own')
+        # Modules stay the objects they are, since distillers hold on to them.
+        backup = [(m, dict(m._modules), dict(m._parameters)) for m in modules]
+
+        def undo() -> None:
             for module, children, parameters in backup:
                 module._modules.update(children)
                 module._parameters.update(parameters)
-            print_log(f"DenseDistill: the teacher's BN layers are not folded: {reason}.",
-                      logger='current', level=logging.WARNING)
+
+        try:
+            fuse_conv_bn(self.module)
+        except Exception:
+            undo()
+            raise
+        self._freeze()
+        return undo
 
     def _answers(self) -> list:
         """Outputs on one random image, the same at every call."""
@@ -154,7 +178,7 @@ class FrozenTeacher:
         mean = getattr(self.module.data_preprocessor, 'mean', None)  # one a channel: depth has too
         channels = mean.numel() if isinstance(mean, Tensor) else 3
         image = torch.randn(1, channels, 256, 256, generator=torch.Generator().manual_seed(0))
-        return _flat(self.module(image.to(next(self.module.parameters())), None, mode='tensor'))
+        return flat(self.module(image.to(next(self.module.parameters())), None, mode='tensor'))
 
     @torch.no_grad()
     def __call__(self, inputs: Tensor, data_samples=None):

@@ -7,69 +7,81 @@ from torch import Tensor
 
 # Added to the student's standard deviation, which it is divided by.
 EPS = 1e-6
-# Inside the square root of the normalising kernel; keeps a constant channel finite.
-_EPS_VAR = EPS**2
 
 
-class _NormOverRanks(torch.autograd.Function):
-    """Standardise each channel by the statistics of all ranks, as SyncBatchNorm does.
+def _moments(feat: Tensor) -> tuple[Tensor, Tensor, Tensor, float | Tensor]:
+    """Mean, spread and number of the values of each channel, over the images of all ranks.
 
-    The gradient that a rank's feature receives is that of the sum of the ranks' losses, so that the
-    mean over ranks that ``DistributedDataParallel`` takes of every parameter's gradient is the
-    gradient of the mean of the losses.
+    Args:
+        feat (Tensor): (N, C, H, W), float32; N, H and W may differ between ranks.
+
+    Returns:
+        tuple: Mean, biased variance and unbiased standard deviation, (C, ) each, and the count. The
+        deviation of a single value is 0, where the formula would be 0 / 0.
+    """
+    if feat.is_cpu:
+        # The first half of batch norm: one parallel pass, several times faster than var_mean over
+        # the same axes.
+        mean, variance = torch.batch_norm_update_stats(feat, None, None, 0.)
+    else:
+        variance, mean = torch.var_mean(feat, (0, 2, 3), correction=0)
+    count = feat.numel() // feat.shape[1]
+    if get_world_size() == 1:
+        return mean, variance, (variance * (count / max(count - 1, 1))).sqrt(), count
+    own = torch.cat([mean, variance, mean.new_tensor([count])])
+    ranks = [torch.empty_like(own) for _ in range(get_world_size())]
+    dist.all_gather(ranks, own)
+    ranks = torch.stack(ranks)
+    means, variances = ranks[:, :-1].chunk(2, dim=1)
+    count = ranks[:, -1].sum()
+    share = ranks[:, -1:] / count
+    mean = (share * means).sum(0)
+    variance = (share * (variances + (means - mean)**2)).sum(0)
+    return mean, variance, (variance * (count / (count - 1).clamp(min=1))).sqrt(), count
+
+
+class _Align(torch.autograd.Function):
+    """Standardise each channel and give it another mean and deviation, in one pass.
+
+    Keeps nothing but its input, which is kept anyway, and its output. The gradient that a rank's
+    feature receives is that of the sum of the ranks' losses, so that the mean over ranks that
+    ``DistributedDataParallel`` takes of every parameter's gradient is the gradient of the mean of
+    the losses.
     """
 
     @staticmethod
-    def forward(ctx, feat: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        variance, mean = torch.var_mean(feat, (0, 2, 3), correction=0)
-        own = torch.cat([mean, variance, mean.new_tensor([feat.numel() // feat.shape[1]])])
-        ranks = [torch.empty_like(own) for _ in range(get_world_size())]
-        dist.all_gather(ranks, own)
-        ranks = torch.stack(ranks)
-        means, variances = ranks[:, :-1].chunk(2, dim=1)
-        share = ranks[:, -1:] / ranks[:, -1].sum()
-        mean = (share * means).sum(0)
-        variance = (share * (variances + (means - mean)**2)).sum(0)
-        inverse = (variance + _EPS_VAR).rsqrt().view(1, -1, 1, 1)
-        normal = (feat - mean.view(1, -1, 1, 1)) * inverse
-        count = ranks[:, -1].sum()
-        ctx.save_for_backward(normal, inverse, count)
-        ctx.mark_non_differentiable(mean, variance, count)
-        return normal, mean, variance, count
+    def forward(ctx, feat: Tensor, target_mean: Tensor, target_std: Tensor, relu: bool) -> Tensor:
+        mean, variance, std, count = _moments(feat)
+        # A channel that varies by no more than its rounding carries nothing but noise.
+        scale = target_std.flatten() / (std + EPS) * (std > EPS * mean.abs())
+        shape = 1, -1, 1, 1
+        shift = target_mean - (mean * scale).view(shape)
+        aligned = torch.addcmul(shift, feat, scale.view(shape))
+        if relu:
+            aligned.relu_()
+        ctx.relu, ctx.count = relu, count
+        ctx.save_for_backward(feat, mean, variance, scale, aligned if relu else None)
+        return aligned
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, grad: Tensor, *_) -> Tensor:
-        normal, inverse, count = ctx.saved_tensors
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        feat, mean, variance, scale, aligned = ctx.saved_tensors
+        if ctx.relu:
+            grad = torch.ops.aten.threshold_backward(grad, aligned, 0)
+        # Keeps a constant channel, whose scale is 0, finite.
+        inverse = (variance + EPS**2).rsqrt()
+        if get_world_size() == 1:
+            # The kernel multiplies by weight * inverse: the weight takes the latter out again.
+            return torch.ops.aten.native_batch_norm_backward(
+                grad, feat, scale / inverse, None, None, mean, inverse, True, EPS**2,
+                [True, False, False])[0], None, None, None
+        shape = 1, -1, 1, 1
+        normal = (feat - mean.view(shape)) * inverse.view(shape)
         sums = torch.stack([grad.sum((0, 2, 3)), (grad * normal).sum((0, 2, 3))])
         dist.all_reduce(sums)
-        means = (sums / count).view(2, 1, -1, 1, 1)
-        return (grad - means[0] - normal * means[1]) * inverse
-
-
-def _standardise(feat: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Each channel with zero mean and a biased deviation of one.
-
-    torch's batch-norm kernel does this in one pass forward and one back, several times faster than
-    ``torch.std_mean`` over the same axes on CPU.
-
-    Returns:
-        tuple: The channels, their mean, unbiased and biased deviation, the last three without
-        gradient; the biased one has the normalisation's epsilon in it.
-    """
-    if get_world_size() == 1:
-        count = feat.numel() // feat.shape[1]
-        normal, mean, inverse = torch.native_batch_norm(
-            feat.float(), None, None, None, None, True, 0., _EPS_VAR)
-        variance = (inverse.detach().pow(-2) - _EPS_VAR).clamp(min=0)
-        # A single value a channel has no deviation: 0, where the formula would be 0 / 0.
-        factors = (count / (count - 1) if count > 1 else 0., max(count - 1, 1) / count)
-    else:
-        normal, mean, variance, count = _NormOverRanks.apply(feat.float())
-        factors = count / (count - 1), (count - 1) / count
-    std = (variance * factors[0]).sqrt()
-    biased = (std**2 * factors[1] + _EPS_VAR).sqrt()
-    return normal, *(value.detach().view(1, -1, 1, 1) for value in (mean, std, biased))
+        means = (sums / ctx.count).view(2, *shape)
+        return (grad - means[0] - normal * means[1]) * scale.view(shape), None, None, None
 
 
 @torch.no_grad()
@@ -82,7 +94,8 @@ def channel_stats(feat: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         tuple: Mean and standard deviation, (1, C, 1, 1) each, float32, without gradient.
     """
-    return _standardise(feat)[1:3]
+    mean, _, std, _ = _moments(feat.float())
+    return mean.view(1, -1, 1, 1), std.view(1, -1, 1, 1)
 
 
 def align_scale(student: Tensor, teacher_stats: tuple[Tensor, Tensor], relu: bool) -> Tensor:
@@ -106,10 +119,4 @@ def align_scale(student: Tensor, teacher_stats: tuple[Tensor, Tensor], relu: boo
         Tensor: (N, C, H, W), of the student's dtype. A channel that is constant, up to
         rounding, becomes the teacher's mean and gets no gradient.
     """
-    normal, mean, std, biased = _standardise(student)
-    teacher_mean, teacher_std = teacher_stats
-    # A channel that varies by no more than its rounding carries nothing but noise.
-    scale = teacher_std * biased / (std + EPS) * (std > EPS * mean.abs())
-    aligned = torch.addcmul(teacher_mean, normal, scale)
-    aligned = aligned.relu_() if relu else aligned
-    return aligned.to(student.dtype)
+    return _Align.apply(student.float(), *teacher_stats, relu).to(student.dtype)
