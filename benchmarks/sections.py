@@ -49,8 +49,9 @@ def teacher_options(name: str, found: dict) -> str:
         "The lower bound is the student's step plus the teacher's forward, BN not folded; that of "
         "labels from files (offline) is the student's step alone. `plain` has no option on, "
         "`default` folds BN and, on a CPU, runs the teacher's backbone and neck in channels_last; "
-        'the options after it come on top of it. A plain SCFNet pays for its boundary loss, which '
-        'weak labels do without. `python benchmarks/run.py teacher_options`.', found, *parts[:-1])
+        'the options after it come on top of it; `compiled` is `teacher_compile=True`. A plain '
+        'SCFNet pays for its boundary loss, which weak labels do without. '
+        '`python benchmarks/run.py teacher_options`.', found, *parts[:-1])
 
 
 def peak_memory(name: str, found: dict) -> str:

@@ -17,8 +17,9 @@ from mmkd_sod.utils.tensors import flat
 
 from .teacher_checkpoint import load_teacher_weights
 from .teacher_compile import compile_extractors
-from .teacher_layout import lay_out
+from .teacher_layout import feature_extractors, lay_out
 from .teacher_parity import largest_move
+from .winograd import use_winograd
 
 # No number may be moved by more than this, relative to the largest of its map.
 TOLERANCE = 1e-4
@@ -50,7 +51,8 @@ class FrozenTeacher:
         autocast (str, optional): ``'bf16'`` or ``'fp16'``: run the forward under autocast. The
             answers change within that precision. Default: as the surrounding code runs.
         compile (bool): Run backbone and neck through ``torch.compile``
-            (:func:`compile_extractors`).
+            (:func:`compile_extractors`) and, on a CPU, the rest's wide 3x3 convolutions by
+            Winograd's algorithm (:func:`use_winograd`), unless answers move as above.
     """
 
     def __init__(self,
@@ -115,13 +117,27 @@ class FrozenTeacher:
                                 logging.WARNING)
         if self.channels_last:
             self.module.to(memory_format=torch.channels_last)
-        elif self.channels_last is None and next(self.module.parameters()).is_cpu:
+        elif self.channels_last is None and self._on_cpu:
             self._keep_if_exact(lambda: lay_out(self.module, self._answers),
                                 'no part of the teacher runs in channels_last', logging.INFO)
         if self.compile:
-            compile_extractors(self.module, TOLERANCE)
+            self._compile()
         self._freeze()
         self.ready = True
+
+    @property
+    def _on_cpu(self) -> bool:
+        return next(self.module.parameters()).is_cpu
+
+    def _compile(self) -> None:
+        """Compile what is faster so."""
+        if self._on_cpu:
+            print_log('DenseDistill: compiling the teacher takes a minute now, and some more at '
+                      'the first step.', logger='current')
+            self._keep_if_exact(
+                lambda: use_winograd(self.module, feature_extractors(self.module)),
+                "the teacher's head does not run by Winograd's algorithm", logging.WARNING)
+        compile_extractors(self.module, TOLERANCE)
 
     @torch.no_grad()
     def _keep_if_exact(self, change: Callable[[], Callable[[], None]], failure: str,
