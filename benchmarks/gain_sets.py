@@ -69,11 +69,11 @@ SETS = dict(
              pnlad_weak_label='configs/combine/human_seg_pnlad_weak_label.py'), 60, (20, 60),
         _SOD, data='data/human_seg',
         pace=dict(teacher=.35, student=.19, masks_kd=.22, pnlad_weak_label=.25)),
-    groups=GainSet(
-        'configs/demo/groups_hkdnet_teacher.py', 'configs/demo/groups_hkdnet_student.py',
-        dict(hkd='configs/demo/groups_hkdnet_hkd.py'), 40, (10, 20), _SOD,
+    groups_few=GainSet(
+        'configs/demo/groups_hkdnet_teacher.py', 'configs/demo/groups_hkdnet_few_student.py',
+        dict(hkd='configs/demo/groups_hkdnet_few_hkd.py'), 40, (30, 60), _SOD,
         data='data/rgbd_groups', prepare=('tools/make_rgbd_groups.py', ), made=True,
-        pace=dict(teacher=.27, student=.15, hkd=.24)))
+        pace=dict(teacher=.27, student=.04, hkd=.065)))
 
 
 def expected_hours(seeds: int, jobs: int) -> float:
