@@ -215,7 +215,8 @@ def test_four_processes(tmp_path, name):
 @pytest.mark.slow
 @pytest.mark.parametrize('name', SMALL_DETECTORS)
 def test_every_head(tmp_path, name):
-    # TOOD's scores are compared as logits, which magnify what float32 loses near 0.
+    # TOOD's scores are compared as logits, which magnify what float32 loses near 0; AutoAssign has
+    # biases before a group norm, whose gradient is 0 but for rounding of the limit's own size.
     case = Case('crosskd', functools.partial(_any_head, name), own_loss=False, large=True,
-                double=name == 'TOODHead')
+                double=name in ('TOODHead', 'AutoAssignHead'))
     compare(case, 2, tmp_path)

@@ -9,11 +9,16 @@ from torch import Tensor
 EPS = 1e-6
 
 
+def _wide(feat: Tensor) -> Tensor:
+    """In float32, of half precision too; float64 stays."""
+    return feat.to(torch.promote_types(feat.dtype, torch.float32))
+
+
 def _moments(feat: Tensor) -> tuple[Tensor, Tensor, Tensor, float | Tensor]:
     """Mean, spread and number of the values of each channel, over the images of all ranks.
 
     Args:
-        feat (Tensor): (N, C, H, W), float32; N, H and W may differ between ranks.
+        feat (Tensor): (N, C, H, W), float32 or wider; N, H and W may differ between ranks.
 
     Returns:
         tuple: Mean, biased variance and unbiased standard deviation, (C, ) each, and the count. The
@@ -92,9 +97,10 @@ def channel_stats(feat: Tensor) -> tuple[Tensor, Tensor]:
         feat (Tensor): (N, C, H, W); N, H and W may differ between ranks.
 
     Returns:
-        tuple: Mean and standard deviation, (1, C, 1, 1) each, float32, without gradient.
+        tuple: Mean and standard deviation, (1, C, 1, 1) each, in float32, of a float64 feature in
+        float64; without gradient.
     """
-    mean, _, std, _ = _moments(feat.float())
+    mean, _, std, _ = _moments(_wide(feat))
     return mean.view(1, -1, 1, 1), std.view(1, -1, 1, 1)
 
 
@@ -119,4 +125,4 @@ def align_scale(student: Tensor, teacher_stats: tuple[Tensor, Tensor], relu: boo
         Tensor: (N, C, H, W), of the student's dtype. A channel that is constant, up to
         rounding, becomes the teacher's mean and gets no gradient.
     """
-    return _Align.apply(student.float(), *teacher_stats, relu).to(student.dtype)
+    return _Align.apply(_wide(student), *teacher_stats, relu).to(student.dtype)
