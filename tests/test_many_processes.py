@@ -196,8 +196,10 @@ def compare(case, world, folder) -> None:
         for name, grad in found['grads'].items():
             wanted = alone['grads'].get(name, torch.zeros_like(grad))
             off = (grad - wanted).norm()
-            # What rounding leaves of a gradient that is 0 in truth.
-            assert off <= 1e-4 * wanted.norm() + 1e-7 * norm, (name, float(off / norm))
+            # What rounding leaves of a gradient that is 0 in truth, as that of AutoAssign's biases
+            # before a group norm: a few of float32's eps.
+            rounding = max(1e-7, 4 * torch.finfo(grad.dtype).eps)
+            assert off <= 1e-4 * wanted.norm() + rounding * norm, (name, float(off / norm))
         assert found['grads'].keys() >= alone['grads'].keys()
 
 
@@ -215,8 +217,7 @@ def test_four_processes(tmp_path, name):
 @pytest.mark.slow
 @pytest.mark.parametrize('name', SMALL_DETECTORS)
 def test_every_head(tmp_path, name):
-    # TOOD's scores are compared as logits, which magnify what float32 loses near 0; AutoAssign has
-    # biases before a group norm, whose gradient is 0 but for rounding of the limit's own size.
+    # TOOD's scores are compared as logits, which magnify what float32 loses near 0.
     case = Case('crosskd', functools.partial(_any_head, name), own_loss=False, large=True,
-                double=name in ('TOODHead', 'AutoAssignHead'))
+                double=name == 'TOODHead')
     compare(case, 2, tmp_path)
