@@ -1,9 +1,12 @@
 """Shared fixtures: one thread, a fixed seed, and the folder of golden data."""
+import logging
 import os
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+from mmengine.logging import MMLogger
 from mmengine.visualization import Visualizer
 
 import mmkd_sod  # noqa: F401  (compat first)
@@ -34,12 +37,27 @@ def forget_visualizers() -> None:
         classes.extend(cls.__subclasses__())
 
 
+def release_captured_streams() -> None:
+    """Let loggers made in a test write to the process's own stream from now on.
+
+    pytest closes what it captured a test's output with; a logger that kept it would tell so with a
+    traceback in the middle of a later test's output.
+    """
+    loggers = [logging.getLogger(), *logging.getLogger().manager.loggerDict.values(),
+               *MMLogger._instance_dict.values()]
+    for logger in loggers:
+        for handler in getattr(logger, 'handlers', ()):
+            if type(handler) is logging.StreamHandler:
+                handler.stream = sys.__stderr__
+
+
 @pytest.fixture(autouse=True)
 def _deterministic():
     torch.set_num_threads(1)
     torch.manual_seed(0)
     yield
     forget_visualizers()
+    release_captured_streams()
 
 
 @pytest.fixture
