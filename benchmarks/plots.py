@@ -1,6 +1,7 @@
 """Pictures of benchmarks/README.md, each from one json, whose digest it carries."""
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,7 +48,8 @@ def gain(found: dict) -> Figure:
                 average, deviation = cell[metric.key]['gain']
                 scale = metric.scale * (100 if metric.key.startswith('sod/') else 1)
                 bars.append((f'{group} {method}, {epochs} epochs: {metric.name}',
-                             average * scale, (deviation or 0) * scale))
+                             average * scale,
+                             math.nan if deviation is None else deviation * scale))
     figure = Figure(figsize=(8, 0.8 + 0.32 * len(bars)), dpi=110, layout='constrained')
     axes = figure.subplots()
     for place, (_, average, deviation) in enumerate(bars):
@@ -56,7 +58,7 @@ def gain(found: dict) -> Figure:
     axes.set_yticks(range(len(bars)), [name for name, *_ in bars])
     axes.invert_yaxis()
     axes.axvline(0, color='0.3', linewidth=0.8)
-    axes.set_xlabel('gain over the plain student in points of 100; bars: one standard deviation')
+    axes.set_xlabel('gain over the plain student, points of 100 (lines: one deviation)')
     return figure
 
 
