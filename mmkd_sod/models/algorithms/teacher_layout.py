@@ -73,7 +73,8 @@ def lay_out(teacher: nn.Module, forward: Callable[[], object]) -> Callable[[], N
             part.to(memory_format=torch.contiguous_format)
 
     try:
-        coarse = _coarse_stages(teacher.backbone, forward) if teacher.backbone in parts else []
+        backbone = getattr(teacher, 'backbone', None)
+        coarse = _coarse_stages(backbone, forward) if backbone in parts else []
         for part in parts:
             part.to(memory_format=torch.channels_last)
             handles.append(part.register_forward_pre_hook(

@@ -1,4 +1,6 @@
 """How far a change moves what a teacher answers."""
+import torch
+
 from mmkd_sod.utils.tensors import flat
 
 
@@ -17,4 +19,5 @@ def largest_move(found, wanted) -> float:
     """
     moves = [(a.float() - b.float()).abs().max() / b.float().abs().max().clamp(min=1)
              for a, b in zip(flat(found), flat(wanted), strict=True)]
-    return max(map(float, moves), default=0.)
+    # Python's max would pass a nan by, torch's does not.
+    return float(torch.stack([move.cpu() for move in moves]).max()) if moves else 0.

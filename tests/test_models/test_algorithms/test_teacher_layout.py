@@ -129,6 +129,12 @@ def test_undone_where_the_teacher_cannot():
     assert torch.equal(teacher(image), wanted)
 
 
+def test_a_network_without_parts_is_left_alone():
+    network = nn.Sequential(nn.Conv2d(3, 4, 3))
+    lay_out(network, lambda: None)()
+    assert not is_last(network[0]) and not hooks_inside(network)
+
+
 def test_feature_extractors():
     module = gfl()
     assert feature_extractors(module) == [module.backbone, module.neck]

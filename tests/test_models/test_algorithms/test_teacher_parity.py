@@ -18,7 +18,11 @@ def test_moves_are_relative_to_each_maps_largest_number():
 
 
 def test_nan_is_no_small_move():
-    assert math.isnan(largest_move(torch.tensor([math.nan]), torch.tensor([1.])))
+    nan, one = torch.tensor([math.nan]), torch.tensor([1.])
+    assert math.isnan(largest_move(nan, one))
+    # Wherever it stands: a comparison with nan is false, so that max() would keep the other.
+    assert math.isnan(largest_move((one + 1, nan), (one, one)))
+    assert math.isnan(largest_move((nan, one + 1), (one, one)))
 
 
 def test_other_numbers_of_tensors_are_refused():
