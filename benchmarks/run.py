@@ -45,6 +45,7 @@ ENTRIES = dict(
     sod_evaluation=Entry('SODMetric against a plain loop, 1,000 maps', 3),
     saliency_inference=Entry('images a second of the 0.80 M student, torch and ONNX', 1),
     cskd_loss=Entry("CSKD's feature loss against a plain loop over blocks", 3),
+    crosskd_step=Entry("CrossKD's step and peak memory over its bound, beside mmrazor's", 4),
     teacher_options=Entry("each method's step with each teacher option, over its bound", 9),
     peak_memory=Entry("each method's peak memory beside its bound", 4),
     growth=Entry('a step over its bound as size, batch, levels, classes, teachers grow', 9),

@@ -34,6 +34,30 @@ def _size(cell: dict) -> str:
     return f"`{cell['config']}`, {cell['images']} x {height} x {width}"
 
 
+def crosskd_step(name: str, found: dict) -> str:
+    """Section of `crosskd_step.py`."""
+    rows, lines = [], []
+    for option, cell in found['cells'].items():
+        memory = cell.get('peak_mib', {})
+        rows += [(option, variant, f'{seconds * 1000:.0f}',
+                  f"{cell['over_bound'][variant]:.3f}" if variant in cell['over_bound'] else '',
+                  f'{memory[variant]:.0f}' if variant in memory else '')
+                 for variant, seconds in cell['seconds'].items()]
+        if memory:
+            weights = cell['teacher_weights_mib']
+            limit = (memory['student'] + weights) * 1.15
+            lines = ['', f"The student's peak, {weights:.0f} MiB of teacher's weights and 15 % are "
+                     f'{limit:.0f} MiB.']
+    settings = found['settings']
+    return page_section(
+        "CrossKD's step",
+        f"{_size(settings)}, {settings['rounds']} rounds; four variants take turns, ours with the "
+        "default teacher options, then with `teacher_compile=True`. The bound is the student's "
+        f"step plus the teacher's forward; mmrazor: {settings['closest']}. Peak memory is resident "
+        'memory of a process of its own. `python benchmarks/run.py crosskd_step`.', found,
+        *table(['option', 'variant', 'ms a step', 'x bound', 'peak, MiB'], rows), *lines)
+
+
 def teacher_options(name: str, found: dict) -> str:
     """Section of `teacher_options.py`."""
     parts = []
@@ -48,8 +72,9 @@ def teacher_options(name: str, found: dict) -> str:
         'A step of each method, by teacher option',
         "The lower bound is the student's step plus the teacher's forward, BN not folded; that of "
         "labels from files (offline) is the student's step alone. `plain` has no option on, "
-        "`default` folds BN and, on a CPU, runs the teacher's backbone and neck in channels_last; "
-        'the options after it come on top of it; `compiled` is `teacher_compile=True`. A plain '
+        "`default` folds BN and, on a CPU, runs the teacher's backbone and neck in channels_last "
+        "and keeps the head's shared weights laid out; the options after it come on top of it; "
+        '`compiled` is `teacher_compile=True`. A plain '
         'SCFNet pays for its boundary loss, which weak labels do without. '
         '`python benchmarks/run.py teacher_options`.', found, *parts[:-1])
 
@@ -226,6 +251,7 @@ def gain(name: str, found: dict) -> str:
 
 
 SECTIONS = dict(
-    gain=gain, teacher_options=teacher_options, peak_memory=peak_memory, growth=growth,
-    checkpoint_size=checkpoint_size, cskd_loss=cskd_loss, data_throughput=data_throughput,
-    sod_evaluation=sod_evaluation, saliency_inference=saliency_inference, start_up=start_up)
+    gain=gain, crosskd_step=crosskd_step, teacher_options=teacher_options, peak_memory=peak_memory,
+    growth=growth, checkpoint_size=checkpoint_size, cskd_loss=cskd_loss,
+    data_throughput=data_throughput, sod_evaluation=sod_evaluation,
+    saliency_inference=saliency_inference, start_up=start_up)

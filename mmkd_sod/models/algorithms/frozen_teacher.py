@@ -15,6 +15,7 @@ from mmkd_sod.errors import CheckpointError, ConfigError
 from mmkd_sod.models.distillers.recorders import hooks_fire
 from mmkd_sod.utils.tensors import flat
 
+from .packed_convolution import pack_shared_convolutions
 from .teacher_checkpoint import load_teacher_weights
 from .teacher_compile import compile_extractors
 from .teacher_layout import feature_extractors, lay_out
@@ -47,7 +48,9 @@ class FrozenTeacher:
         channels_last (bool, optional): Keep weights and activations in channels_last memory format;
             refused for a teacher with mmcv's deformable convolutions. Default None: on a CPU, the
             backbone and the neck do so inside (:func:`lay_out`), where that is faster, unless the
-            teacher has such convolutions or its answers move as above.
+            teacher has such convolutions or its answers move as above. On a CPU, unless it is
+            False, weights of the head that several levels share are laid out once
+            (:func:`pack_shared_convolutions`) where the distiller does not mind (``any_layout``).
         autocast (str, optional): ``'bf16'`` or ``'fp16'``: run the forward under autocast. The
             answers change within that precision. Default: as the surrounding code runs.
         compile (bool): Run backbone and neck through ``torch.compile``
@@ -82,6 +85,8 @@ class FrozenTeacher:
         self.channels_last = False if deformable else channels_last
         self.autocast = autocast
         self.compile = compile
+        # Whether readers take the head's maps as they come, see DenseDistiller.any_layout.
+        self.any_layout = False
         self.ready = False
         self._freeze()
 
@@ -120,6 +125,11 @@ class FrozenTeacher:
         elif self.channels_last is None and self._on_cpu:
             self._keep_if_exact(lambda: lay_out(self.module, self._answers),
                                 'no part of the teacher runs in channels_last', logging.INFO)
+        if self.any_layout and self.channels_last is not False and self._on_cpu:
+            self._keep_if_exact(
+                lambda: pack_shared_convolutions(self.module, self._answers,
+                                                 feature_extractors(self.module)),
+                "the weights of the teacher's head are not laid out once", logging.INFO)
         if self.compile:
             self._compile()
         self._freeze()
@@ -216,6 +226,7 @@ class AbsentTeacher:
     """Stands where a teacher would, for distillers whose targets were written down beforehand."""
 
     module = None
+    any_layout = False
 
     def load(self) -> None:
         """Nothing to read."""

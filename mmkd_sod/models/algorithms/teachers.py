@@ -8,6 +8,7 @@ from torch import Tensor
 
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.builder import build_model
+from mmkd_sod.models.distillers.memory_layout import takes_any_layout
 
 from .frozen_teacher import AbsentTeacher, FrozenTeacher
 from .teacher_input import TeacherInput, equal_size
@@ -128,6 +129,8 @@ class Teachers:
                 f'DenseDistill: {type(distiller).__name__} compares with one teacher, there are '
                 f'{list(self.frozen)}; use CompositeDistiller, whose distillers say which teacher '
                 'they mean')
+        for frozen in self.frozen.values():
+            frozen.any_layout = takes_any_layout(distiller)
         for name, teacher_input in self.inputs.items():
             if teacher_input is not None and teacher_input.scale not in (None, 1):
                 _check_size(distiller, name, f'teacher_input.scale={teacher_input.scale}')

@@ -1,11 +1,12 @@
 """3x3 convolutions of a frozen teacher by Winograd's algorithm, for CPUs."""
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from types import MethodType
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from .frozen_convolution import FrozenConvolution, keeps_size, replace_forwards
 
 TILE = 4  # outputs a side of a tile
 # Where the polynomials are evaluated; these keep rounding smaller than 0, +-1, +-2 do.
@@ -89,7 +90,7 @@ def transform_weights(weight: Tensor) -> Tensor:
     return (both @ flat).view(_SIDE**2, channels, out).to(weight.dtype)
 
 
-class Winograd:
+class Winograd(FrozenConvolution):
     """A 3x3 convolution of stride and padding 1 with fixed weights, a tile at a time.
 
     Source: Lavin and Gray (arXiv 1509.09308), F(4 x 4, 3 x 3): 36 products instead of 144. The
@@ -97,65 +98,36 @@ class Winograd:
     four times the weights' memory, twice that where gradients pass.
 
     Args:
-        conv (nn.Conv2d): The convolution; its weights must not change any more.
+        conv (nn.Conv2d): The convolution; what it was runs for small maps.
         compiled (tuple[Callable, Callable]): The transforms of inputs and outputs.
     """
 
     def __init__(self, conv: nn.Conv2d, compiled: tuple[Callable, Callable]) -> None:
-        self.conv = conv
-        self.weight = transform_weights(conv.weight.detach())
+        super().__init__(conv)
         self.compiled = compiled
-        self._backward: Tensor | None = None
-
-    @property
-    def backward_weight(self) -> Tensor:
-        """Weights of the gradient's way back, made when they are wanted."""
-        if self._backward is None:
-            turned = self.conv.weight.detach().flip(2, 3).transpose(0, 1)
-            self._backward = transform_weights(turned)
-        return self._backward
 
     def takes(self, x: Tensor) -> bool:
         """Whether an input is one that this is made for, and worth it."""
-        return (x.is_cpu and x.dtype == self.weight.dtype == self.conv.weight.dtype
-                and not torch.is_autocast_enabled('cpu')
-                and x.shape[0] * x.shape[2] * x.shape[3] >= _MIN_PIXELS)
+        return super().takes(x) and x.shape[0] * x.shape[2] * x.shape[3] >= _MIN_PIXELS
 
-    def run(self, x: Tensor, weight: Tensor) -> Tensor:
-        """Convolve (N, C, H, W) without bias; the result is in channels_last."""
+    def prepare(self, weight: Tensor, x: Tensor) -> Tensor:
+        """To (36, C_in, C_out)."""
+        return transform_weights(weight)
+
+    def run(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """Convolve (N, C, H, W); the result is in channels_last."""
         images, _, height, width = x.shape
         rows, columns = -(-height // TILE), -(-width // TILE)
         padded = F.pad(x.permute(0, 2, 3, 1), (
             0, 0, 1, 1 + columns * TILE - width, 1, 1 + rows * TILE - height))
         transform, back = self.compiled
         products = torch.bmm(transform(padded, rows, columns), weight)
-        return back(products, images, rows, columns)[:, :height, :width].permute(0, 3, 1, 2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The convolution; gradients reach the input alone."""
-        if not self.takes(x):
-            # Small maps: the layout in which the weights are.
-            return self.conv._conv_forward(x.contiguous(), self.conv.weight, self.conv.bias)
-        found = _Convolve.apply(x, self)
-        return found if self.conv.bias is None else found + self.conv.bias.view(1, -1, 1, 1)
-
-
-class _Convolve(torch.autograd.Function):
-
-    @staticmethod
-    def forward(ctx, x: Tensor, winograd: Winograd) -> Tensor:
-        ctx.winograd = winograd
-        return winograd.run(x, winograd.weight)
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
-        return ctx.winograd.run(grad, ctx.winograd.backward_weight), None
+        found = back(products, images, rows, columns)[:, :height, :width]
+        return (found if bias is None else found + bias).permute(0, 3, 1, 2)
 
 
 def _fits(conv: nn.Module) -> bool:
-    return (type(conv) is nn.Conv2d and conv.kernel_size == (3, 3) and conv.padding_mode == 'zeros'
-            and conv.stride == conv.padding == conv.dilation == (1, 1) and conv.groups == 1
+    return (keeps_size(conv) and conv.kernel_size == (3, 3) and conv.dilation == (1, 1)
             and min(conv.in_channels, conv.out_channels) >= _MIN_CHANNELS
             and conv.in_channels * conv.out_channels >= _MIN_PRODUCT)
 
@@ -173,13 +145,5 @@ def use_winograd(teacher: nn.Module, leave: Sequence[nn.Module] = ()) -> Callabl
     compiled = tuple(torch.compile(transform, dynamic=True)
                      for transform in (_transform_inputs, _transform_outputs))
     left = {id(module) for part in leave for module in part.modules()}
-    convs = [module for module in teacher.modules() if _fits(module) and id(module) not in left]
-    for conv in convs:
-        winograd = Winograd(conv, compiled)
-        conv.forward = MethodType(lambda _, x, winograd=winograd: winograd.forward(x), conv)
-
-    def undo() -> None:
-        for conv in convs:
-            del conv.forward
-
-    return undo
+    return replace_forwards(Winograd(module, compiled) for module in teacher.modules()
+                            if _fits(module) and id(module) not in left)

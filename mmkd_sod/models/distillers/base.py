@@ -45,6 +45,10 @@ class DenseDistiller(BaseDistiller):
     any_teacher_size = False
     size_remedy = ''
 
+    # Whether maps of the teacher's head may lie in memory in any format. Where they may, a teacher
+    # on a CPU keeps its head's weights laid out, and the head answers in channels_last.
+    any_layout = False
+
     def __init__(self, init_cfg=None) -> None:
         super().__init__(init_cfg)
         self._models: list[BaseModel] = []

@@ -12,6 +12,7 @@ from mmkd_sod.registry import MODELS
 
 from .averaged import AveragedTeachers
 from .base import DenseDistiller, Losses
+from .memory_layout import takes_any_layout
 from .parts import Part, idle_loss, read_part
 
 
@@ -102,6 +103,11 @@ class CompositeDistiller(DenseDistiller):
     def any_teacher_size(self) -> bool:
         """Whether each of the distillers takes maps of any size."""
         return all(getattr(d, 'any_teacher_size', True) for d in self.distillers)
+
+    @property
+    def any_layout(self) -> bool:
+        """Whether each of the distillers takes the teachers' heads' maps in any format."""
+        return all(map(takes_any_layout, self.distillers))
 
     def distillers_of(self, teacher: str) -> list[BaseDistiller]:
         """The distillers that compare the student with this teacher alone."""

@@ -63,6 +63,7 @@ class CrossKDDistiller(DenseDistiller):
     """
 
     needs_student_targets = True
+    any_layout = True
 
     def __init__(self,
                  reused_teacher_head_idx: int,

@@ -88,7 +88,7 @@ def test_narrow_convolutions_and_small_maps_stay(monkeypatch):
     use_winograd(nn.ModuleList([wide, narrow]))
     assert 'forward' in vars(wide) and 'forward' not in vars(narrow)
     ran = []
-    monkeypatch.setattr(Winograd, 'run', lambda self, x, weight: ran.append(1) or x[:, :64])
+    monkeypatch.setattr(Winograd, 'run', lambda self, x, *_: ran.append(1) or x[:, :64])
     small, large = torch.rand(1, 128, 8, 8), torch.rand(2, 128, 20, 20)
     assert torch.equal(wide(small), F.conv2d(small, wide.weight, wide.bias, padding=1))
     assert not ran
@@ -103,7 +103,7 @@ def test_a_detectors_head_alone(eager):
     image = torch.rand(2, 3, 96, 128)
     module = gfl()
     wanted = FrozenTeacher(module, trusted=True)(image)
-    teacher = FrozenTeacher(module, trusted=True, compile=True)
+    teacher = FrozenTeacher(module, trusted=True, compile=True, channels_last=False)
     teacher.load()
     taken = [name for name, part in module.named_modules()
              if isinstance(part, nn.Conv2d) and 'forward' in vars(part)]
@@ -115,7 +115,7 @@ def test_undone_where_the_answers_move(eager, monkeypatch):
     monkeypatch.setattr(module_under_test, 'transform_weights',
                         lambda weight: transform_weights(weight) * 1.01)
     module = gfl()
-    FrozenTeacher(module, trusted=True, compile=True).load()
+    FrozenTeacher(module, trusted=True, compile=True, channels_last=False).load()
     assert not any(isinstance(part, nn.Conv2d) and 'forward' in vars(part)
                    for part in module.modules())
 

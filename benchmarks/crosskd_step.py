@@ -1,0 +1,53 @@
+"""CrossKD's training step beside its lower bound and mmrazor's, for the recipe gfl_r18.
+
+(a) the plain student's step, (b) the plain teacher's forward, (c) our step, (d) mmrazor's
+SingleTeacherDistill with PKD alone take turns, four and no more: what else runs in the process
+moves the plain teacher's time by a few per cent. Once with the default teacher options, once with
+``teacher_compile=True``. Peak memory of each is that of a process of its own.
+"""
+from pathlib import Path
+
+import torch
+from cells import Cells
+from common import parse, parser, peak_memory_mib, ratios, timed
+from pairs import PAIRS, steps
+
+from mmkd_sod.models.builder import build_model
+
+METHOD = 'crosskd'
+OURS = ('default', 'compiled')
+MEMORY = dict(student='student', teacher='teacher', default='ours', mmrazor='mmrazor')
+
+
+def teacher_mib() -> float:
+    """Weights of the teacher, in MiB."""
+    teacher = build_model(PAIRS[METHOD].recipe().teacher)
+    return round(sum(x.numel() * x.element_size() for x in teacher.parameters()) / 2**20, 1)
+
+
+def main() -> None:
+    """Time our step with each of its options."""
+    args = parse(parser(__doc__.splitlines()[0]))
+    pair = PAIRS[METHOD]
+
+    def measure(option: str) -> dict:
+        torch._dynamo.reset()
+        bounds = dict.fromkeys((option, 'mmrazor'), ('student', 'teacher'))
+        cell = timed(steps(METHOD, ('student', 'teacher', *bounds), args.device), bounds, args)
+        if option == 'default' and args.device == 'cpu':
+            script = str(Path(__file__).with_name('peak_memory.py'))
+            cell['peak_mib'] = {
+                name: peak_memory_mib(script, '--memory-of', METHOD, variant, '--threads',
+                                      str(torch.get_num_threads()))
+                for name, variant in MEMORY.items()}
+            cell['teacher_weights_mib'] = teacher_mib()
+        return cell
+
+    settings = dict(rounds=args.rounds, config=pair.config, images=pair.images,
+                    size=list(pair.size), closest=pair.closest)
+    cells = Cells(f'crosskd_step_{args.device}', settings, args.device, args.again)
+    cells.measure(OURS, measure, ratios)
+
+
+if __name__ == '__main__':
+    main()
