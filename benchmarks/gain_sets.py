@@ -54,26 +54,26 @@ SETS = dict(
     bccd_gfl=GainSet(
         'configs/demo/bccd_gfl_teacher.py', 'configs/demo/bccd_gfl_student.py',
         dict(crosskd='configs/demo/bccd_gfl_crosskd.py'), 45, (18, 36),
-        pace=dict(teacher=.22, student=.09, crosskd=.17), **_BCCD),
+        pace=dict(teacher=.52, student=.18, crosskd=.36), **_BCCD),
     bccd_atss=GainSet(
         'configs/demo/bccd_atss_teacher.py', 'configs/demo/bccd_atss_student.py',
-        dict(crosskd='configs/demo/bccd_atss_crosskd.py'), 30, (12, 24),
-        pace=dict(teacher=.22, student=.09, crosskd=.17), **_BCCD),
+        dict(crosskd='configs/demo/bccd_atss_crosskd.py'), 20, (6, 12),
+        pace=dict(teacher=.52, student=.17, crosskd=.34), **_BCCD),
     camvid=GainSet(
         'configs/demo/camvid_pspnet_teacher.py', 'configs/demo/camvid_pspnet_student.py',
         dict(cskd='configs/demo/camvid_pspnet_cskd.py'), 40, (10, 40), ('mIoU', 'mAcc'),
-        data='data/camvid', pace=dict(teacher=.78, student=.32, cskd=.54)),
+        data='data/camvid', pace=dict(teacher=.72, student=.3, cskd=.51)),
     human_seg=GainSet(
         'configs/demo/human_seg_scfnet_teacher.py', 'configs/demo/human_seg_scfnet_student.py',
         dict(masks_kd='configs/demo/human_seg_scfnet_masks_kd.py',
              pnlad_weak_label='configs/combine/human_seg_pnlad_weak_label.py'), 60, (20, 60),
         _SOD, data='data/human_seg',
-        pace=dict(teacher=.35, student=.19, masks_kd=.22, pnlad_weak_label=.25)),
+        pace=dict(teacher=.3, student=.17, masks_kd=.19, pnlad_weak_label=.2)),
     groups_few=GainSet(
         'configs/demo/groups_hkdnet_teacher.py', 'configs/demo/groups_hkdnet_few_student.py',
         dict(hkd='configs/demo/groups_hkdnet_few_hkd.py'), 40, (30, 60), _SOD,
         data='data/rgbd_groups', prepare=('tools/make_rgbd_groups.py', ), made=True,
-        pace=dict(teacher=.27, student=.04, hkd=.065)))
+        pace=dict(teacher=.24, student=.045, hkd=.055)))
 
 
 def expected_hours(seeds: int, jobs: int) -> float:
