@@ -5,12 +5,11 @@ SingleTeacherDistill with PKD alone take turns, four and no more: what else runs
 moves the plain teacher's time by a few per cent. Once with the default teacher options, once with
 ``teacher_compile=True``. Peak memory of each is that of a process of its own.
 """
-from pathlib import Path
-
 import torch
 from cells import Cells
-from common import parse, parser, peak_memory_mib, ratios, timed
+from common import parse, parser, ratios, timed
 from pairs import PAIRS, steps
+from peak_memory import peak_of
 
 from mmkd_sod.models.builder import build_model
 
@@ -35,11 +34,8 @@ def main() -> None:
         bounds = dict.fromkeys((option, 'mmrazor'), ('student', 'teacher'))
         cell = timed(steps(METHOD, ('student', 'teacher', *bounds), args.device), bounds, args)
         if option == 'default' and args.device == 'cpu':
-            script = str(Path(__file__).with_name('peak_memory.py'))
-            cell['peak_mib'] = {
-                name: peak_memory_mib(script, '--memory-of', METHOD, variant, '--threads',
-                                      str(torch.get_num_threads()))
-                for name, variant in MEMORY.items()}
+            cell['peak_mib'] = {name: peak_of(METHOD, variant)
+                                for name, variant in MEMORY.items()}
             cell['teacher_weights_mib'] = teacher_mib()
         return cell
 

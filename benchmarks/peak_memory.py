@@ -12,6 +12,12 @@ VARIANTS = dict(student=('student', ), teacher=('teacher', ), bound=('teacher', 
                 ours=('default', ), mmrazor=('mmrazor', ))
 
 
+def peak_of(method: str, variant: str) -> float:
+    """Peak memory in MiB of a variant of a method, in a process of its own."""
+    return peak_memory_mib(__file__, '--memory-of', method, variant, '--threads',
+                           str(torch.get_num_threads()))
+
+
 def main() -> None:
     """Measure each variant of each method."""
     arguments = parser(__doc__.splitlines()[0])
@@ -28,8 +34,7 @@ def main() -> None:
         return
 
     def measure(key: str) -> dict:
-        return dict(mib=peak_memory_mib(__file__, '--memory-of', *key.split(), '--threads',
-                                        str(torch.get_num_threads())))
+        return dict(mib=peak_of(*key.split()))
 
     cells = Cells('peak_memory_cpu', dict(variants=list(VARIANTS)), again=args.again)
     cells.measure([f'{method} {variant}' for method in PAIRS for variant in VARIANTS], measure,

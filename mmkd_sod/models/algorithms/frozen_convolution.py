@@ -1,5 +1,5 @@
 """Convolutions of a frozen teacher that run otherwise than torch runs them."""
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from types import MethodType
 
 import torch
@@ -72,6 +72,13 @@ def keeps_size(module: nn.Module) -> bool:
             and module.stride == (1, 1) and not isinstance(module.padding, str)
             and all(2 * padding == dilation * (size - 1) for padding, dilation, size in zip(
                 module.padding, module.dilation, module.kernel_size, strict=True)))
+
+
+def frozen_convolutions(teacher: nn.Module, leave: Iterable[nn.Module]) -> Iterator[nn.Conv2d]:
+    """Convolutions of a network that keep the size of a map, without those of parts to leave."""
+    left = {id(module) for part in leave for module in part.modules()}
+    return (module for module in teacher.modules()
+            if id(module) not in left and keeps_size(module))
 
 
 def replace_forwards(convolutions: Iterable[FrozenConvolution]) -> Callable[[], None]:

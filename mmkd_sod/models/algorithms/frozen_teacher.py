@@ -55,7 +55,8 @@ class FrozenTeacher:
             answers change within that precision. Default: as the surrounding code runs.
         compile (bool): Run backbone and neck through ``torch.compile``
             (:func:`compile_extractors`) and, on a CPU, the rest's wide 3x3 convolutions by
-            Winograd's algorithm (:func:`use_winograd`), unless answers move as above.
+            Winograd's algorithm (:func:`use_winograd`), unless answers move as above or the
+            distiller minds their layout.
     """
 
     def __init__(self,
@@ -144,9 +145,10 @@ class FrozenTeacher:
         if self._on_cpu:
             print_log('DenseDistill: compiling the teacher takes a minute now, and some more at '
                       'the first step.', logger='current')
-            self._keep_if_exact(
-                lambda: use_winograd(self.module, feature_extractors(self.module)),
-                "the teacher's head does not run by Winograd's algorithm", logging.WARNING)
+            if self.any_layout:
+                self._keep_if_exact(
+                    lambda: use_winograd(self.module, feature_extractors(self.module)),
+                    "the teacher's head does not run by Winograd's algorithm", logging.WARNING)
         compile_extractors(self.module, TOLERANCE)
 
     @torch.no_grad()

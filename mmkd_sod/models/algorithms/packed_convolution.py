@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from .frozen_convolution import FrozenConvolution, keeps_size, replace_forwards
+from .frozen_convolution import FrozenConvolution, frozen_convolutions, replace_forwards
 
 _MIN_WEIGHTS = 64 * 64  # below, there is nothing to win
 
@@ -54,10 +54,8 @@ def pack_shared_convolutions(teacher: nn.Module, forward: Callable[[], object],
         Callable: Undoes it.
     """
     calls: Counter = Counter()
-    left = {id(module) for part in leave for module in part.modules()}
-    convs = [module for module in teacher.modules()
-             if keeps_size(module) and module.weight.numel() >= _MIN_WEIGHTS
-             and id(module) not in left]
+    convs = [conv for conv in frozen_convolutions(teacher, leave)
+             if conv.weight.numel() >= _MIN_WEIGHTS]
     handles = [conv.register_forward_pre_hook(lambda module, _: calls.update([module]))
                for conv in convs]
     try:

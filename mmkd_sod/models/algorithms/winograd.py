@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .frozen_convolution import FrozenConvolution, keeps_size, replace_forwards
+from .frozen_convolution import FrozenConvolution, frozen_convolutions, replace_forwards
 
 TILE = 4  # outputs a side of a tile
 # Where the polynomials are evaluated; these keep rounding smaller than 0, +-1, +-2 do.
@@ -126,8 +126,8 @@ class Winograd(FrozenConvolution):
         return (found if bias is None else found + bias).permute(0, 3, 1, 2)
 
 
-def _fits(conv: nn.Module) -> bool:
-    return (keeps_size(conv) and conv.kernel_size == (3, 3) and conv.dilation == (1, 1)
+def _fits(conv: nn.Conv2d) -> bool:
+    return (conv.kernel_size == (3, 3) and conv.dilation == (1, 1)
             and min(conv.in_channels, conv.out_channels) >= _MIN_CHANNELS
             and conv.in_channels * conv.out_channels >= _MIN_PRODUCT)
 
@@ -144,6 +144,5 @@ def use_winograd(teacher: nn.Module, leave: Sequence[nn.Module] = ()) -> Callabl
     """
     compiled = tuple(torch.compile(transform, dynamic=True)
                      for transform in (_transform_inputs, _transform_outputs))
-    left = {id(module) for part in leave for module in part.modules()}
-    return replace_forwards(Winograd(module, compiled) for module in teacher.modules()
-                            if _fits(module) and id(module) not in left)
+    return replace_forwards(Winograd(conv, compiled)
+                            for conv in frozen_convolutions(teacher, leave) if _fits(conv))

@@ -99,12 +99,25 @@ def test_narrow_convolutions_and_small_maps_stay(monkeypatch):
     assert len(ran) == 1
 
 
+def loaded(module, any_layout=True):
+    teacher = FrozenTeacher(module, trusted=True, compile=True, channels_last=False)
+    teacher.any_layout = any_layout
+    teacher.load()
+    return teacher
+
+
+def test_not_where_the_distiller_minds_the_layout(eager):
+    module = gfl()
+    loaded(module, any_layout=False)
+    assert not any(isinstance(part, nn.Conv2d) and 'forward' in vars(part)
+                   for part in module.modules())
+
+
 def test_a_detectors_head_alone(eager):
     image = torch.rand(2, 3, 96, 128)
     module = gfl()
     wanted = FrozenTeacher(module, trusted=True)(image)
-    teacher = FrozenTeacher(module, trusted=True, compile=True, channels_last=False)
-    teacher.load()
+    teacher = loaded(module)
     taken = [name for name, part in module.named_modules()
              if isinstance(part, nn.Conv2d) and 'forward' in vars(part)]
     assert taken and all(name.startswith('bbox_head.') for name in taken)
@@ -115,7 +128,7 @@ def test_undone_where_the_answers_move(eager, monkeypatch):
     monkeypatch.setattr(module_under_test, 'transform_weights',
                         lambda weight: transform_weights(weight) * 1.01)
     module = gfl()
-    FrozenTeacher(module, trusted=True, compile=True, channels_last=False).load()
+    loaded(module)
     assert not any(isinstance(part, nn.Conv2d) and 'forward' in vars(part)
                    for part in module.modules())
 
