@@ -1,12 +1,12 @@
 """Dice loss of boundary maps, with a boundary that narrows as training goes on."""
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.registry import MODELS
 
 from .dice import dice_per_image, refuse_pixel_weight, saliency_inputs
+from .square_max import square_max
 
 
 def boundary_window(epoch: int, start: int = 13, drop: int = 2, every: int = 10) -> int:
@@ -26,18 +26,6 @@ def boundary_window(epoch: int, start: int = 13, drop: int = 2, every: int = 10)
         [13, 13, 11, 9, 3, 1, 1]
     """
     return max(1, start - drop * ((epoch + 1) // every))
-
-
-def square_max(x: Tensor, window: int) -> Tensor:
-    """Maximum over a square of odd side ``window`` around each position, inside the image.
-
-    Rows first, then columns: the same values as one square pooling for 2/``window`` of its work,
-    which on a CPU is most of a training step at the side 13.
-    """
-    if window == 1:
-        return x
-    x = F.max_pool2d(x, (1, window), stride=1, padding=(0, window // 2))
-    return F.max_pool2d(x, (window, 1), stride=1, padding=(window // 2, 0))
 
 
 def boundary_map(saliency: Tensor, window: int) -> Tensor:

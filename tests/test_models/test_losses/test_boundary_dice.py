@@ -7,7 +7,6 @@ import torch
 
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.losses import BoundaryDiceLoss, boundary_map, boundary_window
-from mmkd_sod.models.losses.boundary_dice import square_max
 from tests.conftest import golden_files
 from tests.test_models.test_losses.released_dice import check_against_release
 
@@ -29,13 +28,6 @@ def test_boundary_of_a_square():
     wide[..., 1:8, 1:8] = 1
     wide[..., 4, 4] = 0
     assert torch.equal(boundary_map(square, 3), wide)
-
-
-@pytest.mark.parametrize('window', [1, 3, 13])
-def test_square_max_is_the_square_pooling(window):
-    x = torch.randn(2, 1, 20, 9)
-    expected = torch.nn.functional.max_pool2d(x, window, stride=1, padding=window // 2)
-    assert torch.equal(square_max(x, window), expected)
 
 
 def test_no_boundary_at_the_image_border():
