@@ -18,6 +18,10 @@ NAME, TITLE, NEEDS = 'losses', 'Loss terms', ('losses', )
 NEARLY, DROWNS, HOPELESS, LOST = 10., 100., 300., 1e-3
 RAISED = 100.
 
+# Below this softness (``teacher_entropy``) the maps of a teacher cost students of generated groups
+# more than they gave, at 0.5 they gave: docs/results.md.
+SURE = .25
+
 
 @dataclass
 class Term:
@@ -168,6 +172,16 @@ def _judge(terms: list, norm: float, case: Case, section: Section) -> dict:
     return advice
 
 
+def _judge_softness(case: Case, section: Section) -> None:
+    """Tell of logits that say little beyond a mask."""
+    for name, value in case.losses.items():
+        if name.split('.')[-1] == 'teacher_entropy' and float(value) < SURE:
+            section.data['teacher_entropy'] = float(value)
+            section.note(f"the teacher's maps are sure, {name} {number(float(value))} of 1, so its "
+                         'logits say little beyond a mask; target_entropy=0.5 of the '
+                         'HKDDistiller fits their temperature')
+
+
 def examine(case: Case, section: Section) -> None:
     """Measure every term on the batch of the forward pass."""
     terms = terms_of(case.losses, case.distils)
@@ -197,6 +211,7 @@ def examine(case: Case, section: Section) -> None:
         term.name: dict(value=float(term.value.detach()), gradient=term.norm, cosine=term.cosine,
                         of_task=term.norm / norm if norm else None, distills=term.distills)
         for term in terms})
+    _judge_softness(case, section)
     still = [term.name for term in distilling if term.norm == 0]
     if distilling and len(still) == len(distilling):
         section.warn('no gradient of the distillation reaches the student in the first step; a '

@@ -32,7 +32,7 @@ class Pair(nn.Module):
         self.distiller.loss_pull = Pull(weight)
 
 
-def judged(weight, task=1.):
+def judged(weight, task=1., **more):
     """The section on a task of gradient (task, task) and a term of (weight, weight)."""
     model = Pair(weight)
     numbers = model.student.weight
@@ -41,10 +41,18 @@ def judged(weight, task=1.):
     cfg = Config(dict(model=dict(distiller=dict(loss_pull=dict(loss_weight=weight)))))
     case = Case(cfg, model=model, comparisons=calls, losses={
         'student.loss': task * numbers.sum(), 'student.acc': torch.ones(()),
-        'distill.loss_pull': term})
+        'distill.loss_pull': term, **more})
     section = Section('losses', 'Losses')
     losses.examine(case, section)
     return section
+
+
+@pytest.mark.parametrize('name', ['distill.teacher_entropy', 'distill.1.teacher_entropy'])
+@pytest.mark.parametrize('entropy, told_of', [(.02, True), (.24, True), (.26, False), (.9, False)])
+def test_a_sure_teacher_is_told_of(name, entropy, told_of):
+    section = judged(1., **{name: torch.tensor(entropy)})
+    assert ('target_entropy=0.5' in told(section, 'note')) is told_of
+    assert ('teacher_entropy' in section.data) is told_of
 
 
 def test_gradients_are_hand_worked():
