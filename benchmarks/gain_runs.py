@@ -33,7 +33,7 @@ class GainRun:
         epochs (int): Its length.
         seed (int): Its seed.
         root (Path): Folder of all work folders.
-        minutes (float): What training and test take, roughly.
+        one (GainSet): Its set.
         teacher (GainRun | None): Whose checkpoint it needs.
     """
     group: str
@@ -42,9 +42,15 @@ class GainRun:
     epochs: int
     seed: int
     root: Path
-    minutes: float = 1.
+    one: GainSet
     teacher: 'GainRun | None' = None
     _options: dict = field(default_factory=dict, repr=False)
+
+    def minutes(self) -> float:
+        """What is left of its training takes, and its test, roughly."""
+        newest = newest_checkpoint(self.folder) if self.folder.is_dir() else None
+        done = int(newest.stem.rpartition('_')[2]) if newest is not None else 0
+        return self.one.minutes(self.role, self.epochs - done)
 
     @property
     def name(self) -> str:
@@ -74,7 +80,8 @@ class GainRun:
     def options(self) -> dict:
         """Overrides of its config, dotted key to value."""
         if not self._options:
-            self._options = length_options(Config.fromfile(self.config), self.epochs)
+            self._options = length_options(Config.fromfile(self.config), self.epochs,
+                                           self.one.pace[self.role])
             self._options['randomness.seed'] = self.seed
             if self.teacher is not None:
                 self._options['model.teacher_ckpt'] = str(self.teacher.checkpoint)
@@ -174,12 +181,10 @@ def runs_of(group: str, one: GainSet, seeds, root: Path) -> list[GainRun]:
     """
     made = []
     for seed in seeds:
-        epochs = one.teacher_epochs
-        teacher = GainRun(group, 'teacher', one.teacher, epochs, seed, root,
-                          one.pace['teacher'] * epochs)
+        teacher = GainRun(group, 'teacher', one.teacher, one.teacher_epochs, seed, root, one)
         made.append(teacher)
         for epochs in one.epochs:
-            made += [GainRun(group, role, config, epochs, seed, root, one.pace[role] * epochs,
+            made += [GainRun(group, role, config, epochs, seed, root, one,
                              None if role == 'student' else teacher)
                      for role, config in one.students().items()]
     return made

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from mmengine.config import Config
 
+AROUND = .3  # minutes: two processes start, one tests
+
 
 @dataclass(frozen=True)
 class GainSet:
@@ -20,7 +22,8 @@ class GainSet:
         data (str): Folder that has to be there, or that ``prepare`` makes.
         prepare (tuple[str, ...]): Command that makes what is missing of the data, quick where
             nothing is.
-        pace (dict): Minutes an epoch takes on one core, roughly, by role; for the time left.
+        pace (dict): Minutes an epoch takes on one core beside another training, by role; for the
+            time left.
         made (bool): Whether ``prepare`` makes all of the data.
     """
     teacher: str
@@ -38,6 +41,10 @@ class GainSet:
         """Configs of the plain and the distilled students by role."""
         return dict(student=self.student, **self.distilled)
 
+    def minutes(self, role: str, epochs: int) -> float:
+        """What so many epochs of a role take, with a start, a test and its start."""
+        return self.pace[role] * epochs + AROUND
+
     def settings(self) -> dict:
         """What the scores depend on, as json gives it back."""
         return json.loads(json.dumps(dict(
@@ -54,33 +61,33 @@ SETS = dict(
     bccd_gfl=GainSet(
         'configs/demo/bccd_gfl_teacher.py', 'configs/demo/bccd_gfl_student.py',
         dict(crosskd='configs/demo/bccd_gfl_crosskd.py'), 45, (18, 36),
-        pace=dict(teacher=.52, student=.18, crosskd=.36), **_BCCD),
+        pace=dict(teacher=.525, student=.185, crosskd=.365), **_BCCD),
     bccd_atss=GainSet(
         'configs/demo/bccd_atss_teacher.py', 'configs/demo/bccd_atss_student.py',
         dict(crosskd='configs/demo/bccd_atss_crosskd.py'), 20, (6, 12),
-        pace=dict(teacher=.52, student=.17, crosskd=.34), **_BCCD),
+        pace=dict(teacher=.52, student=.18, crosskd=.345), **_BCCD),
     camvid=GainSet(
         'configs/demo/camvid_pspnet_teacher.py', 'configs/demo/camvid_pspnet_student.py',
         dict(cskd='configs/demo/camvid_pspnet_cskd.py'), 40, (10, 40), ('mIoU', 'mAcc'),
-        data='data/camvid', pace=dict(teacher=.72, student=.3, cskd=.51)),
+        data='data/camvid', pace=dict(teacher=.7, student=.28, cskd=.47)),
     human_seg=GainSet(
         'configs/demo/human_seg_scfnet_teacher.py', 'configs/demo/human_seg_scfnet_student.py',
         dict(masks_kd='configs/demo/human_seg_scfnet_masks_kd.py',
              pnlad_weak_label='configs/combine/human_seg_pnlad_weak_label.py'), 60, (20, 60),
         _SOD, data='data/human_seg',
-        pace=dict(teacher=.3, student=.17, masks_kd=.19, pnlad_weak_label=.2)),
+        pace=dict(teacher=.28, student=.115, masks_kd=.17, pnlad_weak_label=.175)),
     groups_few=GainSet(
         'configs/demo/groups_hkdnet_teacher.py', 'configs/demo/groups_hkdnet_few_student.py',
         dict(hkd='configs/demo/groups_hkdnet_few_hkd.py'), 40, (30, 60), _SOD,
         data='data/rgbd_groups', prepare=('tools/make_rgbd_groups.py', ), made=True,
-        pace=dict(teacher=.24, student=.045, hkd=.055)))
+        pace=dict(teacher=.23, student=.032, hkd=.052)))
 
 
 def expected_hours(seeds: int, jobs: int) -> float:
-    """What all trainings take, roughly."""
+    """What all trainings and tests take, roughly."""
     minutes = sum(
-        one.pace['teacher'] * one.teacher_epochs
-        + sum(one.pace[role] for role in one.students()) * sum(one.epochs)
+        one.minutes('teacher', one.teacher_epochs)
+        + sum(one.minutes(role, epochs) for role in one.students() for epochs in one.epochs)
         for one in SETS.values())
     return minutes * seeds / jobs / 60
 
@@ -100,21 +107,22 @@ def _stages(cfg, path: str, ratio: float) -> Iterator[tuple[str, list | float]]:
             yield from _stages(value, f'{path}.{key}', ratio)
 
 
-def length_options(cfg: Config, epochs: int) -> dict:
+def length_options(cfg: Config, epochs: int, pace: float) -> dict:
     """Overrides that give a config another length, all that counts epochs with it.
 
     Args:
         cfg (Config): A config that trains by epochs.
         epochs (int): The length wanted.
+        pace (float): Minutes an epoch takes.
 
     Returns:
-        dict: Dotted key to value. Checkpoints come every epoch, so that little is lost when a
-        training is stopped.
+        dict: Dotted key to value. Checkpoints come about every minute, so that little is lost when
+        a training is stopped; there is no validation, since every training is tested.
     """
     own = cfg.train_cfg.max_epochs
     options = {'train_cfg.max_epochs': epochs,
-               'train_cfg.val_interval': max(1, round(cfg.train_cfg.val_interval * epochs / own)),
-               'default_hooks.checkpoint.interval': 1,
+               'train_cfg.val_begin': epochs + 1,
+               'default_hooks.checkpoint.interval': max(1, round(1 / pace)),
                'default_hooks.checkpoint.max_keep_ckpts': 1}
     for index, scheduler in enumerate(cfg.param_scheduler):
         if scheduler.get('by_epoch', True):

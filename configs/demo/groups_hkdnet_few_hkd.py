@@ -1,4 +1,6 @@
-"""A quarter of the RGB-D groups, a teacher that saw all; HKD's terms weigh a tenth of the released.
+"""A quarter of the RGB-D groups, a teacher that saw all: logits, as soft as the teacher allows.
+
+Its maps are sure, so the temperature is fitted to them; similarities weigh a tenth of the released.
 """
 _base_ = ['../_base_/distillers/hkd.py', './_base_/few_groups.py']
 model = dict(
@@ -6,8 +8,8 @@ model = dict(
     teacher=dict(cfg_path='configs/demo/groups_hkdnet_teacher.py'),
     teacher_ckpt='work_dirs/groups_hkdnet_teacher/epoch_80.pth',
     distiller=dict(
-        loss_pnlad=dict(pos_weight=0.09375, neg_weight=0.1),
-        loss_fpd=dict(loss_weight=0.1),
+        target_entropy=0.5,
+        loss_fpd=None,
         loss_dssd=dict(loss_weight=0.4),
         loss_dssd_decoder=dict(loss_weight=0.1),
         # The released stages, at 60 epochs in place of 100.

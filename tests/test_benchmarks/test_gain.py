@@ -205,13 +205,15 @@ def test_the_real_sets_scale_with_their_length(bench, monkeypatch):
     for one in sets.SETS.values():
         for config in (one.teacher, *one.students().values()):
             cfg = Config.fromfile(config)
-            options = sets.length_options(cfg, 2 * cfg.train_cfg.max_epochs)
+            options = sets.length_options(cfg, 2 * cfg.train_cfg.max_epochs, .2)
             cfg.merge_from_dict(options)
             assert cfg.train_cfg.max_epochs in [
                 scheduler.get('T_max', scheduler.get('end')) for scheduler in cfg.param_scheduler
                 ] or 'human_seg' in config
     cfg = Config.fromfile(sets.SETS['human_seg'].distilled['pnlad_weak_label'])
-    options = sets.length_options(cfg, 20)
+    options = sets.length_options(cfg, 20, .2)
+    assert options['default_hooks.checkpoint.interval'] == 5
+    assert options['train_cfg.val_begin'] > options['train_cfg.max_epochs'] == 20
     assert options['model.distiller.distillers.1.schedule.stage_ends'] == [6, 12]
     assert options['model.distiller.distillers.1.schedule.tau_step'] == 15
 
@@ -240,7 +242,7 @@ gain.SETS.clear()
 path = {str(configs)!r} + '/{{}}.py'
 gain.SETS['scenes'] = gain_sets.GainSet(
     path.format('teacher'), path.format('student'), dict(crosskd=path.format('crosskd')),
-    4, (4, ), ({KEY!r}, ), data={str(scenes)!r}, pace=dict(teacher=.1, student=.1, crosskd=.1))
+    4, (4, ), ({KEY!r}, ), data={str(scenes)!r}, pace=dict(teacher=1, student=1, crosskd=1))
 gain.run_tool(gain.main)
 ''')
 
