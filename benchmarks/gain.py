@@ -27,7 +27,7 @@ NAME = 'gain_cpu'
 WORK_DIRS = Path('work_dirs/benchmarks/gain')
 _POLL = 0.5  # seconds between looks at the processes
 _LOOK = 15.  # seconds between looks at how far the trainings are
-# A step's maps are taken from the system and given back at every step unless told otherwise: 4 to
+# A step's maps are taken from the system and given back at every step unless told otherwise: 2 to
 # 6 % of a step on one core. Memory that is kept, in large pages, costs nothing and changes no
 # number; other C libraries than glibc do not look.
 _TUNABLES = ':'.join(f'glibc.malloc.{name}' for name in (
@@ -102,7 +102,7 @@ class Results:
         lengths = part['scores'].setdefault(run.role, {}).setdefault(str(run.epochs), {})
         lengths[str(run.seed)] = scores
         part['scores'][run.role][str(run.epochs)] = dict(sorted(lengths.items()))
-        part['gains'] = summaries(part['scores'], SETS[run.group])
+        part['gains'] = summaries(part['scores'], run.one)
         self.content = dict(machine=machine(), sets=self.content['sets'])
         save(NAME, self.content)
 
@@ -139,13 +139,13 @@ class Work:
         return sum(run.minutes() for run in self.waiting)
 
     def _tested(self, run: GainRun) -> bool:
-        return run.scores(SETS[run.group].metrics) is not None
+        return run.scores(run.one.metrics) is not None
 
     def _settle(self, run: GainRun) -> bool:
         """Take the scores of a run, if there are any; whether nothing is left to do for it."""
         scores = self.results.get(run)
         if scores is None:
-            scores = run.scores(SETS[run.group].metrics)
+            scores = run.scores(run.one.metrics)
             if scores is None:
                 return False
             self.results.put(run, scores)
@@ -154,7 +154,7 @@ class Work:
 
     def _finish(self, run: GainRun, what: str) -> None:
         self.waiting.remove(run)
-        main = SETS[run.group].metrics[0]
+        main = run.one.metrics[0]
         score = self.results.get(run)[main]
         print(f'{run.name}: {main} {score:.4f} {what}; {self.left()}', flush=True)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from mmengine.config import Config
 
-AROUND = .3  # minutes: two processes start, one tests
+_AROUND = .3  # minutes: two processes start, one tests
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class GainSet:
 
     def minutes(self, role: str, epochs: int) -> float:
         """What so many epochs of a role take, with a start, a test and its start."""
-        return self.pace[role] * epochs + AROUND
+        return self.pace[role] * epochs + _AROUND
 
     def settings(self) -> dict:
         """What the scores depend on, as json gives it back."""

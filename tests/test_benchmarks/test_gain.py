@@ -143,6 +143,16 @@ def test_a_lost_teacher_is_trained_again_only_for_students_who_need_it(bench, ga
     assert gain.main(['--seeds', '0']) == 0 and pretend == []
 
 
+def test_time_left_is_that_of_the_epochs_left(bench, gain):
+    run = all_runs(bench, gain)[0]
+    whole = run.minutes()
+    run.folder.mkdir(parents=True)
+    torch.save({}, run.folder / 'epoch_3.pth')
+    assert run.epochs == 4 and whole - run.minutes() == pytest.approx(3 * run.one.pace['teacher'])
+    torch.save({}, run.checkpoint)
+    assert 0 < run.minutes() < 1  # the test is left
+
+
 def test_a_failure_is_told_and_the_rest_goes_on(bench, gain, pretend, monkeypatch, capsys):
     runs = bench('gain_runs')
     good = runs.GainRun.command
