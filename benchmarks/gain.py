@@ -18,7 +18,7 @@ from common import RESULTS, load, machine, save
 from gain_runs import GainRun, runs_of
 from gain_sets import SETS
 
-from mmkd_sod.engine.cli import EXIT_INTERRUPTED, run_tool
+from mmkd_sod.cli.common import EXIT_INTERRUPTED, run_tool
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.report.metrics import describe, mean, spread
 from mmkd_sod.utils.progress import progress_bar

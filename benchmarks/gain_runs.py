@@ -8,7 +8,7 @@ from pathlib import Path
 from gain_sets import GainSet, length_options
 from mmengine.config import Config
 
-from mmkd_sod.apis.run_results import newest_checkpoint
+from mmkd_sod.engine.run_results import newest_checkpoint
 from mmkd_sod.errors import DataError
 from mmkd_sod.report.runs import read_run
 

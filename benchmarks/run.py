@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gain_sets import SETS, expected_hours
 
-from mmkd_sod.engine.cli import EXIT_INTERRUPTED, run_tool
+from mmkd_sod.cli.common import EXIT_INTERRUPTED, run_tool
 from mmkd_sod.errors import ConfigError
 
 HERE = Path(__file__).resolve().parent

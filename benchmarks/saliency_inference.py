@@ -14,9 +14,9 @@ from common import interleaved, median, parse, parser
 from mmengine.registry import init_default_scope
 
 import mmkd_sod  # noqa: F401
-from mmkd_sod.apis.onnx_export import export_onnx
-from mmkd_sod.apis.saliency_inferencer import SaliencyInferencer, saliency_config
+from mmkd_sod.deployment.onnx_export import export_onnx
 from mmkd_sod.models.builder import build_model
+from mmkd_sod.models.saliency_inferencer import SaliencyInferencer, saliency_config
 
 CONFIG = 'configs/_base_/models/scfnet_mobilenetv3.py'
 SIDE = 352

@@ -1,4 +1,4 @@
-"""``python -m mmkd_sod COMMAND``: the commands are the modules of `mmkd_sod/commands/`."""
+"""``python -m mmkd_sod COMMAND``: the commands are the modules of `mmkd_sod/cli/commands/`."""
 import argparse
 import ast
 import importlib
@@ -7,12 +7,13 @@ import pkgutil
 import sys
 from pathlib import Path
 
-from mmkd_sod import __version__, commands
-from mmkd_sod.engine.cli import run_tool
+from mmkd_sod import __version__
+from mmkd_sod.cli import commands
+from mmkd_sod.cli.common import run_tool
 
 
 def command_names() -> list:
-    """Names of the commands, sorted: the public modules and packages of `mmkd_sod.commands`."""
+    """Names of the commands, sorted: the public modules and packages of `mmkd_sod.cli.commands`."""
     return sorted(module.name for module in pkgutil.iter_modules(commands.__path__)
                   if not module.name.startswith('_'))
 

@@ -52,4 +52,4 @@ VISUALIZERS = Registry(
     'visualizer', parent=MMENGINE_VISUALIZERS, scope=SCOPE, locations=['mmkd_sod.visualization'])
 # How detection heads are read (CrossKD), by the class name of the head. Not a part of mmengine's
 # tree: nothing else looks here.
-HEAD_READERS = Registry('head reader', scope=SCOPE, locations=['mmkd_sod.models.heads'])
+HEAD_READERS = Registry('head reader', scope=SCOPE, locations=['mmkd_sod.models.task_modules'])

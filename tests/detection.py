@@ -5,7 +5,7 @@ import torch
 from mmengine.registry import init_default_scope
 
 from mmkd_sod.registry import MODELS
-from mmkd_sod.utils.small_detectors import random_batch as batch
+from mmkd_sod.testing.small_detectors import random_batch as batch
 
 STRIDES = [8, 16, 32, 64, 128]
 ANCHORS = dict(type='AnchorGenerator', ratios=[1.0], octave_base_scale=8, scales_per_octave=1,

@@ -10,8 +10,8 @@ from mmengine.registry import init_default_scope
 
 from mmkd_sod.models.builder import build_model
 from mmkd_sod.models.distillers import MethodRecorder
-from mmkd_sod.models.heads import DensePredictions, DenseTargets, HeadReader, find_reader
-from mmkd_sod.utils.small_detectors import random_batch, small_detector
+from mmkd_sod.models.task_modules import DensePredictions, DenseTargets, HeadReader, find_reader
+from mmkd_sod.testing.small_detectors import random_batch, small_detector
 
 
 @functools.cache

@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
 from mmkd_sod.registry import MODELS
-from mmkd_sod.utils import small_detectors, small_segmentors
+from mmkd_sod.testing import small_detectors, small_segmentors
 from tests import rgbd, saliency
 from tests.conftest import forget_visualizers
 from tests.detection import crosskd_cfg, detector

@@ -9,10 +9,10 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmkd_sod.apis.run_results import newest_checkpoint
-from mmkd_sod.engine.checkpointing import is_whole
-from mmkd_sod.engine.mistakes import mistakes_told
+from mmkd_sod.cli.errors import mistakes_told
+from mmkd_sod.engine.run_results import newest_checkpoint
 from mmkd_sod.errors import UserError
+from mmkd_sod.utils.checkpoint_files import is_whole
 from tests.methods import METHODS, runner
 from tests.runs import DEMO, RANDOM_TEACHER, TINY_DISTILL, on, tool
 
@@ -310,7 +310,7 @@ def test_a_full_disk(capsys, scenes, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, 'No space left on device', str(tmp_path / 'epoch_1.pth'))
 
-    monkeypatch.setattr('mmkd_sod.engine.checkpointing.os.fsync', full)
+    monkeypatch.setattr('mmkd_sod.utils.files.os.fsync', full)
     sentence = start(capsys, scenes, tmp_path / 'w', words=('No space left on device', ))
     assert 'epoch_1.pth' in sentence
     assert not list((tmp_path / 'w').glob('*.pth'))

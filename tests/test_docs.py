@@ -297,7 +297,7 @@ def test_commands_are_understood(block, command, inside, monkeypatch):
             assert Path(word).is_file(), f'{block}: {word} is not there'
     if argv[0] in CHECKS:
         if argv[1].startswith('shipped/'):
-            argv[1] = str(ROOT / 'mmkd_sod/apis/shipping/predict.py')
+            argv[1] = str(ROOT / 'mmkd_sod/deployment/predict.py')
         CHECKS[argv[0]](argv[1:], monkeypatch)
     else:
         assert argv[0] in SHELL or argv[0].split('=')[0] in SHELL or command.reason, (

@@ -4,7 +4,7 @@ import inspect
 import pytest
 
 from mmkd_sod import errors
-from mmkd_sod.engine.cli import EXIT_USER_ERROR, run_tool
+from mmkd_sod.cli.common import EXIT_USER_ERROR, run_tool
 
 KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass)]
 

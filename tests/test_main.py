@@ -2,7 +2,7 @@
 import pytest
 
 from mmkd_sod import __main__ as program
-from mmkd_sod import commands
+from mmkd_sod.cli import commands
 from mmkd_sod.errors import ConfigError
 
 COUNT = '''"""Count to a number, 100% of it.

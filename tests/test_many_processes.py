@@ -17,7 +17,7 @@ from mmengine.logging import MessageHub
 from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
 from torch import nn
 
-from mmkd_sod.utils.small_detectors import SMALL_DETECTORS, random_batch, small_detector
+from mmkd_sod.testing.small_detectors import SMALL_DETECTORS, random_batch, small_detector
 from tests.detection import GIOU_KD, REG_KD, crosskd_cfg, detector
 from tests.methods import METHODS, Samples, build
 from tests.ranks import in_ranks

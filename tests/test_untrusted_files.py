@@ -11,15 +11,15 @@ from mmengine.config import Config
 from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.runner.checkpoint import CheckpointLoader, load_checkpoint
 
-from mmkd_sod.apis.saliency_inferencer import SaliencyInferencer
 from mmkd_sod.apis.saliency_sources import find_sources
-from mmkd_sod.apis.student import student_checkpoint
 from mmkd_sod.compat import load_from_http_safely
 from mmkd_sod.datasets.rgbd_cosod_dataset import RGBDCoSODDataset
 from mmkd_sod.datasets.sod_dataset import SODDataset, UnlabelledImageDataset
 from mmkd_sod.datasets.voc import read_split
 from mmkd_sod.engine.checks import check_data
 from mmkd_sod.errors import UserError
+from mmkd_sod.models.saliency_inferencer import SaliencyInferencer
+from mmkd_sod.models.student import student_checkpoint
 from mmkd_sod.utils.array_pickle import load_array_pickle
 from mmkd_sod.utils.checkpoint import read_checkpoint
 from mmkd_sod.utils.weak_labels import label_path, read_key

@@ -10,9 +10,9 @@ from mmengine.config import Config
 
 import mmkd_sod  # noqa: F401  (mends upstream first)
 from mmkd_sod.apis.saliency_comparison import compare
-from mmkd_sod.apis.saliency_inferencer import SaliencyInferencer
-from mmkd_sod.engine.cli import comparison_parser, evenly, print_scores, require_file, run_tool
+from mmkd_sod.cli.common import comparison_parser, evenly, print_scores, require_file, run_tool
 from mmkd_sod.errors import ConfigError
+from mmkd_sod.models.saliency_inferencer import SaliencyInferencer
 from mmkd_sod.registry import DATASETS
 from mmkd_sod.utils.files import write_json
 from mmkd_sod.visualization.saliency import saliency_panel

@@ -10,7 +10,7 @@ from mmengine.registry import init_default_scope
 
 import mmkd_sod  # noqa: F401  (mends upstream first)
 from mmkd_sod.apis.segmentation_comparison import compare_segmentors, load_segmentor
-from mmkd_sod.engine.cli import comparison_parser, evenly, print_scores, require_file, run_tool
+from mmkd_sod.cli.common import comparison_parser, evenly, print_scores, require_file, run_tool
 from mmkd_sod.registry import DATASETS
 from mmkd_sod.utils.files import write_json
 from mmkd_sod.visualization import segmentation_panel

@@ -13,8 +13,8 @@ from pathlib import Path
 from mmengine.config import Config
 
 import mmkd_sod  # noqa: F401  (mends upstream first)
-from mmkd_sod.apis.run_results import is_finished, last_scores, newest_checkpoint
-from mmkd_sod.engine.cli import run_tool
+from mmkd_sod.cli.common import run_tool
+from mmkd_sod.engine.run_results import is_finished, last_scores, newest_checkpoint
 from mmkd_sod.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]

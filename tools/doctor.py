@@ -1,6 +1,6 @@
 """Look at a config before a long run; the same as `python -m mmkd_sod doctor`."""
-from mmkd_sod.commands import doctor
-from mmkd_sod.engine.cli import run_command
+from mmkd_sod.cli.commands import doctor
+from mmkd_sod.cli.common import run_command
 
 if __name__ == '__main__':
     run_command(doctor)

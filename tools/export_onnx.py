@@ -3,9 +3,9 @@ import argparse
 import os.path as osp
 
 import mmkd_sod  # noqa: F401  (mends upstream first)
-from mmkd_sod.apis.onnx_export import export_onnx
-from mmkd_sod.apis.saliency_inferencer import SaliencyInferencer
-from mmkd_sod.engine.cli import run_tool
+from mmkd_sod.cli.common import run_tool
+from mmkd_sod.deployment.onnx_export import export_onnx
+from mmkd_sod.models.saliency_inferencer import SaliencyInferencer
 
 
 def parse_args():

@@ -9,9 +9,9 @@ import os.path as osp
 from mmengine.config import Config
 
 import mmkd_sod  # noqa: F401  (mends upstream first)
-from mmkd_sod.apis.student import load_student, parts_of_ours, write_student
-from mmkd_sod.engine.cli import add_cfg_options, require_file, run_tool
+from mmkd_sod.cli.common import add_cfg_options, require_file, run_tool
 from mmkd_sod.errors import ConfigError
+from mmkd_sod.models.student import load_student, parts_of_ours, write_student
 
 
 def parse_args() -> argparse.Namespace:

@@ -9,10 +9,10 @@ import torch
 from mmengine.config import Config
 
 import mmkd_sod  # noqa: F401  (mends upstream first)
-from mmkd_sod.apis.saliency_inferencer import SaliencyInferencer
 from mmkd_sod.apis.weak_label_writer import WeakLabelWriter
-from mmkd_sod.engine.cli import require_file, run_tool
+from mmkd_sod.cli.common import require_file, run_tool
 from mmkd_sod.errors import ConfigError
+from mmkd_sod.models.saliency_inferencer import SaliencyInferencer
 from mmkd_sod.registry import DATASETS
 
 

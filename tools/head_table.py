@@ -11,13 +11,13 @@ import torch
 from mmengine.logging import MessageHub
 from mmengine.registry import init_default_scope
 
-from mmkd_sod.engine.cli import run_tool
+from mmkd_sod.cli.common import run_tool
 from mmkd_sod.errors import ConfigError
-from mmkd_sod.models.heads import reader_class
+from mmkd_sod.models.task_modules import reader_class
 from mmkd_sod.registry import MODELS
+from mmkd_sod.testing.small_detectors import SMALL_DETECTORS, random_batch, small_detector
 from mmkd_sod.utils.files import atomic_path
 from mmkd_sod.utils.progress import progress_bar
-from mmkd_sod.utils.small_detectors import SMALL_DETECTORS, random_batch, small_detector
 
 # mmdet lists these parts beside its heads.
 _PARTS = ('FeatureAdaption', 'YOLACTProtonet')
@@ -146,7 +146,7 @@ def refusal(name: str, head: type) -> Trial:
         reason = sentence.partition(', since ')[2].rpartition('; ')[0]
         return Trial(name, reason or sentence)
     raise ConfigError(f'head_table: {name} has a reader but no small detector; name its config in '
-                      'mmkd_sod/utils/small_detectors.py')
+                      'mmkd_sod/testing/small_detectors.py')
 
 
 def table(trials: list[Trial], steps: int) -> str:

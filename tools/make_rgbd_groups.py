@@ -1,8 +1,8 @@
 """Make the generated RGB-D groups: images, depth maps and masks, one folder a group."""
 import argparse
 
+from mmkd_sod.cli.common import run_tool
 from mmkd_sod.datasets.scenes import GroupSettings, make_groups
-from mmkd_sod.engine.cli import run_tool
 
 
 def parse_args(argv=None):

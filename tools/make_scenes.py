@@ -1,8 +1,8 @@
 """Make the generated scenes: images, COCO boxes, class masks, saliency masks and depth."""
 import argparse
 
+from mmkd_sod.cli.common import run_tool
 from mmkd_sod.datasets.scenes import SceneSettings, make_scenes
-from mmkd_sod.engine.cli import run_tool
 
 
 def parse_args(argv=None):

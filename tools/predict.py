@@ -7,10 +7,10 @@ import argparse
 from pathlib import Path
 
 import mmkd_sod  # noqa: F401  (mends upstream first)
-from mmkd_sod.apis.saliency_inferencer import SaliencyInferencer
 from mmkd_sod.apis.saliency_sources import find_sources, read_sources
-from mmkd_sod.engine.cli import run_tool
+from mmkd_sod.cli.common import run_tool
 from mmkd_sod.errors import DataError
+from mmkd_sod.models.saliency_inferencer import SaliencyInferencer
 from mmkd_sod.utils.images import write_png
 from mmkd_sod.utils.progress import progress_bar
 from mmkd_sod.visualization.saliency import cut_out, saliency_overlay

@@ -9,18 +9,18 @@ from dataclasses import dataclass
 import torch
 from mmengine.registry import init_default_scope
 
-from mmkd_sod.engine.cli import run_tool
+from mmkd_sod.cli.common import run_tool
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.distillers.recorders import ForwardRecorder
 from mmkd_sod.registry import MODELS
-from mmkd_sod.utils.files import atomic_path
-from mmkd_sod.utils.progress import progress_bar
-from mmkd_sod.utils.small_segmentors import (
+from mmkd_sod.testing.small_segmentors import (
     CLASSIFIERS,
     SMALL_SEGMENTORS,
     random_batch,
     small_segmentor,
 )
+from mmkd_sod.utils.files import atomic_path
+from mmkd_sod.utils.progress import progress_bar
 
 OTHER = 'PSPNet'  # the other side of each trial
 TERMS = ('loss_cwd', 'loss_cam', 'loss_pam')

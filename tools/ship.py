@@ -1,7 +1,7 @@
 """Ship a student; the same as `python -m mmkd_sod ship`."""
 import mmkd_sod  # noqa: F401  (mends upstream first)
-from mmkd_sod.commands import ship
-from mmkd_sod.engine.cli import run_command
+from mmkd_sod.cli.commands import ship
+from mmkd_sod.cli.common import run_command
 
 if __name__ == '__main__':
     run_command(ship)

@@ -4,12 +4,12 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 import mmkd_sod  # noqa: F401  (mends upstream first)
-from mmkd_sod.apis.student import student_config
+from mmkd_sod.cli.common import load_config, require_file, run_tool, tool_parser
+from mmkd_sod.cli.errors import mistakes_told
 from mmkd_sod.engine.checks import check_data
-from mmkd_sod.engine.cli import load_config, require_file, run_tool, tool_parser
 from mmkd_sod.engine.distributed import prepare_launcher
-from mmkd_sod.engine.mistakes import mistakes_told
 from mmkd_sod.errors import ConfigError
+from mmkd_sod.models.student import student_config
 
 
 def parse_args():

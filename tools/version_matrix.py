@@ -19,7 +19,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from mmkd_sod.engine.cli import run_tool
+from mmkd_sod.cli.common import run_tool
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.utils.files import write_json
 

@@ -5,10 +5,9 @@ import numpy as np
 import torch
 
 from mmkd_sod.evaluation.sod_metric import image_scores, set_scores, to_uint8
+from mmkd_sod.models.saliency_inferencer import SaliencyInferencer
 from mmkd_sod.utils.images import fit_mask, read_image, read_mask
 from mmkd_sod.utils.progress import progress_bar
-
-from .saliency_inferencer import SaliencyInferencer
 
 
 def compare(models: Mapping[str, SaliencyInferencer], samples: Sequence[dict],

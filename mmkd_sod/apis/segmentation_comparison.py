@@ -11,11 +11,10 @@ from mmengine.registry import init_default_scope
 from mmseg.evaluation import IoUMetric
 
 from mmkd_sod.models.builder import build_model
+from mmkd_sod.models.student import student_checkpoint, student_config
 from mmkd_sod.utils.checkpoint import check_fits
 from mmkd_sod.utils.images import read_image
 from mmkd_sod.utils.progress import progress_bar
-
-from .student import student_checkpoint, student_config
 
 
 def load_segmentor(config: str, checkpoint: str, device: str | None = None) -> BaseModel:

@@ -6,12 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from mmkd_sod.errors import ConfigError, DataError
+from mmkd_sod.models.saliency_inferencer import SaliencyInferencer
 from mmkd_sod.utils.files import atomic_path, write_json
 from mmkd_sod.utils.images import read_image
 from mmkd_sod.utils.progress import progress_bar
 from mmkd_sod.utils.weak_labels import claim, label_path, read_label, write_label
-
-from .saliency_inferencer import SaliencyInferencer
 
 REPORT = 'report.json'
 KEPT = 'kept.txt'

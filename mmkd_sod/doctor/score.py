@@ -7,8 +7,8 @@ from mmengine.dataset import pseudo_collate
 from mmengine.evaluator import Evaluator
 from mmengine.model import BaseModel
 
-from mmkd_sod.models.algorithms.teachers import is_named
 from mmkd_sod.models.builder import build_model
+from mmkd_sod.models.teachers.group import is_named
 
 from .case import Case, sentence
 from .data import spread

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from mmkd_sod.apis.sample_images import SampleImages, build_dataset, load_model
+from mmkd_sod.engine.sample_images import SampleImages, build_dataset, load_model
 from mmkd_sod.errors import DataError, UserError
 from mmkd_sod.utils.progress import progress_bar
 from mmkd_sod.visualization.answers import draw_answer

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmkd_sod.apis.run_results import newest_checkpoint
+from mmkd_sod.engine.run_results import newest_checkpoint
 from mmkd_sod.errors import DataError
 from mmkd_sod.utils.run_logs import is_training, scalar_records
 

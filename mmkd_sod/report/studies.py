@@ -6,9 +6,9 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmkd_sod.apis.student import is_distillation
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.builder import resolve_model_cfg
+from mmkd_sod.models.student import is_distillation
 
 from .runs import Run
 

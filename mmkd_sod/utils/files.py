@@ -47,6 +47,27 @@ def leftovers(path) -> list:
     return [other for other in path.parent.glob('.*') if name.fullmatch(other.name)]
 
 
+def put_whole(content: bytes, path, clear: bool = True) -> None:
+    """Write bytes so that ``path`` holds all of them or what it held before.
+
+    They are on the disk, not only on their way, before they replace the old file.
+
+    Args:
+        content (bytes): What to write.
+        path (str | Path): Where; its folder is made.
+        clear (bool): Clear away what a killed process left of the same file. False where several
+            processes may write it at once, which would take each other's for that.
+    """
+    path = Path(path)
+    with atomic_path(path) as temporary:
+        with open(temporary, 'wb') as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        for other in set(leftovers(path) if clear else []) - {temporary}:
+            other.unlink(missing_ok=True)
+
+
 def write_json(path, content, indent=None) -> None:
     """Write ``content`` as JSON to ``path``, atomically.
 

@@ -5,9 +5,9 @@ import torch
 from mmengine.config import Config
 
 from mmkd_sod.apis.saliency_comparison import compare
-from mmkd_sod.apis.saliency_inferencer import SaliencyInferencer
 from mmkd_sod.datasets import SODDataset
 from mmkd_sod.evaluation import SODMetric
+from mmkd_sod.models.saliency_inferencer import SaliencyInferencer
 from tests.conftest import ROOT
 from tests.saliency import save_network
 from tests.sod_data import write_set

@@ -4,10 +4,10 @@ import json
 import numpy as np
 import pytest
 
-from mmkd_sod.apis.saliency_inferencer import SaliencyInferencer
 from mmkd_sod.apis.weak_label_writer import WeakLabelWriter, label_statistics
 from mmkd_sod.datasets import UnlabelledImageDataset
 from mmkd_sod.errors import ConfigError, DataError
+from mmkd_sod.models.saliency_inferencer import SaliencyInferencer
 from mmkd_sod.utils.weak_labels import read_label
 from tests.saliency import save_network
 from tests.sod_data import write_set

@@ -13,7 +13,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 
 from mmkd_sod.registry import MODELS
-from mmkd_sod.utils.small_detectors import random_batch
+from mmkd_sod.testing.small_detectors import random_batch
 from tests.conftest import ROOT
 
 FOLDER = ROOT / 'configs' / 'crosskd'

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from mmkd_sod.apis.student import is_distillation, student_config
+from mmkd_sod.models.student import is_distillation, student_config
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / 'configs' / 'demo'

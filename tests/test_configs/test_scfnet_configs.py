@@ -6,8 +6,8 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DATASETS
 from mmengine.runner import Runner
 
-from mmkd_sod.apis.saliency_inferencer import saliency_config
 from mmkd_sod.models.builder import build_model
+from mmkd_sod.models.saliency_inferencer import saliency_config
 from tests.conftest import ROOT
 from tests.saliency import batch, save_network
 from tests.sod_data import write_set
@@ -108,8 +108,8 @@ def test_demo_student_trains_and_is_measured(demo, tmp_path):
 
 
 def test_demo_offline_curve_equals_the_teachers_own_maps(demo, tmp_path):
-    from mmkd_sod.apis.saliency_inferencer import SaliencyInferencer
     from mmkd_sod.apis.weak_label_writer import WeakLabelWriter
+    from mmkd_sod.models.saliency_inferencer import SaliencyInferencer
     load, (config, checkpoint) = demo
     offline, online = load('kd_offline'), load('kd_offline')
     where = dict(teacher=config, teacher_ckpt=checkpoint, side=64)

@@ -6,7 +6,7 @@ from mmseg.structures import SegDataSample
 
 from mmkd_sod.doctor import models
 from mmkd_sod.models.builder import build_model
-from mmkd_sod.utils.small_segmentors import small_segmentor
+from mmkd_sod.testing.small_segmentors import small_segmentor
 from tests.detection import detector
 from tests.doctor import look, told
 from tests.saliency import scfnet

@@ -9,7 +9,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmkd_sod.apis.run_results import newest_checkpoint
+from mmkd_sod.engine.run_results import newest_checkpoint
 from tests.runs import DEMO, RANDOM_TEACHER, ROOT, TINY_DISTILL, on, tool
 
 # Importing mmkd_sod or mmrazor raises here; detections of a picture go to a file.

@@ -4,9 +4,9 @@ import runpy
 import pytest
 
 from mmkd_sod.errors import ConfigError
-from mmkd_sod.models.heads import reader_class
+from mmkd_sod.models.task_modules import reader_class
 from mmkd_sod.registry import HEAD_READERS
-from mmkd_sod.utils.small_detectors import SMALL_DETECTORS
+from mmkd_sod.testing.small_detectors import SMALL_DETECTORS
 from tests.conftest import ROOT
 
 TOOL = runpy.run_path(str(ROOT / 'tools' / 'head_table.py'))

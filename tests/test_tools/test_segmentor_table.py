@@ -4,7 +4,7 @@ import runpy
 import pytest
 
 from mmkd_sod.errors import ConfigError
-from mmkd_sod.utils.small_segmentors import CLASSIFIERS, SMALL_SEGMENTORS
+from mmkd_sod.testing.small_segmentors import CLASSIFIERS, SMALL_SEGMENTORS
 from tests.conftest import ROOT
 
 TOOL = runpy.run_path(str(ROOT / 'tools' / 'segmentor_table.py'))

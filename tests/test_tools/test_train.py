@@ -9,7 +9,7 @@ import pytest
 import torch
 from mmengine.device import get_device
 
-from mmkd_sod.apis.run_results import last_scores, newest_checkpoint
+from mmkd_sod.engine.run_results import last_scores, newest_checkpoint
 from tests.runs import DEMO, RANDOM_TEACHER, TINY_DISTILL, TINY_STUDENT, command, on, tool
 
 RECIPE = 'configs/crosskd/gfl_r50.py'

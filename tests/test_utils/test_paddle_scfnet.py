@@ -10,7 +10,7 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import load_checkpoint
 
-from mmkd_sod.engine.cli import run_tool
+from mmkd_sod.cli.common import run_tool
 from mmkd_sod.errors import CheckpointError
 from mmkd_sod.models.saliency import resize_like
 from mmkd_sod.registry import MODELS

@@ -6,8 +6,8 @@ writes data/bccd_coco/annotations/{train,val,trainval,test}.json; data/bccd may 
 import argparse
 import os.path as osp
 
+from mmkd_sod.cli.common import run_tool
 from mmkd_sod.datasets.voc import DIFFICULT, convert
-from mmkd_sod.engine.cli import run_tool
 
 
 def parse_args(argv=None):

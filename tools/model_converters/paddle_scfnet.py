@@ -5,7 +5,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 import mmkd_sod  # noqa: F401  (mends upstream first)
-from mmkd_sod.engine.cli import require_file, run_tool
+from mmkd_sod.cli.common import require_file, run_tool
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.builder import build_model
 from mmkd_sod.utils.array_pickle import load_array_pickle

@@ -39,7 +39,7 @@ class LoadWeakLabel(BaseTransform):
                  teacher_ckpt: str | None = None, side: int = 352) -> None:
         key = None
         if teacher is not None and teacher_ckpt is not None:
-            from mmkd_sod.apis.saliency_inferencer import key_of_files
+            from mmkd_sod.models.saliency_inferencer import key_of_files
             key = key_of_files(teacher, teacher_ckpt, side)
         check_key(label_root, key)
         self.label_root = label_root
@@ -76,7 +76,7 @@ class PredictWeakLabel(BaseTransform):
 
     def __init__(self, teacher: str, teacher_ckpt: str, side: int = 352,
                  device: str = 'cpu', bits: int | None = 16) -> None:
-        from mmkd_sod.apis.saliency_inferencer import SaliencyInferencer
+        from mmkd_sod.models.saliency_inferencer import SaliencyInferencer
         self.inferencer = SaliencyInferencer(teacher, teacher_ckpt, device=device, side=side)
         self.bits = bits
 

@@ -5,9 +5,9 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from torch import Tensor
 
-from mmkd_sod.engine.checkpointing import last_finite_checkpoint
 from mmkd_sod.errors import ConfigError, TrainingError
 from mmkd_sod.registry import HOOKS
+from mmkd_sod.utils.checkpoint_files import last_finite_checkpoint
 
 
 def image_paths(data_batch) -> list[str]:

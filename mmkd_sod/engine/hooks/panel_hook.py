@@ -3,7 +3,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
-from mmkd_sod.apis.sample_images import SampleImages
+from mmkd_sod.engine.sample_images import SampleImages
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.registry import HOOKS
 from mmkd_sod.visualization.answers import draw_answer

@@ -12,15 +12,14 @@ from mmrazor.models.utils import add_prefix
 from torch import Tensor, nn
 
 from mmkd_sod.errors import ConfigError
+from mmkd_sod.models.acceleration.max_pooling import pool_by_rows_and_columns
 from mmkd_sod.models.builder import build_model
 from mmkd_sod.models.distillers.composite import clear_records
 from mmkd_sod.models.distillers.parts import idle_loss
 from mmkd_sod.models.distillers.recorders import hooks_fire
+from mmkd_sod.models.teachers.frozen_teacher import AbsentTeacher, FrozenTeacher
+from mmkd_sod.models.teachers.group import build_teachers
 from mmkd_sod.registry import MODELS
-
-from .frozen_teacher import AbsentTeacher, FrozenTeacher
-from .max_pooling import pool_by_rows_and_columns
-from .teachers import build_teachers
 
 _STUDENT = 'architecture.'
 
@@ -81,7 +80,7 @@ class DenseDistill(SingleTeacherDistill):
         teacher_input (dict, optional): What the teacher sees where it is not what the student sees:
             ``dict(scale=2.)``, the batch at another resolution, or ``dict(view='teacher_view')``,
             what ``TeacherView`` kept of each sample; of several teachers by their names. See
-            :class:`~mmkd_sod.models.algorithms.teacher_input.TeacherInput`.
+            :class:`~mmkd_sod.models.teachers.teacher_input.TeacherInput`.
         teacher_fold_bn (bool): Fold the teacher's BN layers into its convolutions (undone where it
             moves an answer by more than 1e-4). Default: True.
         teacher_channels_last (bool, optional): Run the teacher in channels_last. Default None: on a

@@ -2,8 +2,8 @@
 from torch import Tensor, nn
 
 from mmkd_sod.errors import ConfigError
-from mmkd_sod.models.heads.base import flatten_levels
 from mmkd_sod.models.losses.levels import Levels, as_levels
+from mmkd_sod.models.task_modules.base import flatten_levels
 from mmkd_sod.registry import MODELS
 
 

@@ -7,7 +7,7 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from mmkd_sod.errors import ConfigError
-from mmkd_sod.models.heads import (
+from mmkd_sod.models.task_modules import (
     DensePredictions,
     DenseTargets,
     HeadReader,
@@ -27,8 +27,8 @@ from .recorders import ForwardRecorder, MethodRecorder
 class CrossKDDistiller(DenseDistiller):
     """CrossKD: the student's tower features go through the teacher's remaining head.
 
-    Behind block ``i`` of both towers the student's feature is brought to the scale of the
-    teacher's (:func:`~mmkd_sod.models.heads.align_scale`) and fed through the rest of the frozen
+    Behind block ``i`` of both towers the student's feature is brought to the scale of the teacher's
+    (:func:`~mmkd_sod.models.task_modules.align_scale`) and fed through the rest of the frozen
     teacher's head. These cross-head predictions mimic the teacher's own; the student's detection
     loss is untouched. Source: CrossKD (arXiv 2306.11369). The feature is the block's output behind
     its activation, as in the released program; the paper draws it before. Heads beyond the paper's

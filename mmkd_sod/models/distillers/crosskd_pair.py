@@ -2,7 +2,7 @@
 from collections.abc import Sequence
 
 from mmkd_sod.errors import ConfigError
-from mmkd_sod.models.heads import HeadReader
+from mmkd_sod.models.task_modules import HeadReader
 
 
 def check_pair(student: HeadReader, teacher: HeadReader, student_idx: int, teacher_idx: int,

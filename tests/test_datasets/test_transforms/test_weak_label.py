@@ -4,10 +4,10 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmkd_sod.apis.saliency_inferencer import SaliencyInferencer
 from mmkd_sod.apis.weak_label_writer import WeakLabelWriter
 from mmkd_sod.datasets import UnlabelledImageDataset
 from mmkd_sod.errors import DataError
+from mmkd_sod.models.saliency_inferencer import SaliencyInferencer
 from mmkd_sod.registry import TRANSFORMS
 from tests.conftest import ROOT
 from tests.saliency import save_network

@@ -5,8 +5,8 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 
-from mmkd_sod.engine.checkpointing import latest_checkpoint
 from mmkd_sod.errors import ConfigError, TrainingError
+from mmkd_sod.utils.checkpoint_files import latest_checkpoint
 from tests.methods import FOUR, build, runner
 
 # A term of each method.

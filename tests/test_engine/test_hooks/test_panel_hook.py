@@ -11,8 +11,8 @@ from mmengine.registry import HOOKS, VISBACKENDS
 from mmengine.runner import Runner
 from mmengine.visualization import BaseVisBackend
 
-from mmkd_sod.apis.sample_images import build_dataset
 from mmkd_sod.engine.hooks import PanelHook
+from mmkd_sod.engine.sample_images import build_dataset
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.builder import build_model
 from tests.conftest import forget_visualizers

@@ -9,8 +9,8 @@ from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.hooks import Hook
 from mmengine.optim.optimizer import amp_optimizer_wrapper
 
-from mmkd_sod.engine.checkpointing import latest_checkpoint
 from mmkd_sod.engine.hooks.step_seed_hook import _SeedAfter
+from mmkd_sod.utils.checkpoint_files import latest_checkpoint
 from tests.methods import FOUR, METHODS, loader, runner
 
 

@@ -7,7 +7,7 @@ import torch
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.distillers.averaged import AveragedTeachers, average_logits
 from mmkd_sod.registry import MODELS
-from mmkd_sod.utils.small_segmentors import random_batch, small_segmentor
+from mmkd_sod.testing.small_segmentors import random_batch, small_segmentor
 from tests.detection import batch, build_distill, crosskd_cfg, detector, losses_of
 from tests.saliency import batch as sod_batch
 from tests.saliency import scfnet

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mmkd_sod.registry import MODELS
-from mmkd_sod.utils.small_detectors import SMALL_DETECTORS
+from mmkd_sod.testing.small_detectors import SMALL_DETECTORS
 from tests.conftest import ROOT
 from tests.detection import batch, losses_of
 

@@ -8,7 +8,7 @@ from mmengine.registry import init_default_scope
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.builder import build_model
 from mmkd_sod.registry import MODELS
-from mmkd_sod.utils.small_segmentors import random_batch, small_segmentor
+from mmkd_sod.testing.small_segmentors import random_batch, small_segmentor
 from tests.detection import sum_loss
 
 FEAT = dict(type='mmkd_sod.ChannelSpatialKDLoss', projection='fixed', grid=(2, 2))

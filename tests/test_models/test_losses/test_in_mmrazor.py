@@ -6,7 +6,7 @@ import torch
 from mmengine.registry import init_default_scope
 
 from mmkd_sod.registry import MODELS
-from mmkd_sod.utils.small_segmentors import random_batch, small_segmentor
+from mmkd_sod.testing.small_segmentors import random_batch, small_segmentor
 from tests import detection, rgbd, saliency
 
 
@@ -116,8 +116,8 @@ def test_a_loss_in_a_configurable_distiller(name, algorithm):
 
 def test_rows_give_what_the_cross_head_terms_compare():
     """KL of all bins through DenseRows equals that of the rows that CrossKD reads."""
-    from mmkd_sod.models.heads import find_reader
     from mmkd_sod.models.losses import KDKLDivLoss
+    from mmkd_sod.models.task_modules import find_reader
     student, teacher, distiller, data = CASES['KDKLDivLoss']('')
     model = MODELS.build(dict(type='mmkd_sod.DenseDistill', architecture=student, teacher=teacher,
                               distiller=distiller, teacher_allow_missing=['*'])).train()

@@ -1,0 +1,188 @@
+"""What the command-line tools share: arguments, config loading and how errors are told."""
+import argparse
+import os
+import os.path as osp
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import NoReturn
+
+from mmengine.config import Config, DictAction
+from mmengine.hub import get_config
+
+from mmkd_sod.cli.errors import mistakes_told
+from mmkd_sod.errors import ConfigError, UserError
+
+# Exit codes: a user's mistake, and an interruption (128 + SIGINT, as shells have it).
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+
+class _Options(DictAction):
+    """mmengine's key=value options, which lose the spaces of paths; these keep them."""
+
+    @staticmethod
+    def _parse_iterable(val: str):
+        if ' ' in val and ',' not in val and val[0] not in '([':
+            return DictAction._parse_int_float_bool(val.strip('\'"'))
+        return DictAction._parse_iterable(val)
+
+
+def add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    """The argument that overrides settings of a config, as mmdet has it."""
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=_Options,
+        help='settings that override the config, as key=value; lists as key="[a,b]" or key=a,b')
+
+
+def tool_parser(description: str) -> argparse.ArgumentParser:
+    """A parser with the arguments that every tool on a config takes, named as mmdet's are."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--work-dir', help='folder of logs and models; default: work_dirs/<config name>')
+    add_cfg_options(parser)
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='how the processes of a distributed run were started')
+    # torch.distributed.launch passes one or the other.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0,
+                        help=argparse.SUPPRESS)
+    return parser
+
+
+def read_config(name: str) -> Config:
+    """A config by the path of its file, or by ``'package::folder/name.py'``.
+
+    Args:
+        name (str): For instance ``'mmkd_sod::demo/bccd_gfl_student.py'``.
+
+    Raises:
+        ConfigError: There is no such file.
+    """
+    if '::' in name:
+        try:
+            return get_config(name)
+        except (OSError, AssertionError, ValueError) as error:
+            raise ConfigError(f"config '{name}' is not found in that package; give "
+                              "'<package>::<folder>/<name>.py' or the path of a file") from error
+    if not osp.isfile(name):
+        raise ConfigError(f"config '{name}' is not there; give the path of a config file")
+    return Config.fromfile(name)
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """The config of a tool's arguments, with its work_dir, overrides and launcher settled.
+
+    ``work_dir`` is, in this order: the argument, the config's, ``work_dirs/<config name>``.
+
+    Raises:
+        ConfigError: The config file is not there, is no config, or the overrides do not fit it.
+    """
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    with mistakes_told(Config()):
+        cfg = read_config(args.config)
+        cfg.launcher = args.launcher
+        if args.cfg_options is not None:
+            cfg.merge_from_dict(args.cfg_options)
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = osp.join('work_dirs', osp.splitext(osp.basename(args.config))[0])
+    return cfg
+
+
+def comparison_parser(description: str, rows: int) -> argparse.ArgumentParser:
+    """A parser for tools that measure several models on one test set and paint a panel.
+
+    Args:
+        description (str): The tool's docstring, shown as it is.
+        rows (int): Images in the panel where the user says nothing.
+    """
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--data', required=True, help='config whose test set is measured')
+    parser.add_argument('--model', required=True, nargs=3, action='append',
+                        metavar=('TITLE', 'CONFIG', 'CHECKPOINT'), help='may be given repeatedly')
+    parser.add_argument('--out', required=True, help='folder of scores.json and panel.png')
+    parser.add_argument('--rows', type=int, default=rows,
+                        help='images in the panel, spread evenly')
+    parser.add_argument('--device', help='default: a GPU where there is one')
+    return parser
+
+
+def evenly(count: int, wanted: int) -> list[int]:
+    """At most ``wanted`` of the numbers below ``count``, spread evenly.
+
+    Raises:
+        ConfigError: None is wanted.
+    """
+    if wanted < 1:
+        raise ConfigError(f'--rows {wanted} must be at least 1; leave it out for the default')
+    step = max(1, count // wanted)
+    return list(range(step // 2, count, step))[:wanted]
+
+
+def print_scores(scores: dict[str, dict[str, float]], digits: int) -> None:
+    """A table, one line a model, titles in front."""
+    names = list(next(iter(scores.values())))
+    print(' | '.join(['', *names]) + '\n' + ' | '.join(['---'] * (len(names) + 1)))
+    for title, row in scores.items():
+        print(' | '.join([title, *(f'{row[name]:.{digits}f}' for name in names)]))
+
+
+def require_file(path: str, what: str) -> None:
+    """Refuse a local path that is not there; addresses are left to the loader.
+
+    Raises:
+        ConfigError: The file is missing.
+    """
+    if '://' not in path and not osp.isfile(path):
+        raise ConfigError(f"{what} '{path}' is not there; give the path of a file")
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether an error is, or began as, an interruption that a library took for its own error."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _tell_interrupted(name: str) -> NoReturn:
+    print(f'{name}: interrupted; what was saved stays, --resume goes on from it', file=sys.stderr)
+    raise SystemExit(EXIT_INTERRUPTED) from None
+
+
+def run_tool(main: Callable[[], int | None], name: str | None = None) -> None:
+    """Run a tool; tell a user's mistake in one sentence, without a traceback, and leave with 2.
+
+    A tool that returns a code other than 0 is left with it. ``name`` stands before the sentence;
+    without one it is the program's.
+    """
+    name = name or osp.basename(sys.argv[0])
+    try:
+        code = main()
+    except UserError as error:
+        if _interrupted(error):
+            _tell_interrupted(name)
+        sentence = ' '.join(str(error).split())
+        print(f'{name}: error: {sentence}', file=sys.stderr)
+        raise SystemExit(EXIT_USER_ERROR) from None
+    except BaseException as error:
+        if not _interrupted(error):
+            raise
+        _tell_interrupted(name)
+    if code:
+        raise SystemExit(code)
+
+
+def run_command(command: ModuleType) -> None:
+    """Run a module of :mod:`mmkd_sod.cli.commands` as a tool of its own (`tools/NAME.py`)."""
+    parser = argparse.ArgumentParser(description=command.__doc__.splitlines()[0])
+    command.add_arguments(parser)
+    args = parser.parse_args()
+    run_tool(lambda: command.run(args))

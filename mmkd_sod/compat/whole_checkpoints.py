@@ -1,0 +1,87 @@
+"""Checkpoints that are whole or not there, and always one to go on from.
+
+mmengine writes a checkpoint in place, writes the pointer ``last_checkpoint`` in place, and deletes
+the oldest checkpoint, or the best one so far, before its successor is written. A run that is killed
+meanwhile, or fills the disk, leaves half a file under a good name, an empty pointer, or a pointer
+to nothing. :func:`install` changes four things in memory, so that every run of a process that
+imports ``mmkd_sod`` is safe, whichever ``train.py`` and whichever config it uses:
+
+- what mmengine writes to a local disk goes to a temporary file first, which replaces the old one;
+- ``CheckpointHook`` removes a checkpoint after its successor is on disk, not before;
+- an interruption (SIGINT, SIGTERM) waits until a checkpoint and its name are written;
+- ``--resume`` takes the newest whole checkpoint.
+
+A hook or file back end of our own would need a line in each config, and would not reach configs
+that name mmengine's class instead of its registered name.
+"""
+import functools
+
+from mmkd_sod.utils.checkpoint_files import latest_checkpoint
+from mmkd_sod.utils.files import put_whole
+from mmkd_sod.utils.held_signals import held_signals
+
+
+class _RemovesLater:
+    """A file back end that keeps in mind what to remove."""
+
+    def __init__(self, backend) -> None:
+        self.backend = backend
+        self.doomed: list[tuple] = []
+
+    def __getattr__(self, name):
+        return getattr(self.backend, name)
+
+    def remove(self, path) -> None:
+        self.doomed.append((self.backend.remove, path))
+
+    def rmtree(self, path) -> None:
+        self.doomed.append((self.backend.rmtree, path))
+
+
+def _remove_afterwards(method):
+    """Wrap a method of ``CheckpointHook``: files go when all new ones are there, in one go."""
+    @functools.wraps(method)
+    def wrapped(self, runner, *args, **kwargs):
+        outer = self.file_backend
+        if isinstance(outer, _RemovesLater):
+            return method(self, runner, *args, **kwargs)
+        self.file_backend = later = _RemovesLater(outer)
+        with held_signals():
+            try:
+                result = method(self, runner, *args, **kwargs)
+            finally:
+                self.file_backend = outer
+            kept = {getattr(self, 'last_ckpt', None), getattr(self, 'best_ckpt_path', None),
+                    *(getattr(self, 'best_ckpt_path_dict', None) or {}).values()}
+            for remove, path in later.doomed:
+                if path not in kept:
+                    remove(path)
+        return result
+
+    return wrapped
+
+
+def install() -> None:
+    """Make mmengine's checkpoints safe in this process; once."""
+    import mmengine.runner
+    from mmengine.fileio import LocalBackend
+    from mmengine.hooks import CheckpointHook
+    from mmengine.runner import _flexible_runner, checkpoint, runner
+
+    if LocalBackend.put.__module__ == __name__:
+        return
+
+    def put(self, obj: bytes, filepath) -> None:
+        """Write bytes to a file, whole or not at all."""
+        put_whole(obj, filepath)
+
+    def put_text(self, obj: str, filepath, encoding: str = 'utf-8') -> None:
+        """Write text to a file, whole or not at all."""
+        # mmengine's LoggerHook writes the scores of a test on every rank.
+        put_whole(obj.encode(encoding), filepath, clear=False)
+
+    LocalBackend.put, LocalBackend.put_text = put, put_text
+    for name in ('_save_checkpoint_with_step', '_save_best_checkpoint'):
+        setattr(CheckpointHook, name, _remove_afterwards(getattr(CheckpointHook, name)))
+    for module in (mmengine.runner, checkpoint, runner, _flexible_runner):
+        module.find_latest_checkpoint = latest_checkpoint

@@ -1,0 +1,144 @@
+"""A trained student as a folder that others can run."""
+import os
+import shutil
+from pathlib import Path
+
+import cv2
+import torch
+from mmengine.config import Config
+
+from mmkd_sod.deployment.onnx_export import largest_difference, require_onnx, write_onnx
+from mmkd_sod.engine.checks import check_data
+from mmkd_sod.errors import ConfigError, DataError, UserError
+from mmkd_sod.models.student import load_student, parts_of_ours, student_config, write_student
+from mmkd_sod.utils.files import write_json
+
+from . import predict
+from .agreement import LIMIT, Agreement, build_metrics, build_test_loader, compare
+from .card import CardFacts, write_card
+from .preprocessing import is_fixed
+from .recipe import Recipe, make_recipe
+
+FILES = ('config.py', 'weights.pth', 'model.onnx', 'model.json', 'predict.py', 'CARD.md')
+
+
+def ship(cfg: Config, checkpoint: str, out, name: str, split: str = 'test', force: bool = False,
+         tell=print) -> Agreement:
+    """Write a student's plain config and weights, ONNX, predictor and card, and check them.
+
+    The files appear in ``out`` together, and only when the metrics of torch and of the shipped
+    predictor agree to less than 1e-3 on the data set.
+
+    Args:
+        cfg (Config): A distillation config, or one of a plain model.
+        checkpoint (str): Its checkpoint.
+        out (str | Path): The folder; made when it is missing.
+        name (str): What the card calls the model.
+        split (str): ``'test'`` or ``'val'``: the data set that is measured.
+        force (bool): Overwrite files of an earlier shipment.
+        tell (Callable): Takes a line of progress.
+
+    Returns:
+        Agreement: What was measured.
+
+    Raises:
+        ConfigError, DataError, CheckpointError: The model cannot be shipped, the data is missing,
+            or the weights do not fit.
+        UserError: onnx or onnxruntime is missing, files are there, or the answers differ.
+    """
+    out = Path(out)
+    there = [out / file for file in FILES if (out / file).exists()]
+    if there and not force:
+        raise ConfigError(f"'{there[0]}' is there already; choose another --out, or overwrite it "
+                          'with --force')
+    _require_runtime()
+    loader_name = f'{split}_dataloader'
+    plain = student_config(cfg)
+    if not plain.get(loader_name):
+        raise ConfigError(f'ship: the config has no {loader_name}; choose another --split')
+    check_data(plain, [loader_name])
+    plain, weights, model = load_student(cfg, checkpoint)
+    loader = build_test_loader(plain, loader_name)
+    # The data is asked for its classes: weights may say nothing of them.
+    recipe = make_recipe(plain, model, loader.dataset.metainfo, loader_name)
+    build_metrics(plain, f'{split}_evaluator', loader.dataset.metainfo)
+
+    partial = out.with_name(f'.{out.name}.{os.getpid()}')
+    partial.mkdir(parents=True)
+    try:
+        write_student(plain, weights, partial / 'config.py', partial / 'weights.pth')
+        size, tensors = _export(recipe, _first_image(loader), partial / 'model.onnx')
+        write_json(partial / 'model.json', recipe.spec, indent=1)
+        shutil.copyfile(predict.__file__, partial / 'predict.py')
+        tell(f'ONNX is written, outputs differ by {tensors:.1e}; measuring {len(loader)} images')
+        threads = torch.get_num_threads()
+        agreement = compare(plain, split, loader, model, predict.Predictor(partial, threads))
+        _require_agreement(agreement)
+        facts = CardFacts(
+            name, recipe.spec, _describe(model), _trained(weights['meta']),
+            sum(p.numel() for p in model.parameters()), size, tensors, agreement, threads, split,
+            parts_of_ours(Config(dict(model=plain.model))))
+        (partial / 'CARD.md').write_text(write_card(facts, partial), encoding='utf-8')
+        out.mkdir(parents=True, exist_ok=True)
+        for file in FILES:
+            os.replace(partial / file, out / file)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return agreement
+
+
+def _require_runtime() -> None:
+    require_onnx()
+    try:
+        import onnxruntime  # noqa: F401
+    except ImportError:
+        raise UserError('shipping compares with onnxruntime, which is not installed; install it '
+                        "(pip install 'mmkd_sod[onnx]')") from None
+
+
+def _first_image(loader):
+    """The first image of the data, as OpenCV reads it."""
+    if not len(loader):
+        raise DataError('ship: the data set is empty; name one with images')
+    path = str(loader.dataset.get_data_info(0)['img_path'])
+    image = cv2.imread(path)
+    if image is None:
+        raise DataError(f"image '{path}' cannot be read by OpenCV; replace it")
+    return image
+
+
+def _export(recipe: Recipe, image, path: Path) -> tuple[str, float]:
+    """Write the ONNX file; the input's size in words, and the largest difference of outputs."""
+    x, _ = predict.prepare(image, recipe.spec['input'])
+    fixed = is_fixed(recipe.spec['input'])
+    expected = write_onnx(recipe.network, torch.from_numpy(x), path, () if fixed else (2, 3))
+    if recipe.spec['task'] == 'detection':
+        recipe.spec['output']['factors'] = recipe.network.factors
+    difference = largest_difference(path, x, expected)
+    if not difference <= LIMIT:
+        raise UserError(f'ship: ONNX Runtime differs from torch by {difference:.1e} on one image, '
+                        f'above {LIMIT:g}; nothing was written')
+    height, width = x.shape[2:]
+    return (f'{width} x {height}' if fixed else
+            f'any size; {width} x {height} for the first image of the data'), difference
+
+
+def _require_agreement(agreement: Agreement) -> None:
+    if not agreement.worst < LIMIT:
+        wrong = {name: value for name, value in agreement.differences.items() if not value < LIMIT}
+        first = next(iter(wrong))
+        raise UserError(
+            f'ship: {len(wrong)} of {len(agreement.differences)} metrics differ by {LIMIT:g} or '
+            f'more, first {first}: torch {agreement.torch.get(first)}, ONNX Runtime '
+            f'{agreement.onnx.get(first)}; nothing was written')
+
+
+def _describe(model) -> str:
+    parts = [model, model.backbone, getattr(model, 'bbox_head', None)
+             or getattr(model, 'decode_head', None)]
+    return ', '.join(type(part[-1] if isinstance(part, torch.nn.ModuleList) else part).__name__
+                     for part in parts)
+
+
+def _trained(meta: dict) -> str:
+    return f", {meta['epoch']} epochs" if meta.get('epoch') else ''

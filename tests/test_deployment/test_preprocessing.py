@@ -1,0 +1,68 @@
+"""Pipelines that the predictor knows, and those that it refuses."""
+import pytest
+from mmdet.models import DetDataPreprocessor
+from mmengine.config import Config
+from mmseg.models import SegDataPreProcessor
+
+from mmkd_sod.deployment.preprocessing import final_fill, is_fixed, pipeline_steps
+from mmkd_sod.errors import ConfigError
+from mmkd_sod.models.data_preprocessors import RGBDDataPreprocessor
+from tests.conftest import ROOT
+
+NORM = dict(mean=[10., 20., 30.], std=[1., 2., 4.])
+
+
+@pytest.mark.parametrize('name, scale', [('bccd_gfl_student', [320, 240]),
+                                         ('human_seg_scfnet_student', [224, 224]),
+                                         ('camvid_pspnet_student', [240, 180])])
+def test_demo_pipelines(name, scale):
+    cfg = Config.fromfile(ROOT / f'configs/demo/{name}.py')
+    step, = pipeline_steps(cfg.test_dataloader.dataset.pipeline)
+    assert step['scale'] == scale and step['keep_ratio'] == (name[:6] == 'camvid')
+
+
+@pytest.mark.parametrize('transform, part', [
+    (dict(type='RandomFlip', prob=1.0), 'has RandomFlip'),
+    (dict(type='Resize', scale=(9, 9), backend='pillow'), 'backend=pillow'),
+    (dict(type='Resize', scale=(9, 9), interpolation='area'), 'interpolation=area'),
+    (dict(type='Resize', scale=(9, -1)), 'Resize.scale of'),
+    (dict(type='Resize', scale=(float('inf'), 9)), 'Resize.scale of'),
+    (dict(type='Pad', pad_to_square=True), 'to a square'),
+    (dict(type='Pad', size=(9, 9), padding_mode='edge'), 'by the image itself')])
+def test_refuses(transform, part):
+    with pytest.raises(ConfigError, match=part):
+        pipeline_steps([transform])
+
+
+def test_fill_is_told_before_normalisation():
+    det = DetDataPreprocessor(**NORM, bgr_to_rgb=True, pad_size_divisor=32, pad_value=2)
+    assert final_fill(det) == dict(size=None, divisor=32, value=[12., 24., 38.])
+    # A model of BGR images has its numbers in that order.
+    bgr = DetDataPreprocessor(**NORM, pad_size_divisor=1)
+    assert final_fill(bgr)['value'] == [30., 20., 10.]
+    plain = DetDataPreprocessor(pad_value=7)
+    assert final_fill(plain)['value'] == [7., 7., 7.]
+    seg = SegDataPreProcessor(**NORM, bgr_to_rgb=True, size=(8, 9),
+                              test_cfg=dict(size=(30, 40)))
+    assert final_fill(seg)['size'] == [40, 30]
+    # What fills a batch in training says nothing of testing.
+    assert final_fill(SegDataPreProcessor(**NORM, size=(8, 9))) == dict(
+        size=None, divisor=None, value=[30., 20., 10.])
+
+
+def test_two_inputs_are_refused():
+    with pytest.raises(ConfigError, match='not that of one RGB image'):
+        final_fill(RGBDDataPreprocessor())
+
+
+def test_fixed_sizes():
+    none = dict(size=None, divisor=32)
+    fixed = dict(kind='resize', scale=[8, 8], factor=None, keep_ratio=False)
+    kept = dict(fixed, keep_ratio=True)
+    pad = dict(kind='pad', size=[16, 16], divisor=None)
+    assert is_fixed(dict(steps=[fixed], fill=none))
+    assert not is_fixed(dict(steps=[kept], fill=none))
+    assert not is_fixed(dict(steps=[], fill=none))
+    assert not is_fixed(dict(steps=[dict(kept, scale=None, factor=[2., 2.])], fill=none))
+    assert is_fixed(dict(steps=[kept, pad], fill=none))
+    assert is_fixed(dict(steps=[kept], fill=dict(size=[16, 16], divisor=None)))

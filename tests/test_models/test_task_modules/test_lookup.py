@@ -1,0 +1,62 @@
+"""Which reader a head gets, and which heads are refused."""
+import pytest
+from mmdet.models import dense_heads
+from torch import nn
+
+from mmkd_sod.errors import ConfigError
+from mmkd_sod.models.task_modules import REFUSED, GFLReader, find_reader, reader_class
+from mmkd_sod.registry import HEAD_READERS
+
+
+def test_every_head_of_mmdet_is_read_or_refused():
+    for name in dense_heads.__all__:
+        if name in ('FeatureAdaption', 'YOLACTProtonet'):  # parts of heads
+            continue
+        try:
+            reader = reader_class(getattr(dense_heads, name), 'student')
+        except ConfigError as error:
+            # onedl-mmdetection has a head for lanes, which is refused as any unknown one is.
+            reason = ('no reader knows' if name == 'CLRHead' else
+                      'cannot be distilled across heads, since')
+            assert reason in str(error), name
+        else:
+            # By its own name, never by that of a base class.
+            assert HEAD_READERS.get(name) is reader
+
+
+def test_names_exist():
+    assert not set(REFUSED) & set(HEAD_READERS.module_dict)
+    assert all(hasattr(dense_heads, name) for name in REFUSED if name != 'AnchorFreeHead')
+    assert all(hasattr(dense_heads, name) for name in HEAD_READERS.module_dict)
+
+
+def test_a_subclass_that_predicts_alike_is_read_alike():
+    class Alike(dense_heads.GFLHead):
+        def init_weights(self):
+            pass
+
+    assert reader_class(Alike, 'student') is GFLReader
+
+
+@pytest.mark.parametrize('method', ['forward', 'forward_single', 'get_targets', 'loss_by_feat'])
+def test_a_subclass_that_may_predict_otherwise_is_refused(method):
+    other = type('Other', (dense_heads.GFLHead, ), {method: lambda self: None})
+    with pytest.raises(ConfigError, match=rf"Other has its own {method}, .*name='Other', "
+                                          r'module=GFLReader'):
+        reader_class(other, 'teacher')
+
+
+def test_a_registered_subclass_is_read(monkeypatch):
+    other = type('Registered', (dense_heads.GFLHead, ), {'forward': lambda self: None})
+    monkeypatch.setitem(HEAD_READERS._module_dict, 'Registered', GFLReader)
+    assert reader_class(other, 'student') is GFLReader
+
+
+def test_subclasses_of_refused_heads_are_refused():
+    with pytest.raises(ConfigError, match='DINOHead cannot .* queries'):
+        reader_class(dense_heads.DINOHead, 'student')
+
+
+def test_unknown_heads_are_refused():
+    with pytest.raises(ConfigError, match="no reader knows the teacher's head Identity"):
+        find_reader(nn.Identity(), 'teacher')
