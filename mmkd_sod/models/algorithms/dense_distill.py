@@ -91,6 +91,9 @@ class DenseDistill(SingleTeacherDistill):
             on a CPU, its head's wide 3x3 convolutions by Winograd's algorithm; moves no answer by
             more than 1e-4. Takes a minute or two when training starts, and some seconds at the
             first batch of another size. Default: False.
+        teacher_exact (bool): Switch every acceleration of the teacher off, whatever the four options
+            above say: its modules then run as in its own framework, in the precision of the
+            surrounding code, and the outputs are bit for bit the same. Default: False.
         calculate_student_loss (bool): Add the student's own loss. If False, and the distiller does
             not read training targets, no labels are needed.
         module_inplace (bool, optional): Leave in-place activations on. Default None: on for
@@ -119,7 +122,8 @@ class DenseDistill(SingleTeacherDistill):
                  data_preprocessor: dict | None = None,
                  init_cfg: dict | None = None,
                  teacher_input: Mapping | None = None,
-                 teacher_compile: bool = False) -> None:
+                 teacher_compile: bool = False,
+                 teacher_exact: bool = False) -> None:
         # Not SingleTeacherDistill.__init__: it would register the teacher and load it unchecked.
         BaseAlgorithm.__init__(
             self,
@@ -137,7 +141,8 @@ class DenseDistill(SingleTeacherDistill):
                 fold_bn=teacher_fold_bn,
                 channels_last=teacher_channels_last,
                 autocast=teacher_autocast,
-                compile=teacher_compile)
+                compile=teacher_compile,
+                exact=teacher_exact)
             self.distiller = MODELS.build(distiller)
         if teacher is None and getattr(self.distiller, 'needs_teacher', True):
             raise ConfigError(f'DenseDistill: {type(self.distiller).__name__} needs a teacher, got '

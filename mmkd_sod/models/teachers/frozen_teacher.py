@@ -57,6 +57,8 @@ class FrozenTeacher:
             (:func:`compile_extractors`) and, on a CPU, the rest's wide 3x3 convolutions by
             Winograd's algorithm (:func:`use_winograd`), unless answers move as above or the
             distiller minds their layout.
+        exact (bool): Switch the four options above off: the outputs are the module's own, bit for
+            bit.
     """
 
     def __init__(self,
@@ -67,7 +69,10 @@ class FrozenTeacher:
                  fold_bn: bool = True,
                  channels_last: bool | None = None,
                  autocast: str | None = None,
-                 compile: bool = False) -> None:
+                 compile: bool = False,
+                 exact: bool = False) -> None:
+        if exact:
+            fold_bn, channels_last, autocast, compile = False, False, None, False
         if autocast is not None and autocast not in _AUTOCAST:
             raise ConfigError(f'DenseDistill: teacher_autocast={autocast!r}; choose bf16, fp16 or '
                               'None')

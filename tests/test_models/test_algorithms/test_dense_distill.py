@@ -174,7 +174,7 @@ def test_stopped_distillation_leaves_the_teacher_alone():
 ])
 def test_exact_teacher_options_change_nothing(options):
     torch.manual_seed(1)
-    wanted = losses_of(build_distill(teacher_fold_bn=False, teacher_channels_last=False))
+    wanted = losses_of(build_distill(teacher_exact=True))
     torch.manual_seed(1)
     found = losses_of(build_distill(**options))
     for key in wanted:

@@ -9,6 +9,7 @@ from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.builder import build_model
 from mmkd_sod.models.teachers import FrozenTeacher
 from mmkd_sod.testing.small_detectors import small_detector
+from mmkd_sod.utils.tensors import flat
 from tests.detection import detector
 from tests.rgbd import hkdnet
 
@@ -120,3 +121,18 @@ def test_channels_last_is_refused_with_deformable_convolutions(head):
     with pytest.raises(ConfigError, match='bbox_head.* is a deformable convolution'):
         FrozenTeacher(module, trusted=True, channels_last=True)
     FrozenTeacher(module, trusted=True)
+
+
+def test_exact_switches_every_acceleration_off():
+    init_default_scope('mmdet')
+    module = build_model(detector(width=8))
+    module.init_weights()
+    image = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        wanted = module.eval()(image, mode='tensor')
+    norms_before = norms(module)
+    teacher = FrozenTeacher(module, trusted=True, channels_last=True, autocast='bf16',
+                            compile=True, exact=True)
+    teacher.load()
+    assert norms(module) == norms_before > 0
+    assert all(torch.equal(a, b) for a, b in zip(flat(teacher(image)), flat(wanted), strict=True))
