@@ -91,8 +91,8 @@ class DenseDistill(SingleTeacherDistill):
             on a CPU, its head's wide 3x3 convolutions by Winograd's algorithm; moves no answer by
             more than 1e-4. Takes a minute or two when training starts, and some seconds at the
             first batch of another size. Default: False.
-        teacher_exact (bool): Switch every acceleration of the teacher off, whatever the four options
-            above say: its modules then run as in its own framework, in the precision of the
+        teacher_exact (bool): Switch every acceleration of the teacher off, whatever the four
+            options above say: its modules run as in its own framework, in the precision of the
             surrounding code, and the outputs are bit for bit the same. Default: False.
         calculate_student_loss (bool): Add the student's own loss. If False, and the distiller does
             not read training targets, no labels are needed.
