@@ -7,9 +7,9 @@ import pkgutil
 import sys
 from pathlib import Path
 
-from mmkd_sod import __version__
 from mmkd_sod.cli import commands
 from mmkd_sod.cli.common import run_tool
+from mmkd_sod.version import __version__
 
 
 def command_names() -> list:

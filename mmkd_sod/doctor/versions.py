@@ -6,7 +6,7 @@ from importlib import metadata
 import torch
 from packaging.requirements import Requirement
 
-from mmkd_sod import __version__
+from mmkd_sod.version import __version__
 
 from .case import Case
 from .report import Section

@@ -3,7 +3,7 @@ from datetime import datetime
 from html import escape
 from pathlib import Path
 
-from mmkd_sod import __version__
+from mmkd_sod.version import __version__
 
 from .curves import curve_blocks
 from .markup import details, note, styles_of, table
