@@ -4,6 +4,8 @@ PYTHON ?= python3
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
+# What codespell reads.
+CHECKED := $(wildcard *.md *.yml *.toml *.cff) .github benchmarks configs docs mmkd_sod requirements tests tools
 
 # PIP_FIND_LINKS adds to the find-links of your pip configuration instead of replacing them.
 PIP_INSTALL := env -u PIP_FIND_LINKS PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip install -q \
@@ -44,6 +46,10 @@ test-slow: $(STAMP)
 
 lint: $(STAMP)
 	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m codespell_lib $(CHECKED)
+	@$(PY) tests/vocabulary.py
+	@$(PY) -m mypy
 
 clean-demo:
 	rm -rf data/scenes work_dirs/demo

@@ -132,7 +132,8 @@ class PositionProjection(nn.Module):
             self.requires_grad_(mode == 'learned')
 
     # How often convolutions were drawn is a part of a run's state: without it a resumed run would
-    # draw those of its first steps again. No buffer: reading one back from a GPU is a wait.
+    # draw those of its first steps again. Not a buffer: reading one on a GPU is a host
+    # synchronisation.
     def _save_to_state_dict(self, destination, prefix, keep_vars) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
         if self.mode == 'resampled':
