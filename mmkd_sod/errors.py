@@ -23,3 +23,7 @@ class TrainingError(UserError):
 
 class CheckpointError(UserError):
     """A checkpoint that is missing, unsafe or does not fit."""
+
+
+class InstallationError(UserError, ImportError):
+    """A package that is missing, or that lacks what is asked of it."""

@@ -14,6 +14,8 @@ from importlib import metadata
 import numpy as np
 import torch
 
+from .mmcv_ops.extension import offer, require_mmcv
+
 _applied = False
 
 
@@ -174,6 +176,8 @@ def _is_there(distribution: str) -> bool:
 
 # (function, what it is for); the order does not matter.
 ENTRIES = (
+    (require_mmcv, 'mmdet and mmseg name no mmcv among their requirements'),
+    (offer, 'mmcv-lite has no compiled operators, and mmdet and mmseg import them'),
     (stub_mmrazor_quantization, 'mmrazor 1.0 does not import on torch > 1.13'),
     (allow_checkpoint_types, 'mmengine cannot resume on torch >= 2.6'),
     (silence_pkg_resources, 'mmengine needs pkg_resources, which warns of its end'),
