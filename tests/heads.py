@@ -1,7 +1,6 @@
 """Small detectors with every head that can be crossed, and what one training step of them says."""
 import copy
 import functools
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +9,7 @@ from mmengine.registry import init_default_scope
 
 from mmkd_sod.models.builder import build_model
 from mmkd_sod.models.distillers import MethodRecorder
+from mmkd_sod.models.distillers.recorders import recording
 from mmkd_sod.models.task_modules import DensePredictions, DenseTargets, HeadReader, find_reader
 from mmkd_sod.testing.small_detectors import random_batch, small_detector
 
@@ -44,19 +44,15 @@ def record(name, **batch) -> Step:
     model = built(name)
     head, reader = model.bbox_head, find_reader(model.bbox_head, 'student')
     data = model.data_preprocessor(random_batch(**batch), training=True)
-    taps = {key: MethodRecorder(*source) for key, source in reader.target_sources().items()}
-    outputs = MethodRecorder(head, 'forward')
+    recorders = {key: MethodRecorder(*source) for key, source in reader.target_sources().items()}
     head.train()
     for module in head.modules():
         if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
             module.eval()
-    with ExitStack() as stack:
-        for tap in (outputs, *taps.values()):
-            stack.enter_context(tap)
+    with recording(recorders) as records, MethodRecorder(head, 'forward') as outputs:
         losses = model(**copy.deepcopy(data), mode='loss')
     head.eval()
-    records = {key: tap.data for key, tap in taps.items()}
     with torch.no_grad():
-        predictions = reader.flatten(outputs.data[0])
+        predictions = reader.flatten(outputs[0])
     return Step(model, reader, predictions, reader.targets(records, predictions), records, losses,
                 data)

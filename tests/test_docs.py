@@ -17,8 +17,8 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope, init_default_scope
 
 import mmkd_sod.__main__
+from mmkd_sod.models.distillers.entries import read_entry
 from mmkd_sod.models.distillers.hkd_schedule import HKDSchedule
-from mmkd_sod.models.distillers.parts import read_part
 from mmkd_sod.registry import HOOKS, MODELS
 from tests.clone import make_clone, shell
 from tests.conftest import ROOT
@@ -220,7 +220,7 @@ def test_settings_build(block, inside):
                 for name, value in options.items()})
             build(cfg)
     elif isinstance(ast.parse(block.text).body[0], ast.Expr):
-        entry, _ = read_part(eval(block.text), 0)
+        entry, _ = read_entry(eval(block.text), 0)
         MODELS.build(entry)
     else:
         cfg = Config.fromstring(block.text, '.py')

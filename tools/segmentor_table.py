@@ -12,6 +12,7 @@ from mmengine.registry import init_default_scope
 from mmkd_sod.cli.common import run_tool
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.distillers.recorders import ForwardRecorder
+from mmkd_sod.models.distillers.segmentors import find_classifier
 from mmkd_sod.registry import MODELS
 from mmkd_sod.testing.small_segmentors import (
     CLASSIFIERS,
@@ -64,7 +65,7 @@ def try_pair(student: str, teacher: str, side: str) -> Trial:
     Args:
         student (str): Name of the student's architecture.
         teacher (str): The teacher's.
-        side (str): Whose feature is told, ``'student'`` or ``'teacher'``.
+        side (str): Whose feature shape is returned, ``'student'`` or ``'teacher'``.
 
     Raises:
         ConfigError: The pair is refused.
@@ -72,8 +73,11 @@ def try_pair(student: str, teacher: str, side: str) -> Trial:
     model = build_pair(student, teacher)
     data = model.data_preprocessor(random_batch(), training=True)
     before = [p.detach().clone() for p in model.student.parameters()]
-    tap, = getattr(model.distiller, f'{side}_taps')
-    with ForwardRecorder(tap.sources, lambda feat: tuple(feat.shape[1:])) as shapes:
+    role, name = ((model.student, model.distiller.student_classifier) if side == 'student' else
+                  (model.teacher, model.distiller.teacher_classifier))
+    classifier = find_classifier(role, side, 'CSKDDistiller', name)
+    with ForwardRecorder({'feat': (classifier, 'input')},
+                         lambda feat: tuple(feat.shape[1:])) as shapes:
         total, log = model.parse_losses(model(**data, mode='loss'))
     # Not earlier: the first forward pass folds the teacher's BN.
     kept = [x.clone() for x in model.teacher.state_dict().values()]
@@ -86,7 +90,7 @@ def try_pair(student: str, teacher: str, side: str) -> Trial:
     still = all(torch.equal(a, b) for a, b in zip(
         kept, model.teacher.state_dict().values(), strict=True))
     untouched = all(p.grad is None for p in model.teacher.parameters())
-    return Trial(shapes.data['feat'][-1], losses, finite and any(moved) and still and untouched
+    return Trial(shapes['feat'][-1], losses, finite and any(moved) and still and untouched
                  and all(value > 0 for value in losses.values()))
 
 

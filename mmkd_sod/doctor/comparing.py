@@ -5,8 +5,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
+from mmrazor.models.distillers import BaseDistiller
 from torch import nn
 
+from mmkd_sod.models.distillers.base import Distiller
 from mmkd_sod.utils.tensors import flat
 
 # Names that losses give their first two arguments.
@@ -133,7 +135,7 @@ def watch(distiller: nn.Module) -> Iterator[list]:
     """
     state, found, handles = _Watch(), [], []
     for path, module in distiller.named_modules():
-        if module is distiller or hasattr(module, 'compute_distill_losses'):
+        if isinstance(module, (Distiller, BaseDistiller)):
             continue
         for method in ('forward', *_methods(module)):
             if method in vars(module):

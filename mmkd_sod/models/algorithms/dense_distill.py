@@ -1,9 +1,9 @@
 """Student, frozen teacher and distiller."""
 import copy
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.model import BaseModel
 from mmrazor.models.algorithms import SingleTeacherDistill
@@ -14,8 +14,10 @@ from torch import Tensor, nn
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.acceleration.max_pooling import pool_by_rows_and_columns
 from mmkd_sod.models.builder import build_model
-from mmkd_sod.models.distillers.composite import clear_records
-from mmkd_sod.models.distillers.parts import idle_loss
+from mmkd_sod.models.data_preprocessors.normalisation import normalisation_of
+from mmkd_sod.models.distillers.base import Distiller, Losses
+from mmkd_sod.models.distillers.entries import idle_loss
+from mmkd_sod.models.distillers.mmrazor_adapter import as_distiller
 from mmkd_sod.models.distillers.recorders import hooks_fire
 from mmkd_sod.models.teachers.frozen_teacher import AbsentTeacher, FrozenTeacher
 from mmkd_sod.models.teachers.group import build_teachers
@@ -43,6 +45,11 @@ def _own_names(module: nn.Module, state: dict, prefix: str, *_) -> None:
             del state[key]
         elif not key.startswith(own):
             state[prefix + _STUDENT + key[len(prefix):]] = state.pop(key)
+
+
+def _same_numbers(ours, theirs) -> bool:
+    ours, theirs = np.atleast_1d(ours), np.atleast_1d(theirs)
+    return ours.shape == theirs.shape and np.allclose(ours, theirs, rtol=0, atol=.005)
 
 
 @MODELS.register_module()
@@ -144,8 +151,8 @@ class DenseDistill(SingleTeacherDistill):
                 compile=teacher_compile,
                 exact=teacher_exact)
             self.distiller = MODELS.build(distiller)
-        if teacher is None and getattr(self.distiller, 'needs_teacher', True):
-            raise ConfigError(f'DenseDistill: {type(self.distiller).__name__} needs a teacher, got '
+        if teacher is None and self._interface.requirements.teacher:
+            raise ConfigError(f'DenseDistill: {self._interface.describe()} needs a teacher, got '
                               'teacher=None; give one')
         self.calculate_student_loss = calculate_student_loss
         # Set by mmrazor's StopDistillHook.
@@ -153,14 +160,13 @@ class DenseDistill(SingleTeacherDistill):
         if check_preprocessor:
             self._check_preprocessors()
         if module_inplace is None:
-            module_inplace = not getattr(self.distiller, 'needs_inplace_off', True)
+            module_inplace = not self._interface.requirements.inplace_off
         if not module_inplace:
             for model in (self.student, *self.teachers.values()):
                 for module in model.modules():
-                    if hasattr(module, 'inplace'):
+                    if 'inplace' in vars(module):
                         module.inplace = False
-        self.distiller.prepare_from_student(self.student)
-        self._teachers.prepare(self.distiller)
+        self._teachers.attach(self._interface, self.student)
         self._register_state_dict_hook(_plain_names)
         self.register_load_state_dict_pre_hook(_own_names)
 
@@ -168,6 +174,10 @@ class DenseDistill(SingleTeacherDistill):
     def teacher(self) -> BaseModel | None:
         """The frozen teacher, the first of several, if there is one; not among the children."""
         return self._teacher.module
+
+    @property
+    def _interface(self) -> Distiller:
+        return as_distiller(self.distiller)
 
     @property
     def teachers(self) -> dict[str, BaseModel]:
@@ -179,30 +189,20 @@ class DenseDistill(SingleTeacherDistill):
         return self._teachers.first
 
     def _check_preprocessors(self) -> None:
-        """Refuse teachers that expect otherwise normalised images than the student gets."""
-        def normalisation(model: BaseModel) -> dict[str, Any]:
-            preprocessor = model.data_preprocessor
-            found = {name: getattr(preprocessor, name, None) for name in ('mean', 'std')}
-            found = {name: [round(float(v), 2) for v in value.flatten()]
-                     for name, value in found.items() if isinstance(value, Tensor)}
-            if hasattr(preprocessor, '_channel_conversion'):
-                found['swap'] = bool(preprocessor._channel_conversion)
-            elif hasattr(preprocessor, 'channel_conversion'):
-                found['swap'] = bool(preprocessor.channel_conversion)
-            return found
-
-        student = normalisation(self)
+        """Refuse teachers that were trained on images normalised otherwise than the student's."""
+        ours = normalisation_of(self.data_preprocessor)
         for title, model in self.teachers.items():
             own = self._teachers.inputs[title]
             if own is not None and own.view is not None:
                 continue  # a view is normalised by the teacher's preprocessor
-            teacher = normalisation(model)
-            for name in student.keys() & teacher.keys():
-                if student[name] != teacher[name]:
+            theirs = normalisation_of(model.data_preprocessor)
+            for name in ('mean', 'std', 'swap'):
+                pair = vars(ours)[name], vars(theirs)[name]
+                if None not in pair and not _same_numbers(*pair):
                     raise ConfigError(
-                        f'DenseDistill: the student normalises images with {name} {student[name]}, '
-                        f'the teacher was trained with {teacher[name]}; use a teacher of '
-                        'the same preprocessing, give it a view of its own (teacher_input), or set '
+                        f'DenseDistill: the student normalises images with {name}={pair[0]}, the '
+                        f'teacher was trained with {pair[1]}; use a teacher of the same '
+                        'preprocessing, give it its own view of the image (teacher_input), or set '
                         'check_preprocessor=False')
 
     def _apply(self, fn, recurse: bool = True):
@@ -250,16 +250,16 @@ class DenseDistill(SingleTeacherDistill):
     @property
     def distilling(self) -> bool:
         """Whether a distiller takes part in the current step."""
-        return not self.distillation_stopped and getattr(self.distiller, 'active', True)
+        return not self.distillation_stopped and self._interface.active
 
     def loss(self, batch_inputs: Tensor, data_samples: list | None = None) -> dict:
-        """Losses of one batch.
+        """Compute the losses of one batch.
 
-        The teacher runs first, so that its activations are gone when the student's are kept.
+        The teacher runs first, so that its activations are freed before the student's are kept.
 
         Args:
             batch_inputs (Tensor): (N, C, H, W), preprocessed.
-            data_samples (list, optional): Meta data and, for the student's loss, labels.
+            data_samples (list, optional): Metadata and, for the student's loss, labels.
 
         Returns:
             dict: ``student.*`` and ``distill.*`` losses.
@@ -267,28 +267,27 @@ class DenseDistill(SingleTeacherDistill):
         Raises:
             ConfigError: Neither the student's loss nor a distiller takes part in the step.
         """
-        distiller, losses, distilling = self.distiller, {}, self.distilling
-        if not distilling and not self.calculate_student_loss:
+        if self.distilling:
+            outputs, distilled = self._distilled_step(batch_inputs, data_samples)
+        elif self.calculate_student_loss:
+            outputs = self.student(batch_inputs, data_samples, mode='loss')
+            distilled = {**self._interface.idle_losses(), **idle_loss(self.distiller)}
+        else:
             raise ConfigError(
                 'DenseDistill: calculate_student_loss=False, and every distiller is switched off '
                 'in this step, so there is nothing to train on; keep one of them on')
-        with ExitStack() as stack:
-            if distilling:
-                self.load_teacher()
-                distiller.set_deliveries_override(False)
-                self._teachers(distiller, batch_inputs, data_samples)
-                distiller.set_deliveries_override(True)
-                stack.enter_context(distiller.student_recorders)
-                stack.enter_context(distiller.deliveries)
-                stack.enter_context(hooks_fire(self.student))
-            needs_loss = self.calculate_student_loss or getattr(
-                distiller, 'needs_student_targets', False)
+        losses = add_prefix(outputs, 'student') if self.calculate_student_loss else {}
+        losses.update(add_prefix(distilled, 'distill'))
+        return losses
+
+    def _distilled_step(self, batch_inputs: Tensor, data_samples: list | None
+                        ) -> tuple[Any, Losses]:
+        """Run teachers and student; return the student's outputs and the distiller's losses."""
+        self.load_teacher()
+        distiller = self._interface
+        teacher_records = self._teachers(distiller, batch_inputs, data_samples)
+        needs_loss = self.calculate_student_loss or distiller.requirements.student_targets
+        with distiller.record_student() as student_record, hooks_fire(self.student):
             outputs = self.student(
                 batch_inputs, data_samples, mode='loss' if needs_loss else 'tensor')
-        if self.calculate_student_loss:
-            losses.update(add_prefix(outputs, 'student'))
-        found = distiller.compute_distill_losses() if distilling else {
-            **getattr(distiller, 'idle_losses', dict)(), **idle_loss(distiller)}
-        losses.update(add_prefix(found, 'distill'))
-        clear_records(distiller)
-        return losses
+        return outputs, distiller.step_losses(student_record, teacher_records)

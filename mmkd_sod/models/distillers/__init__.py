@@ -1,18 +1,20 @@
-"""Distillers: what is read from student and teacher, and which losses compare it."""
+"""Distillers: what is recorded of student and teacher, and which losses compare it."""
 from .averaged import AveragedTeachers
-from .base import DenseDistiller
+from .base import DenseDistiller, Distiller, Recorders, Requirements
 from .composite import CompositeDistiller
 from .connectors import DenseRows
 from .crosskd import CrossKDDistiller
 from .cskd import CSKDDistiller
 from .hkd import HKDDistiller
 from .hkd_schedule import HKDSchedule, HKDStage
-from .recorders import ForwardRecorder, MethodRecorder
+from .mmrazor_adapter import as_distiller
+from .recorders import ForwardRecorder, MethodRecorder, Record, Recorder
 from .weak_label import WeakLabelDistiller
 from .weight_schedule import WeightSchedule
 
 __all__ = [
     'AveragedTeachers', 'CSKDDistiller', 'CompositeDistiller', 'CrossKDDistiller',
-    'DenseDistiller', 'DenseRows', 'ForwardRecorder', 'HKDDistiller', 'HKDSchedule', 'HKDStage',
-    'MethodRecorder', 'WeakLabelDistiller', 'WeightSchedule'
+    'DenseDistiller', 'DenseRows', 'Distiller', 'ForwardRecorder', 'HKDDistiller', 'HKDSchedule',
+    'HKDStage', 'MethodRecorder', 'Record', 'Recorder', 'Recorders', 'Requirements',
+    'WeakLabelDistiller', 'WeightSchedule', 'as_distiller'
 ]

@@ -7,33 +7,36 @@ from torch import Tensor, nn
 
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.saliency import resize_like
+from mmkd_sod.models.submodules import last_head
 
 from .recorders import MethodRecorder
 
-# The head whose outputs are a model's logits, by kind of model.
+# The heads whose outputs are a model's logits.
 _HEADS = ('decode_head', 'bbox_head')
+# Attributes of heads that must agree, and that distillers read from the averaged head.
+_AGREEING = ('out_channels', 'num_classes', 'align_corners', 'cls_out_channels')
 
 
 def average_logits(outputs: Sequence):
-    """Mean of what several heads gave.
+    """Return the mean of the outputs of several heads.
 
     Args:
-        outputs (Sequence): One output a head: tensors (N, C, H, W), or lists, tuples or dicts of
+        outputs (Sequence): One output per head: tensors (N, C, H, W), or lists, tuples or dicts of
             them. Maps of another size are resized bilinearly to those of the first head. Lists of
-            different length are cut to the shortest (saliency heads give their finest map first).
+            different length are cut to the shortest (saliency heads return the finest map first).
 
     Returns:
-        What the first head gave, averaged, without gradient.
+        The average, structured as the first head's output, without gradient.
 
     Raises:
-        ConfigError: Batches or channels differ, or the heads give different things.
+        ConfigError: Batches or channels differ, or the outputs are of different types.
     """
     first = outputs[0]
     if any(type(output) is not type(first) for output in outputs):
-        # One map, as most segmentors give it, beside several.
+        # Most segmentors return one map, some several.
         kinds = {type(output).__name__ for output in outputs}
         if not kinds <= {'Tensor', 'list', 'tuple'}:
-            raise ConfigError(f'AveragedTeachers: the heads give {sorted(kinds)}, which have no '
+            raise ConfigError(f'AveragedTeachers: the heads return {sorted(kinds)}, which have no '
                               'average; average teachers of one kind')
         return average_logits([[output] if isinstance(output, Tensor) else list(output)
                                for output in outputs])
@@ -49,13 +52,13 @@ def average_logits(outputs: Sequence):
     if isinstance(first, dict):
         return {key: average_logits([output[key] for output in outputs]) for key in first}
     if not isinstance(first, (list, tuple)):
-        raise ConfigError(f'AveragedTeachers: a head gives a {type(first).__name__}, which has no '
-                          'average; choose a distiller with one teacher')
+        raise ConfigError(f'AveragedTeachers: a head returns a {type(first).__name__}, which has '
+                          'no average; choose a distiller with one teacher')
     return type(first)(average_logits(levels) for levels in zip(*outputs, strict=False))
 
 
 class _Classifier(nn.Module):
-    """Stands where a head's last convolution would: gives the averaged logits as they are."""
+    """Takes the place of a head's last convolution and returns the averaged logits unchanged."""
 
     def __init__(self, out_channels: int) -> None:
         super().__init__()
@@ -71,39 +74,47 @@ class _Classifier(nn.Module):
 
 
 class AveragedHead(nn.Module):
-    """A head whose forward gives the average that it is handed.
+    """A head whose forward returns the average that it is given.
 
-    What must agree between the heads, and is asked by distillers, can be read of it.
+    It has those of the attributes ``out_channels``, ``num_classes``, ``align_corners`` and
+    ``cls_out_channels`` that all heads have.
+
+    Args:
+        heads (Mapping[str, nn.Module]): The teachers' heads by the teachers' names.
+
+    Raises:
+        ConfigError: An attribute differs between the heads.
     """
 
     def __init__(self, heads: Mapping[str, nn.Module]) -> None:
         super().__init__()
-        for name in ('out_channels', 'num_classes', 'align_corners', 'cls_out_channels'):
-            found = {owner: getattr(head, name) for owner, head in heads.items()
-                     if hasattr(head, name)}
+        self.conv_seg: _Classifier | None = None
+        for name in _AGREEING:
+            found = {owner: vars(head)[name] for owner, head in heads.items()
+                     if name in vars(head)}
             if len(set(found.values())) > 1:
                 raise ConfigError(f'AveragedTeachers: {name} of the heads must agree, got {found}; '
                                   'average teachers of the same classes and head')
             if found:
                 setattr(self, name, next(iter(found.values())))
-        if hasattr(self, 'out_channels'):
+        if 'out_channels' in vars(self):
             self.conv_seg = _Classifier(self.out_channels)
 
     def forward(self, logits):
-        """Hand on what was averaged."""
-        if isinstance(logits, Tensor) and hasattr(self, 'conv_seg'):
+        """Return the average."""
+        if isinstance(logits, Tensor) and self.conv_seg is not None:
             return self.conv_seg(logits)
         return logits
 
 
 class AveragedTeachers(nn.Module):
-    """Several teachers as one, whose head gives the mean of their logits.
+    """Several teachers as one, whose head returns the mean of their logits.
 
-    It runs no teacher: it records what each head gave in the step and hands the average, on the
-    grid of the first teacher, to a head of its own, ``decode_head`` or ``bbox_head``, where a
-    distiller reads it as that of any teacher. It has no backbone, neck or towers: a distiller of
-    features, and CrossKD, refuse it. Logits are averaged, not probabilities; a teacher of larger
-    logits counts more.
+    It runs no teacher: it is given the outputs of their heads and passes the average, on the grid
+    of the first teacher, through a head of its own, ``decode_head`` or ``bbox_head``, where a
+    distiller records it as that of any teacher. It has no backbone, neck or towers: a distiller of
+    features, and CrossKD, refuse it. Logits are averaged, not probabilities, so a teacher with
+    larger logits has more influence.
 
     Args:
         teachers (Mapping[str, BaseModel]): By name; all segmentors of mmseg, or all detectors of
@@ -115,38 +126,35 @@ class AveragedTeachers(nn.Module):
 
     def __init__(self, teachers: Mapping[str, BaseModel]) -> None:
         super().__init__()
-        kind = next((kind for kind in _HEADS
-                     if all(hasattr(model, kind) for model in teachers.values())), None)
+        heads = {kind: {name: last_head(model, kind) for name, model in teachers.items()}
+                 for kind in _HEADS}
+        kind = next((kind for kind in _HEADS if None not in heads[kind].values()), None)
         if kind is None:
             kinds = {name: type(model).__name__ for name, model in teachers.items()}
             raise ConfigError(f'AveragedTeachers: the teachers {kinds} have no head in common, of '
                               f'{" and ".join(_HEADS)}; average teachers of one kind')
-        heads = {name: getattr(model, kind) for name, model in teachers.items()}
-        heads = {name: head[-1] if isinstance(head, nn.ModuleList) else head
-                 for name, head in heads.items()}
-        self._head_name = kind
-        self._recorders = {name: MethodRecorder(head, 'forward') for name, head in heads.items()}
-        self.add_module(kind, AveragedHead(heads))
+        self._head = kind
+        self._recorders = {name: MethodRecorder(head, 'forward')
+                           for name, head in heads[kind].items()}
+        self.add_module(kind, AveragedHead(heads[kind]))
 
     def recorder(self, name: str) -> MethodRecorder:
-        """Context in which the teacher of that name runs."""
+        """Return the recorder of the head's outputs for the teacher of this name."""
         return self._recorders[name]
 
-    def forward(self) -> None:
-        """Average what was recorded.
+    def forward(self, outputs: Mapping[str, list]) -> None:
+        """Average.
+
+        Args:
+            outputs (Mapping[str, list]): What the recorders kept, by the teachers' names.
 
         Raises:
             ConfigError: A teacher's head was not run, or the outputs have no average.
         """
-        lacking = [name for name, recorder in self._recorders.items() if not recorder.data]
-        if lacking:
-            raise ConfigError(f"AveragedTeachers: the head of teacher '{lacking[0]}' was not run "
+        missing = [name for name, calls in outputs.items() if not calls]
+        if missing:
+            raise ConfigError(f"AveragedTeachers: the head of teacher '{missing[0]}' was not run "
                               'in its forward pass; average other teachers')
-        head = self.get_submodule(self._head_name)
         with torch.no_grad():
-            head(average_logits([recorder.data[-1] for recorder in self._recorders.values()]))
-
-    def clear(self) -> None:
-        """Forget what was recorded."""
-        for recorder in self._recorders.values():
-            recorder.clear()
+            self.get_submodule(self._head)(
+                average_logits([calls[-1] for calls in outputs.values()]))

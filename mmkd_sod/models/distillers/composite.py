@@ -1,24 +1,24 @@
 """Several distillers at once."""
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
 import torch
-from mmengine.model import BaseModel
-from mmrazor.models.distillers import BaseDistiller
+from mmengine.model import BaseModel, BaseModule
 from torch import nn
 
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.registry import MODELS
 
 from .averaged import AveragedTeachers
-from .base import DenseDistiller, Losses
-from .memory_layout import takes_any_layout
-from .parts import Part, idle_loss, read_part
+from .base import Distiller, Losses, Requirements
+from .entries import Entry, idle_loss, read_entry
+from .mmrazor_adapter import as_distiller
+from .recorders import Record, recording
 
 
 @MODELS.register_module()
-class CompositeDistiller(DenseDistiller):
-    """Adds up the losses of several distillers, which know nothing of each other.
+class CompositeDistiller(BaseModule, Distiller):
+    """Add up the losses of several distillers, which know nothing of each other.
 
     Any distiller of this package and mmrazor's ``ConfigurableDistiller`` can take part; CrossKD
     with a PKD feature term, for instance, is ``CrossKDDistiller`` beside a
@@ -27,226 +27,186 @@ class CompositeDistiller(DenseDistiller):
         dict(distiller=dict(type='mmkd_sod.CSKDDistiller'), name='cskd', teacher='big',
              weight=0.5, begin=0, end=10, warmup=2, decay=3, curve='linear', by_epoch=True)
 
-    - ``name`` goes before the names of its losses (``distill.cskd.loss_cwd``), so that two
-      distillers of one kind can stand side by side;
-    - ``teacher`` is the name of one of several teachers (``DenseDistill(teacher=dict(big=...,
+    - ``name`` becomes a prefix of the names of its losses (``distill.cskd.loss_cwd``), so that two
+      distillers of one type can be combined;
+    - ``teacher`` names one of several teachers (``DenseDistill(teacher=dict(big=...,
       small=...))``); a list of names stands for the average of their logits
       (:class:`~mmkd_sod.models.distillers.averaged.AveragedTeachers`);
-    - the others are those of :class:`~mmkd_sod.models.distillers.weight_schedule.WeightSchedule`.
-      ``mmkd_sod.EpochScheduleHook`` among ``custom_hooks`` tells epoch and iteration, also after a
+    - the other settings are those of
+      :class:`~mmkd_sod.models.distillers.weight_schedule.WeightSchedule`.
+      ``mmkd_sod.EpochScheduleHook`` in ``custom_hooks`` sets epoch and iteration, also after a
       resume.
 
     A distiller of weight 0 is switched off: nothing is recorded or computed for it, and a teacher
-    that no other distiller needs does not run. Its losses are logged as 0, once they were seen. The
-    current weight of a distiller whose weight changes is logged as ``weight_<name or number>``.
+    that no other distiller needs does not run. Its losses are logged as 0 once they were logged
+    before. The current weight of a distiller with a schedule is logged as ``weight_<name or
+    index>``.
 
     Args:
         distillers (Sequence[dict]): At least one entry. Losses must differ in their names.
         init_cfg (dict, optional): mmengine's initialisation config.
 
     Raises:
-        ConfigError: No distiller is given, a setting is out of range, a teacher is not there, or
-            two distillers name a loss alike.
+        ConfigError: No distiller is given, a setting is out of range, a teacher does not exist, or
+            two distillers use one name for a loss.
     """
 
     def __init__(self, distillers: Sequence[dict], init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         if not distillers:
             raise ConfigError('CompositeDistiller: distillers is empty; give at least one')
-        read = [read_part(cfg, position) for position, cfg in enumerate(distillers)]
-        self.parts: list[Part] = [part for _, part in read]
+        read = [read_entry(cfg, position) for position, cfg in enumerate(distillers)]
+        self.entries: list[Entry] = [entry for _, entry in read]
         self.distillers = nn.ModuleList(MODELS.build(cfg) for cfg, _ in read)
+        self._interfaces: list[Distiller] = [as_distiller(module) for module in self.distillers]
         self._averages: dict[tuple[str, ...], AveragedTeachers] = {}
+        self._students: list[BaseModel] = []
 
-    def _pairs(self, on: bool = True):
-        """The distillers that are on, or off, each with its part."""
-        return [(distiller, part)
-                for distiller, part in zip(self.distillers, self.parts, strict=True)
-                if (part.on and getattr(distiller, 'active', True)) is on]
+    def _active(self) -> list[tuple[int, Distiller, Entry]]:
+        """Distillers that take part in the current step, with their index and settings."""
+        return [(position, distiller, entry) for position, (distiller, entry) in enumerate(
+            zip(self._interfaces, self.entries, strict=True)) if entry.on and distiller.active]
 
     @property
     def active(self) -> bool:
         """Whether a distiller takes part in the current step."""
-        return bool(self._pairs())
+        return bool(self._active())
 
     @property
     def counts_epochs(self) -> bool:
-        """Whether a weight of its own follows the epoch."""
-        return any(part.schedule.by_epoch and not part.schedule.constant for part in self.parts)
+        """Whether a weight in ``distillers`` follows the epoch."""
+        return any(entry.schedule.by_epoch and not entry.schedule.constant
+                   for entry in self.entries)
 
     def set_epoch(self, epoch: int) -> None:
-        """Tell which epoch runs, counted from 0."""
-        for part in self.parts:
-            part.tell(epoch, by_epoch=True)
+        """Set the current epoch, counted from 0."""
+        for entry in self.entries:
+            entry.update(epoch, by_epoch=True)
 
     def set_iter(self, iteration: int) -> None:
-        """Tell which iteration runs, counted from 0."""
-        for part in self.parts:
-            part.tell(iteration, by_epoch=False)
+        """Set the current iteration, counted from 0."""
+        for entry in self.entries:
+            entry.update(iteration, by_epoch=False)
 
     @property
-    def needs_inplace_off(self) -> bool:
-        """Whether one of the distillers wants in-place activations off."""
-        return any(getattr(d, 'needs_inplace_off', True) for d in self.distillers)
+    def requirements(self) -> Requirements:
+        """What the distillers require together; targets for those of the current step alone."""
+        each = [distiller.requirements for distiller in self._interfaces]
+        return Requirements(
+            teacher=any(one.teacher for one in each),
+            inplace_off=any(one.inplace_off for one in each),
+            student_targets=any(distiller.requirements.student_targets
+                                for _, distiller, _ in self._active()),
+            equal_size=any(one.equal_size for one in each))
 
-    @property
-    def needs_student_targets(self) -> bool:
-        """Whether a distiller reads the student's training targets in the current step."""
-        return any(getattr(d, 'needs_student_targets', False) for d, _ in self._pairs())
+    def check_teacher_size(self, name: str, what: str) -> None:
+        """See :meth:`Distiller.check_teacher_size`; averaged logits may differ in size."""
+        for distiller, entry in zip(self._interfaces, self.entries, strict=True):
+            if entry.teachers == (name, ):
+                distiller.check_teacher_size(name, what)
 
-    @property
-    def needs_teacher(self) -> bool:
-        """Whether one of the distillers needs a teacher."""
-        return any(getattr(d, 'needs_teacher', True) for d in self.distillers)
-
-    @property
-    def any_teacher_size(self) -> bool:
-        """Whether each of the distillers takes maps of any size."""
-        return all(getattr(d, 'any_teacher_size', True) for d in self.distillers)
-
-    @property
-    def any_layout(self) -> bool:
-        """Whether each of the distillers takes the teachers' heads' maps in any format."""
-        return all(map(takes_any_layout, self.distillers))
-
-    def distillers_of(self, teacher: str) -> list[BaseDistiller]:
-        """The distillers that compare the student with this teacher alone."""
-        return [distiller for distiller, part in zip(self.distillers, self.parts, strict=True)
-                if part.teachers == (teacher, )]
-
-    def prepare(self, student: BaseModel, teacher: BaseModel | None) -> None:
-        """Let every distiller look at the pair."""
-        self._models = [student, teacher]
-        self.prepare_from_teachers({'': teacher})
-
-    def prepare_from_teachers(self, teachers: Mapping[str, BaseModel | None]) -> None:
-        """As ``prepare_from_teacher``, for one teacher or several by name.
+    def attach(self, student: BaseModel, teachers: Mapping[str, BaseModel | None]) -> None:
+        """See :meth:`Distiller.attach`.
 
         Raises:
-            ConfigError: A distiller does not say which of several teachers it means, or names one
-                that is not there.
+            ConfigError: A distiller does not name one of several teachers, or names one that does
+                not exist.
         """
-        self._models = [*self._models[:1], next(iter(teachers.values()))]
-        for position, (distiller, part) in enumerate(
-                zip(self.distillers, self.parts, strict=True)):
-            distiller.prepare_from_student(self.student)
+        self._students = [student]
+        for position, (distiller, entry) in enumerate(
+                zip(self._interfaces, self.entries, strict=True)):
             teacher = None
-            if getattr(distiller, 'needs_teacher', True):
-                teacher = self._teacher_of(part, position, teachers)
-            distiller.prepare_from_teacher(teacher)
+            if distiller.requirements.teacher:
+                teacher = self._teacher_of(entry, position, teachers)
+            distiller.attach(student, {'': teacher})
 
-    def _teacher_of(self, part: Part, position: int, teachers: Mapping) -> nn.Module:
+    def _teacher_of(self, entry: Entry, position: int,
+                    teachers: Mapping[str, BaseModel | None]) -> nn.Module | None:
         named = [name for name in teachers if name]
-        if not part.teachers:
+        if not entry.teachers:
             if len(teachers) > 1:
                 raise ConfigError(
-                    f'CompositeDistiller: distillers[{position}] does not say which teacher it '
-                    f'means, there are {named}; set its teacher')
-            part.teachers = tuple(teachers)
-        missing = [name for name in part.teachers if name not in teachers]
+                    f'CompositeDistiller: distillers[{position}] does not name its teacher, there '
+                    f'are {named}; set its teacher')
+            entry.teachers = tuple(teachers)
+        missing = [name for name in entry.teachers if name not in teachers]
         if missing:
             raise ConfigError(
                 f"CompositeDistiller: distillers[{position}].teacher names '{missing[0]}', "
                 f'DenseDistill has {named or "one teacher without a name"}; give it there as '
                 f'teacher=dict({missing[0]}=...)')
-        if len(part.teachers) == 1:
-            return teachers[part.teachers[0]]
-        if part.teachers not in self._averages:
-            self._averages[part.teachers] = AveragedTeachers(
-                {name: teachers[name] for name in part.teachers})
-        return self._averages[part.teachers]
+        if len(entry.teachers) == 1:
+            return teachers[entry.teachers[0]]
+        if entry.teachers not in self._averages:
+            self._averages[entry.teachers] = AveragedTeachers(
+                {name: teachers[name] for name in entry.teachers})
+        return self._averages[entry.teachers]
 
-    @property
-    def active_teachers(self) -> set[str]:
-        """Names of the teachers that have to run in the current step."""
-        return {name for _, part in self._pairs() for name in part.teachers}
-
-    @contextmanager
-    def _enter(self, name: str, pairs):
-        with ExitStack() as stack:
-            for distiller, _ in pairs:
-                stack.enter_context(getattr(distiller, name))
-            yield
+    def runs_teacher(self, name: str) -> bool:
+        """See :meth:`Distiller.runs_teacher`."""
+        return any(name in entry.teachers for _, _, entry in self._active())
 
     @contextmanager
-    def records_of(self, teacher: str):
-        """Context in which one of several teachers runs."""
-        on = {part.teachers for _, part in self._pairs()}
+    def record_student(self) -> Iterator[Record]:
+        """See :meth:`Distiller.record_student`; the record holds each distiller's by index."""
         with ExitStack() as stack:
-            for names, average in self._averages.items():
-                if teacher in names and names in on:
-                    stack.enter_context(average.recorder(teacher))
-            pairs = [pair for pair in self._pairs() if pair[1].teachers == (teacher, )]
-            stack.enter_context(self._enter('teacher_recorders', pairs))
-            stack.enter_context(self._enter('deliveries', pairs))
-            yield
+            yield {position: stack.enter_context(distiller.record_student())
+                   for position, distiller, _ in self._active()}
 
-    def finish_teachers(self) -> None:
-        """Average, once all teachers of the current step have run."""
-        for names, average in self._averages.items():
-            pairs = [pair for pair in self._pairs() if pair[1].teachers == names]
-            if pairs:
-                with self._enter('teacher_recorders', pairs):
-                    average()
+    @contextmanager
+    def record_teacher(self, name: str) -> Iterator[Record]:
+        """See :meth:`Distiller.record_teacher`.
 
-    @property
-    def student_recorders(self):
-        """Context in which the student's forward runs."""
-        return self._enter('student_recorders', self._pairs())
+        The record holds that of each distiller of this teacher by index, and the outputs of the
+        head by the names of each average that it is part of.
+        """
+        active = self._active()
+        averages = {names: self._averages[names].recorder(name) for names in
+                    {entry.teachers for _, _, entry in active}
+                    if len(names) > 1 and name in names}
+        with ExitStack() as stack:
+            record = stack.enter_context(recording(averages))
+            for position, distiller, entry in active:
+                if entry.teachers == (name, ):
+                    record[position] = stack.enter_context(distiller.record_teacher(''))
+            yield record
 
-    @property
-    def teacher_recorders(self):
-        """Context in which the only teacher's forward runs."""
-        return self._enter('teacher_recorders', self._pairs())
+    def _teacher_record(self, position: int, distiller: Distiller, names: tuple[str, ...],
+                        teachers: Mapping[str, Record]) -> Record:
+        """The record of one distiller's teacher, or of the average of several."""
+        if not names:
+            return {}
+        if len(names) == 1:
+            return teachers[names[0]][position]
+        with distiller.record_teacher('') as record:
+            self._averages[names]({name: teachers[name][names] for name in names})
+        return record
 
-    @property
-    def deliveries(self):
-        """Deliveries of mmrazor's distillers among them."""
-        return self._enter('deliveries', self._pairs())
-
-    def set_deliveries_override(self, override: bool) -> None:
-        """Whether deliveries hand the teacher's data to the student."""
-        for distiller, _ in self._pairs():
-            distiller.set_deliveries_override(override)
-
-    def compute_distill_losses(self) -> Losses:
-        """Losses of the distillers that are on, in their order."""
+    def step_losses(self, student: Record, teachers: Mapping[str, Record]) -> Losses:
+        """See :meth:`Distiller.step_losses`."""
         losses: Losses = {}
-        for distiller, part in self._pairs():
-            for name, loss in part.weigh(distiller.compute_distill_losses()).items():
+        for position, distiller, entry in self._active():
+            teacher = self._teacher_record(position, distiller, entry.teachers, teachers)
+            found = entry.weigh(distiller.step_losses(student[position], {'': teacher}))
+            for name, loss in found.items():
                 if name in losses:
-                    raise ConfigError(f"CompositeDistiller: two distillers name a loss '{name}'; "
-                                      "rename one, or give their entries a 'name' each")
+                    raise ConfigError(f"CompositeDistiller: two distillers use the loss name "
+                                      f"'{name}'; rename one, or give each entry a 'name'")
                 losses[name] = loss
         losses.update(self.idle_losses())
         return losses
 
     def idle_losses(self) -> Losses:
-        """What is logged of distillers that are off, and 0 for what they learn."""
-        device = next(self.student.parameters()).device
-        off = self._pairs(on=False)
-        losses: Losses = {name: torch.zeros((), device=device)
-                          for _, part in off for name in part.logged}
-        for position, part in enumerate(self.parts):
-            if not part.schedule.constant and part.factor is not None:
-                label = position if part.name is None else part.name
-                losses[f'weight_{label}'] = torch.tensor(float(part.factor), device=device)
-        losses.update(idle_loss(*(distiller for distiller, _ in off)))
+        """Return the zeros of inactive distillers and the current weights."""
+        device = next(self._students[0].parameters()).device
+        active = {position for position, _, _ in self._active()}
+        losses: Losses = {}
+        for position, entry in enumerate(self.entries):
+            if position not in active:
+                losses.update({name: torch.zeros((), device=device) for name in entry.logged})
+            if not entry.schedule.constant and entry.factor is not None:
+                label = position if entry.name is None else entry.name
+                losses[f'weight_{label}'] = torch.tensor(float(entry.factor), device=device)
+        losses.update(idle_loss(*(module for position, module in enumerate(self.distillers)
+                                  if position not in active)))
         return losses
-
-    def clear(self) -> None:
-        """Forget what the recorders kept."""
-        for average in self._averages.values():
-            average.clear()
-        for distiller in self.distillers:
-            clear_records(distiller)
-
-
-def clear_records(distiller: BaseDistiller) -> None:
-    """Empty a distiller's recorders; mmrazor's would hold features until the next step."""
-    if hasattr(distiller, 'clear'):
-        distiller.clear()
-        return
-    for name in ('student_recorders', 'teacher_recorders'):
-        for recorder in getattr(getattr(distiller, name), 'recorders', {}).values():
-            recorder.reset_data_buffer()

@@ -7,6 +7,7 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from mmkd_sod.errors import ConfigError
+from mmkd_sod.models.submodules import submodule
 from mmkd_sod.models.task_modules import (
     DensePredictions,
     DenseTargets,
@@ -18,52 +19,52 @@ from mmkd_sod.models.task_modules import (
 from mmkd_sod.registry import MODELS
 
 from .averaged import AveragedTeachers
-from .base import DenseDistiller, Losses
+from .base import DenseDistiller, Losses, Recorders, Requirements
 from .crosskd_pair import check_class_mapping, check_pair
-from .recorders import ForwardRecorder, MethodRecorder
+from .recorders import ForwardRecorder, MethodRecorder, Record, Recorder
 
 
 @MODELS.register_module()
 class CrossKDDistiller(DenseDistiller):
     """CrossKD: the student's tower features go through the teacher's remaining head.
 
-    Behind block ``i`` of both towers the student's feature is brought to the scale of the teacher's
-    (:func:`~mmkd_sod.models.task_modules.align_scale`) and fed through the rest of the frozen
-    teacher's head. These cross-head predictions mimic the teacher's own; the student's detection
-    loss is untouched. Source: CrossKD (arXiv 2306.11369). The feature is the block's output behind
-    its activation, as in the released program; the paper draws it before. Heads beyond the paper's
-    four (GFL, RetinaNet, ATSS, FCOS), ``student_head_idx``, ``adapter`` and ``class_mapping`` are
-    this project's own; what each head compares stands in docs/crosskd_heads.md.
+    The output of block ``i`` of both student towers is aligned to the scale of the teacher's
+    (:func:`~mmkd_sod.models.task_modules.align_scale`) and passed through the remaining layers of
+    the frozen teacher's head. These cross-head predictions mimic the teacher's own predictions; the
+    student's detection loss is unchanged. Source: CrossKD (arXiv 2306.11369). The feature is the
+    block's output after its activation, as in the released program; the paper draws it before.
+    Heads beyond the paper's four (GFL, RetinaNet, ATSS, FCOS), ``student_head_idx``, ``adapter``
+    and ``class_mapping`` are this project's own; docs/crosskd_heads.md lists what each head
+    compares.
 
-    Losses: ``loss_cls_kd``, ``loss_reg_kd`` and, where asked for, ``loss_center_kd``, scalars.
+    Losses: ``loss_cls_kd``, ``loss_reg_kd`` and, if configured, ``loss_center_kd``, scalars.
 
     Args:
         reused_teacher_head_idx (int): i, from 0 (the towers' input) to the number of blocks: the
-            feature enters the teacher's towers behind this many blocks.
-        loss_cls_kd (dict): Loss of the classes, ``(student, teacher, weight, avg_factor)``.
-        loss_reg_kd (dict): Loss of the boxes: on the bins of GFL (``KDKLDivLoss``), on decoded
-            boxes of other heads (mmdet's ``GIoULoss``, ``IoULoss``).
-        loss_center_kd (dict, optional): Loss of the centerness (or IoU branch) at positive anchors;
-            heads that have one only.
-        student_head_idx (int, optional): The feature leaves the student's towers behind this many
-            blocks. Default: as many as ``reused_teacher_head_idx``; another number is for towers
-            of different depths.
-        adapter (bool): Learn a 1x1 convolution (no bias) for each tower, shared by all levels, from
-            the student's channels at the split to the teacher's, before the alignment. It is
-            trained with the student and kept in checkpoints under ``distiller.``. Default: False:
+            feature enters the teacher's towers after this many blocks.
+        loss_cls_kd (dict): Classification loss, ``(student, teacher, weight, avg_factor)``.
+        loss_reg_kd (dict): Regression loss: on the bins of GFL (``KDKLDivLoss``), on decoded boxes
+            of other heads (mmdet's ``GIoULoss``, ``IoULoss``).
+        loss_center_kd (dict, optional): Loss of the centerness (or IoU branch) at positive anchors,
+            for heads that have one.
+        student_head_idx (int, optional): The feature leaves the student's towers after this many
+            blocks. Default: ``reused_teacher_head_idx``; another number is for towers of different
+            depth.
+        adapter (bool): Learn a 1x1 convolution (no bias) per tower, shared by all levels, from the
+            student's channels at the split to the teacher's, before the alignment. It is trained
+            with the student and saved in checkpoints under ``distiller.``. Default: False,
             different channels are refused.
-        class_mapping (Sequence[int | None], optional): The teacher's class for each class of the
-            student; None for a class that the teacher does not know, which then takes no part in
-            the class term. Default: classes correspond by their number, and the counts must agree.
+        class_mapping (Sequence[int | None], optional): The teacher's class index for each class of
+            the student; None for a class that the teacher does not have, which is left out of the
+            classification term. Default: classes correspond by index, and the counts must agree.
         init_cfg (dict, optional): mmengine's initialisation config.
 
     Raises:
-        ConfigError: While :meth:`prepare` looks at the pair: unknown heads, an index out of range,
-            or levels, strides, classes, box coding or channels at the split that differ.
+        ConfigError: In :meth:`prepare`: unknown heads, an index out of range, or levels, strides,
+            classes, box coding or channels at the split that differ.
     """
 
-    needs_student_targets = True
-    any_layout = True
+    requirements = Requirements(student_targets=True)
 
     def __init__(self,
                  reused_teacher_head_idx: int,
@@ -81,20 +82,20 @@ class CrossKDDistiller(DenseDistiller):
         self.loss_reg_kd = MODELS.build(loss_reg_kd)
         self.loss_center_kd = None if loss_center_kd is None else MODELS.build(loss_center_kd)
         if class_mapping is not None and not isinstance(class_mapping, Sequence):
-            raise ConfigError(f'CrossKDDistiller: class_mapping={class_mapping!r} must be a list, '
-                              "the teacher's class for each class of the student")
+            raise ConfigError(f'CrossKDDistiller: class_mapping={class_mapping!r} must be a list '
+                              "of the teacher's class index for each class of the student")
         self.class_mapping = None if class_mapping is None else list(class_mapping)
         self._use_adapter = adapter
         self.adapters: nn.ModuleDict | None = None
 
-    def prepare(self, student: BaseModel, teacher: BaseModel) -> None:
-        """Find the heads' readers, check that they fit, make the adapters, set the recorders."""
+    def prepare(self, student: BaseModel, teacher: BaseModel) -> Recorders:
+        """Find the heads' readers, check that they fit and build the adapters."""
         if isinstance(teacher, AveragedTeachers):
             raise ConfigError("CrossKDDistiller: the teacher is the average of several teachers, "
                               'and cross-head predictions need the layers of one; name one teacher')
         readers = []
         for owner, model in (('student', student), ('teacher', teacher)):
-            head = getattr(model, 'bbox_head', None)
+            head = submodule(model, 'bbox_head')
             if head is None:
                 raise ConfigError(f'CrossKDDistiller: the {owner} {type(model).__name__} has no '
                                   'bbox_head; use a one-stage dense detector')
@@ -107,46 +108,30 @@ class CrossKDDistiller(DenseDistiller):
         self._classes = check_class_mapping(self.class_mapping, *readers)
         if self._use_adapter:
             self.adapters = self._build_adapters(reader, teacher_reader)
-        self._student_tower = self._tower_tap(reader, self.student_idx, lambda feat: feat)
-        self._teacher_tower = self._tower_tap(teacher_reader, self.idx, channel_stats)
-        self._targets = {
-            name: MethodRecorder(owner, method, keep)
-            for name, (owner, method, keep) in reader.target_sources().items()
-        }
-        self._teacher_outputs = MethodRecorder(teacher_reader.head, 'forward')
-        self.student_taps = (self._student_tower, *self._targets.values())
-        self.teacher_taps = (self._teacher_tower, self._teacher_outputs)
+        targets = {name: MethodRecorder(owner, method, keep)
+                   for name, (owner, method, keep) in reader.target_sources().items()}
+        return Recorders(
+            student=dict(towers=_tower_recorder(reader, self.student_idx, lambda feat: feat),
+                         **targets),
+            teacher=dict(towers=_tower_recorder(teacher_reader, self.idx, channel_stats),
+                         outputs=MethodRecorder(teacher_reader.head, 'forward')))
 
     def _build_adapters(self, student: HeadReader, teacher: HeadReader) -> nn.ModuleDict:
-        """A 1x1 convolution a stream; nothing is taken from the surrounding random stream."""
+        """Build a 1x1 convolution per tower without advancing torch's random state."""
         ours, theirs = student.channels(self.student_idx), teacher.channels(self.idx)
         with torch.random.fork_rng(devices=[]):
             return nn.ModuleDict({
                 # The standardisation that follows would cancel a bias.
                 name: nn.Conv2d(ours[name], theirs[name], 1, bias=False) for name in theirs})
 
-    def _tower_tap(self, reader: HeadReader, idx: int, keep: Callable[[Tensor], Any]):
-        """A recorder that keeps something of every tower feature."""
-        if idx == 0:  # all towers take the head's input
-            return MethodRecorder(
-                reader.head, 'forward', lambda args, _: [keep(feat) for feat in args[0]])
-        return ForwardRecorder(reader.tower_taps(idx), keep)
-
-    @staticmethod
-    def _by_stream(reader: HeadReader, tap) -> dict[str, list]:
-        """What such a recorder kept: stream to one item a level."""
-        if isinstance(tap, MethodRecorder):
-            return dict.fromkeys(reader.streams(0), tap.data[0])
-        return reader.collect(tap.data)
-
-    def _cross_predictions(self) -> DensePredictions:
-        """The teacher's head on the student's tower features."""
+    def _cross_predictions(self, student_towers, teacher_towers) -> DensePredictions:
+        """Predict with the teacher's head on the student's tower features."""
         reader, teacher = self._readers
         relu = teacher.ends_in_relu(self.idx)
-        stats = self._by_stream(teacher, self._teacher_tower)
+        stats = _by_stream(teacher, teacher_towers)
         aligned: dict[str, list[Tensor]] = {}
         done: dict[tuple[int, int], list[Tensor]] = {}
-        for name, feats in self._by_stream(reader, self._student_tower).items():
+        for name, feats in _by_stream(reader, student_towers).items():
             if self.adapters is not None:
                 feats = [self.adapters[name](feat) for feat in feats]
                 aligned[name] = _align_levels(feats, stats[name], relu)
@@ -158,32 +143,29 @@ class CrossKDDistiller(DenseDistiller):
             aligned[name] = done[key]
         return teacher.flatten(teacher.run_tail(aligned, self.idx))
 
-    def compute_distill_losses(self) -> Losses:
-        """Losses of the step whose forwards were just recorded."""
-        student, teacher_reader = self._readers
-        cross = self._cross_predictions()
-        teacher = teacher_reader.flatten(self._teacher_outputs.data[0])
-        records = {name: tap.data for name, tap in self._targets.items()}
-        targets = student.targets(records, cross)
+    def compute_losses(self, student: Record, teacher: Record) -> Losses:
+        """See :meth:`DenseDistiller.compute_losses`."""
+        reader, teacher_reader = self._readers
+        cross = self._cross_predictions(student['towers'], teacher['towers'])
+        own = teacher_reader.flatten(teacher['outputs'][0])
+        targets = reader.targets(student, cross)
         if self._classes is not None:
-            self._select_classes(cross, teacher, targets)
-        confidence = teacher.cls.detach().float().sigmoid().amax(dim=1)
+            self._select_classes(cross, own, targets)
+        confidence = own.cls.detach().float().sigmoid().amax(dim=1)
         counted = targets.counted
         if counted is not None:
             confidence = confidence * counted
         losses = {
             'loss_cls_kd': self.loss_cls_kd(
-                cross.cls, teacher.cls, weight=targets.label_weights,
-                avg_factor=targets.avg_factor),
-            'loss_reg_kd': student.reg_loss(
-                self.loss_reg_kd, cross, teacher, confidence, targets)}
+                cross.cls, own.cls, weight=targets.label_weights, avg_factor=targets.avg_factor),
+            'loss_reg_kd': reader.reg_loss(self.loss_reg_kd, cross, own, confidence, targets)}
         if self.loss_center_kd is not None:
-            losses['loss_center_kd'] = self._center_loss(cross, teacher, targets)
+            losses['loss_center_kd'] = self._center_loss(cross, own, targets)
         return losses
 
     def _select_classes(self, cross: DensePredictions, teacher: DensePredictions,
                         targets: DenseTargets) -> None:
-        """Keep the classes that both know, in the student's order."""
+        """Keep the classes that both models have, in the student's order."""
         ours, theirs = self._classes
         cross.cls, teacher.cls = cross.cls[:, theirs], teacher.cls[:, theirs]
         weights = targets.label_weights
@@ -197,6 +179,21 @@ class CrossKDDistiller(DenseDistiller):
             return cross.center.sum() * 0
         return self.loss_center_kd(
             cross.center[rows], teacher.center[rows].sigmoid(), avg_factor=targets.box_avg_factor)
+
+
+def _tower_recorder(reader: HeadReader, idx: int, keep: Callable[[Tensor], Any]) -> Recorder:
+    """Return a recorder that applies ``keep`` to every tower feature at the split."""
+    if idx == 0:  # the input of the head is the input of all towers
+        return MethodRecorder(
+            reader.head, 'forward', lambda args, _: [keep(feat) for feat in args[0]])
+    return ForwardRecorder(reader.tower_taps(idx), keep)
+
+
+def _by_stream(reader: HeadReader, kept: list | dict[str, list]) -> dict[str, list]:
+    """Sort what such a recorder kept: stream to one item per level."""
+    if isinstance(kept, list):
+        return dict.fromkeys(reader.streams(0), kept[0])
+    return reader.collect(kept)
 
 
 def _align_levels(feats: Sequence[Tensor], stats: Sequence[tuple[Tensor, Tensor]],

@@ -1,6 +1,4 @@
 """CSKD: channel and position attention of the last feature, and the logits."""
-from collections.abc import Sequence
-
 import torch
 from mmengine.model import BaseModel
 from mmseg.models.utils import resize as interpolate
@@ -10,8 +8,8 @@ from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.losses.cka import full_precision
 from mmkd_sod.registry import MODELS
 
-from .base import DenseDistiller, Losses
-from .recorders import ForwardRecorder
+from .base import DenseDistiller, Losses, Recorders, Requirements
+from .recorders import ForwardRecorder, Record
 from .segmentors import find_classifier
 
 _CHANNELS = ('student_channels', 'teacher_channels')
@@ -21,31 +19,31 @@ _CHANNELS = ('student_channels', 'teacher_channels')
 class CSKDDistiller(DenseDistiller):
     """CSKD for any segmentors of mmseg whose last layer is a convolution.
 
-    The feature is what enters the classifier's convolution, behind the student's dropout; the
-    logits are what it gives. Total in the paper: the task's loss + 3 CWD(logits) + 0.3 L_CAM + 0.8
-    L_PAM, which are the defaults. Source: CSKD (Pattern Recognition Letters 180, 2024).
+    The feature is the input of the classifier's convolution, after the student's dropout; the
+    logits are its output. Total in the paper: task loss + 3 CWD(logits) + 0.3 L_CAM + 0.8 L_PAM,
+    which are the default weights. Source: CSKD (Pattern Recognition Letters 180, 2024).
 
     Losses: ``loss_cwd``, ``loss_cam`` and ``loss_pam``, scalars.
 
     Args:
         loss_logits (dict, optional): Loss of the logits, ``(student, teacher)``; it gets contiguous
             float32 maps of equal size and a detached teacher. Default: mmrazor's
-            ``ChannelWiseDivergence`` with tau 2 and weight 3. None leaves logits out.
+            ``ChannelWiseDivergence`` with tau 2 and weight 3. None: logits are not compared.
         loss_feat (dict, optional): Loss of the features, ``(student, teacher)``, a dict of terms.
             Default: :class:`ChannelSpatialKDLoss` as in the paper, which compares the images of a
-            batch: use at least 3 a GPU, or ``gather=True`` in it. ``student_channels`` and
-            ``teacher_channels`` are read from the two networks. None leaves features out.
-        student_classifier (str, optional): Name of the student's classifier, for heads that call it
-            otherwise than ``conv_seg``. Default: that of the decode head, the last of a cascade.
-        teacher_classifier (str, optional): The teacher's, alike.
-        resize (str, optional): Which side is brought to the other's height and width, bilinearly,
-            where the two have maps of different size: ``'student'`` or ``'teacher'``. Default:
-            None, they are refused.
+            batch: use at least 3 per GPU, or ``gather=True`` in it. ``student_channels`` and
+            ``teacher_channels`` are read from the two networks. None: features are not compared.
+        student_classifier (str, optional): Name of the student's classifier, for heads that do not
+            call it ``conv_seg``. Default: that of the decode head, the last of a cascade.
+        teacher_classifier (str, optional): The same for the teacher.
+        resize (str, optional): Which side is resized bilinearly to the other's height and width
+            where they differ: ``'student'`` or ``'teacher'``. Default: None, maps of different
+            size are refused.
         init_cfg (dict, optional): mmengine's initialisation config.
 
     Raises:
-        ConfigError: Nothing to distil, or, while :meth:`prepare` looks at the pair, classifiers
-            that are not found or classes and channels that do not agree.
+        ConfigError: Nothing to distil, or, in :meth:`prepare`, classifiers that are not found or
+            classes and channels that do not agree.
     """
 
     def __init__(self,
@@ -59,14 +57,17 @@ class CSKDDistiller(DenseDistiller):
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         if loss_logits is None and loss_feat is None:
-            raise ConfigError('CSKDDistiller has nothing to compare; give loss_logits or loss_feat')
+            raise ConfigError('CSKDDistiller: loss_logits and loss_feat are both None, so nothing '
+                              'is compared; give one of them')
         if resize not in (None, 'student', 'teacher'):
-            raise ConfigError(f"CSKDDistiller: resize={resize!r} must say which side is brought to "
-                              "the other's size; use 'student', 'teacher' or None")
+            raise ConfigError(f'CSKDDistiller: resize={resize!r} must name the side that is '
+                              "resized to the other's size; use 'student', 'teacher' or None")
+        self.requirements = Requirements(
+            equal_size=resize is None, size_remedy=" unless resize='teacher' is set")
         self.loss_logits = None if loss_logits is None else MODELS.build(loss_logits)
         self.loss_feat: nn.Module | None = None
         self._feat_cfg = None if loss_feat is None else dict(loss_feat)
-        # It is built once the channels are known; a wrong name need not wait.
+        # Built in prepare(), when the channels are known; a wrong name is refused at once.
         kind = loss_feat and loss_feat.get('type')
         if isinstance(kind, str) and MODELS.get(kind) is None:
             raise ConfigError(f'CSKDDistiller: loss_feat.type={kind!r} is no registered loss; use '
@@ -75,14 +76,7 @@ class CSKDDistiller(DenseDistiller):
         self.teacher_classifier = teacher_classifier
         self.resize = resize
 
-    size_remedy = " unless resize='teacher' is set"
-
-    @property
-    def any_teacher_size(self) -> bool:
-        """Whether maps of another size are brought to one."""
-        return self.resize is not None
-
-    def prepare(self, student: BaseModel, teacher: BaseModel) -> None:
+    def prepare(self, student: BaseModel, teacher: BaseModel) -> Recorders:
         """Find both classifiers and build the feature loss for their channels.
 
         Raises:
@@ -101,9 +95,9 @@ class CSKDDistiller(DenseDistiller):
                 raise ConfigError('CSKDDistiller: loss_feat.sum_terms=True, but it logs both terms;'
                                   " leave sum_terms out, it is for mmrazor's ConfigurableDistiller")
             self._build_feat_loss([conv.in_channels for conv in convs])
-        self.student_taps, self.teacher_taps = (
-            (ForwardRecorder({'feat': (conv, 'input'), 'logits': (conv, 'output')}), )
-            for conv in convs)
+        return Recorders(*(
+            dict(classifier=ForwardRecorder({'feat': (conv, 'input'), 'logits': (conv, 'output')}))
+            for conv in convs))
 
     def _build_feat_loss(self, found: list[int]) -> None:
         channels = dict(zip(_CHANNELS, found, strict=True))
@@ -112,22 +106,24 @@ class CSKDDistiller(DenseDistiller):
                 raise ConfigError(
                     f'CSKDDistiller: loss_feat.{name}={self._feat_cfg[name]}, but the feature that '
                     f'enters the classifier has {number} channels; leave {name} out')
-        # As the rest of the distiller: nothing is taken from the stream that the student starts of.
+        # A plain and a distilled student of one seed start from the same weights.
         with torch.random.fork_rng(devices=[]):
             self.loss_feat = MODELS.build({**self._feat_cfg, **channels})
 
-    def _record(self, taps: Sequence[ForwardRecorder], side: str) -> dict[str, Tensor]:
-        records = {name: found[-1] for name, found in taps[0].data.items() if found}
-        if not records:
+    @staticmethod
+    def _last_call(record: Record, side: str) -> dict[str, Tensor]:
+        """The classifier's input ``feat`` and output ``logits``."""
+        last = {name: calls[-1] for name, calls in record['classifier'].items() if calls}
+        if not last:
             raise ConfigError(
                 f"CSKDDistiller: the {side}'s classifier was not run in its forward pass; name the "
-                f'one that gives the logits in {side}_classifier')
-        if records['feat'].dim() != 4:
+                f'one that returns the logits in {side}_classifier')
+        if last['feat'].dim() != 4:
             raise ConfigError(
-                f"CSKDDistiller: what enters the {side}'s classifier has shape "
-                f"{tuple(records['feat'].shape)}, wanted (N, C, H, W); name another module in "
+                f"CSKDDistiller: the input of the {side}'s classifier has shape "
+                f"{tuple(last['feat'].shape)}, expected (N, C, H, W); name another module in "
                 f'{side}_classifier')
-        return records
+        return last
 
     def _equal_size(self, student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
         sizes = tuple(student.shape[2:]), tuple(teacher.shape[2:])
@@ -136,34 +132,32 @@ class CSKDDistiller(DenseDistiller):
         if self.resize is None:
             raise ConfigError(
                 f'CSKDDistiller: the maps of the student are {sizes[0]}, those of the teacher '
-                f"{sizes[1]}; set resize='student' or 'teacher', the side to bring to the other's "
-                'size')
+                f"{sizes[1]}; set resize='student' or 'teacher', the side to resize")
         options = dict(mode='bilinear', align_corners=False)
         if self.resize == 'student':
             return interpolate(student, size=sizes[1], **options), teacher
         return student, interpolate(teacher, size=sizes[0], **options)
 
-    def compute_distill_losses(self) -> Losses:
-        """Losses of the step that the recorders saw.
+    def compute_losses(self, student: Record, teacher: Record) -> Losses:
+        """See :meth:`DenseDistiller.compute_losses`.
 
         Raises:
             ConfigError: A classifier was not run, or maps differ in size without ``resize``.
         """
-        student = self._record(self.student_taps, 'student')
-        teacher = self._record(self.teacher_taps, 'teacher')
-        losses = {}
+        ours, theirs = self._last_call(student, 'student'), self._last_call(teacher, 'teacher')
+        losses: Losses = {}
         if self.loss_logits is not None:
             losses['loss_cwd'] = self.logits_loss(
-                *self._equal_size(student['logits'], teacher['logits']))
+                *self._equal_size(ours['logits'], theirs['logits']))
         if self.loss_feat is not None:
-            losses.update(self.loss_feat(*self._equal_size(student['feat'], teacher['feat'])))
+            losses.update(self.loss_feat(*self._equal_size(ours['feat'], theirs['feat'])))
         return losses
 
     def logits_loss(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """The loss of the logits, fed so that mmrazor's ``ChannelWiseDivergence`` is safe.
+        """Compute the loss of the logits on contiguous float32 maps and a detached teacher.
 
-        On its own it fails on channels_last maps, lets gradient into the teacher, and sums up half
-        precision.
+        mmrazor's ``ChannelWiseDivergence`` on its own fails on channels_last maps, passes gradient
+        into the teacher, and sums in half precision.
 
         Args:
             student (Tensor): (N, classes, H, W).

@@ -1,6 +1,6 @@
 """HKDNet's distillation: logits, fused features and similarities within a batch."""
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -8,22 +8,27 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from mmkd_sod.errors import ConfigError
+from mmkd_sod.models.decode_heads.hkd_head import HKDHead
 from mmkd_sod.models.losses.soft_signal import fit_temperature, map_entropy
 from mmkd_sod.models.saliency import resize_like, saliency_logits
+from mmkd_sod.models.submodules import submodule
 from mmkd_sod.registry import MODELS
 
-from .base import DenseDistiller, Losses
+from .base import DenseDistiller, Losses, Recorders, Requirements
 from .hkd_schedule import HKDSchedule, HKDStage
-from .recorders import ForwardRecorder, MethodRecorder
+from .recorders import ForwardRecorder, MethodRecorder, Record, Recorder
 from .segmentors import decode_head_of
 
 # Kind of feature -> the loss that reads it.
 READERS = dict(fused='loss_fpd', encoder='loss_dssd', decoder='loss_dssd_decoder')
+# Modules of HKDNet whose outputs are these features; the fused ones depend on its levels.
+_ENCODERS = ('backbone.rgb', 'backbone.depth')
+_DECODERS = ('decode_head.decoders.rgb', 'decode_head.decoders.depth')
 
 
 @dataclass
 class HKDOutputs:
-    """What one network gave in a step; empty where no loss reads it.
+    """The outputs of one network in a step; empty where no loss reads them.
 
     Attributes:
         logits (list[Tensor]): Maps (N, C, H, W), finest first.
@@ -43,10 +48,10 @@ def _as_list(output) -> list:
 
 @MODELS.register_module()
 class HKDDistiller(DenseDistiller):
-    """Hierarchical distillation of HKDNet (IEEE TSMC-S 2025); every part can be used alone.
+    """Hybrid distillation of HKDNet (IEEE TSMC-S 2025); every loss can be used alone.
 
     ====================  ==========================================================  ==============
-    part                  what it compares                                            works for
+    loss                  what it compares                                            works for
     ====================  ==========================================================  ==============
     loss_pnlad            the maps that ``decode_head.forward`` returns               any segmentor
                                                                                       of mmseg
@@ -56,30 +61,30 @@ class HKDDistiller(DenseDistiller):
                                                                                       names
     ====================  ==========================================================  ==============
 
-    Logged are ``loss_pos``, ``loss_neg``, ``loss_fpd``, ``loss_dssd``, ``loss_dssd_decoder``,
-    ``loss_label``, and, without being trained on, ``teacher_entropy``: how much soft signal the
-    teacher's finest map holds at the positive term's temperature (1 flat, 0 saturated), and
-    ``tau_pos``.
+    Losses: ``loss_pos``, ``loss_neg``, ``loss_fpd``, ``loss_dssd``, ``loss_dssd_decoder`` and
+    ``loss_label``. Logged only: ``teacher_entropy``, the entropy of the teacher's finest map at the
+    positive term's temperature (1 flat, 0 saturated), and ``tau_pos``, that temperature.
 
-    Maps of student and teacher are compared level by level where both have as many, else every map
-    of the student with the teacher's finest; the student's map is resized to the teacher's. One
-    output channel and two (background, salient) go together.
+    Maps of student and teacher are compared level by level where both have the same number,
+    otherwise every map of the student is compared with the teacher's finest; the student's map is
+    resized to the teacher's. A model with one output channel and one with two (background, salient)
+    can be combined.
 
     Args:
-        loss_pnlad (dict, optional): :class:`PNLADLoss`; None leaves logits out.
+        loss_pnlad (dict, optional): :class:`PNLADLoss`; None: logits are not compared.
         loss_fpd (dict, optional): :class:`FPDLoss` on fused features.
         loss_dssd (dict, optional): :class:`DSSDLoss` on deepest encoder features.
         loss_dssd_decoder (dict, optional): :class:`DSSDLoss` on decoder features.
-        label_weight (float): Weight of the student's own decode loss mixed into the positive term;
-            released: 0.0625, beside a ``pos_weight`` of 0.9375.
+        label_weight (float): Weight of the student's own decode loss in the positive term;
+            released: 0.0625, with a ``pos_weight`` of 0.9375.
         schedule (dict, optional): Arguments of :class:`HKDSchedule`, ``{}`` for the released ones;
-            :class:`EpochScheduleHook` tells the epoch. None: the losses' own temperatures.
+            :class:`EpochScheduleHook` sets the epoch. None: the losses' own temperatures.
         target_entropy (float, optional): Fit the positive temperature so that ``teacher_entropy``
-            is this, between 0 and 1; it replaces the schedule's and the loss's. A running mean of
-            its logarithm is kept in checkpoints.
+            has this value, between 0 and 1; it replaces the temperature of schedule and loss. A
+            running mean of its logarithm is saved in checkpoints.
         momentum (float): Of that running mean.
-        resize_fused (bool): Bring the teacher's fused features to the height and width of the
-            student's, bilinearly, where they differ, for instance because the teacher sees another
+        resize_fused (bool): Resize the teacher's fused features bilinearly to the height and width
+            of the student's where they differ, for instance because the teacher gets another
             resolution. Default: False, they are refused.
         sources (dict, optional): Names of modules of both networks whose outputs are the features
             ``fused``, ``encoder`` (the last of several outputs counts) and ``decoder``.
@@ -106,12 +111,18 @@ class HKDDistiller(DenseDistiller):
         self.losses = nn.ModuleDict(
             {name: MODELS.build(cfg) for name, cfg in losses.items() if cfg is not None})
         if not self.losses:
-            raise ConfigError(f'HKDDistiller has nothing to compare; give one of {tuple(losses)}')
+            raise ConfigError('HKDDistiller: every loss is None, so nothing is compared; give one '
+                              f'of {tuple(losses)}')
         if target_entropy is not None and (loss_pnlad is None or not 0 < target_entropy < 1):
             raise ConfigError(f'HKDDistiller: target_entropy={target_entropy} needs loss_pnlad and '
                               'a value between 0 (saturated) and 1 (flat)')
         self.label_weight = label_weight
-        self.needs_student_targets = label_weight > 0
+        # Similarities do not depend on the size, and logits are resized; fused features have to
+        # agree.
+        self.requirements = Requirements(
+            student_targets=label_weight > 0,
+            equal_size=not resize_fused and 'loss_fpd' in self.losses,
+            size_remedy=' unless resize_fused=True is set')
         self.schedule = None if schedule is None else HKDSchedule(**schedule)
         self.stage: HKDStage | None = None
         self.target_entropy = target_entropy
@@ -121,24 +132,17 @@ class HKDDistiller(DenseDistiller):
         if target_entropy is not None:
             self.register_buffer('log_tau', torch.tensor(math.nan))
 
-    size_remedy = ' unless resize_fused=True is set'
-
-    @property
-    def any_teacher_size(self) -> bool:
-        """Similarities know no size, and logits are resized: fused features alone have to agree."""
-        return self.resize_fused or 'loss_fpd' not in self.losses
-
     def set_epoch(self, epoch: int) -> None:
-        """Tell which epoch runs, counted from 0; also sets the weights of the student's maps."""
+        """Set the current epoch, counted from 0, and with it the weights of the student's maps."""
         if self.schedule is None:
             return
         self.stage = self.schedule(epoch)
-        if self.stage.gt_weights is not None and self._models:
+        if self.stage.gt_weights is not None and self._students:
             head = decode_head_of(self.student, 'student', 'HKDDistiller')
             head.level_weights = self.stage.gt_weights
 
-    def prepare(self, student: BaseModel, teacher: BaseModel) -> None:
-        """Check the pair; choose what is recorded.
+    def prepare(self, student: BaseModel, teacher: BaseModel) -> Recorders:
+        """See :meth:`DenseDistiller.prepare`.
 
         Raises:
             ConfigError: Classes, levels or features do not pair up.
@@ -152,72 +156,73 @@ class HKDDistiller(DenseDistiller):
                 f'channels, the teacher {channels[1]}; train both on the same classes')
         if self.schedule is not None:
             weights = self.schedule(0).gt_weights
-            own = getattr(heads[0], 'level_weights', None)
+            own = vars(heads[0]).get('level_weights')
             if weights is not None and (own is None or len(own) != len(weights)):
                 raise ConfigError(
                     f'HKDDistiller: the schedule weighs {len(weights)} maps of the student, whose '
                     f'{type(heads[0]).__name__} has '
                     f'{"no level_weights" if own is None else f"{len(own)}"}; set '
                     'schedule.gt_weights=None')
-        self.student_taps = self._taps(student, heads[0], 'student')
-        self.teacher_taps = self._taps(teacher, heads[1], 'teacher')
+        ours = self._recorders_of(student, heads[0], 'student')
         if self.label_weight:
-            self.student_taps = (*self.student_taps, MethodRecorder(heads[0], 'loss_by_feat'))
+            ours['loss'] = MethodRecorder(heads[0], 'loss_by_feat')
+        return Recorders(ours, self._recorders_of(teacher, heads[1], 'teacher'))
 
-    def _taps(self, model: BaseModel, head: nn.Module, side: str) -> tuple:
-        modules = {}
+    def _recorders_of(self, model: BaseModel, head: nn.Module, side: str) -> dict[str, Recorder]:
+        found: dict[str, Recorder] = dict(logits=MethodRecorder(head, 'forward'))
         for kind, loss in READERS.items():
-            for name in self._names(kind, head) if loss in self.losses else ():
-                try:
-                    modules[f'{kind}/{name}'] = (model.get_submodule(name), 'output')
-                except AttributeError:
+            names = self._names(kind, head) if loss in self.losses else ()
+            modules = {name: submodule(model, name) for name in names}
+            for name, module in modules.items():
+                if module is None:
                     raise ConfigError(
                         f"HKDDistiller: {loss} reads '{name}', which the {side}, a "
                         f"{type(model).__name__}, does not have; name its modules in sources."
-                        f'{kind} or leave {loss} out') from None
-        return MethodRecorder(head, 'forward'), ForwardRecorder(modules)
+                        f'{kind} or leave {loss} out')
+            found[kind] = ForwardRecorder({name: (module, 'output')
+                                           for name, module in modules.items()})
+        return found
 
     def _names(self, kind: str, head: nn.Module) -> Sequence[str]:
         if kind in self.sources:
             return self.sources[kind]
-        if kind == 'encoder':
-            return 'backbone.rgb', 'backbone.depth'
-        if kind == 'decoder':
-            return 'decode_head.decoders.rgb', 'decode_head.decoders.depth'
-        return [f'decode_head.fusions.{level}' for level in range(len(getattr(
-            head, 'fusions', ())) or 4)]
+        if kind != 'fused':
+            return _ENCODERS if kind == 'encoder' else _DECODERS
+        levels = len(head.fusions) if isinstance(head, HKDHead) else 4
+        return [f'decode_head.fusions.{level}' for level in range(levels)]
 
-    def _outputs(self, taps: Sequence) -> HKDOutputs:
-        maps, features = taps[:2]
-        outputs = HKDOutputs(logits=_as_list(maps.data[-1]) if maps.data else [])
-        for key, records in features.data.items():
-            kind = key.split('/')[0]
-            output = _as_list(records[-1])
-            getattr(outputs, kind).extend(output[-1:] if kind == 'encoder' else output)
-        return outputs
+    @staticmethod
+    def _outputs(record: Record) -> HKDOutputs:
+        def features(calls: Mapping[str, list], last: bool = False) -> list:
+            outputs = [_as_list(found[-1]) for found in calls.values()]
+            return [feat for output in outputs for feat in (output[-1:] if last else output)]
 
-    def compute_distill_losses(self) -> Losses:
-        """Losses of the step that the recorders saw.
+        return HKDOutputs(
+            logits=_as_list(record['logits'][-1]) if record['logits'] else [],
+            fused=features(record['fused']), encoder=features(record['encoder'], last=True),
+            decoder=features(record['decoder']))
+
+    def compute_losses(self, student: Record, teacher: Record) -> Losses:
+        """See :meth:`DenseDistiller.compute_losses`.
 
         Raises:
-            ConfigError: There is a schedule and nobody told the epoch, or shapes do not pair up.
+            ConfigError: There is a schedule but no epoch was set, or shapes do not pair up.
         """
         if self.schedule is not None and self.stage is None:
-            raise ConfigError('HKDDistiller has a schedule and was told no epoch; add '
+            raise ConfigError('HKDDistiller: schedule is set, but no epoch was set; add '
                               "dict(type='mmkd_sod.EpochScheduleHook') to custom_hooks")
-        losses = self.terms(self._outputs(self.student_taps), self._outputs(self.teacher_taps))
+        losses = self.terms(self._outputs(student), self._outputs(teacher))
         if self.label_weight:
-            recorded = self.student_taps[2].data
-            if not recorded:
+            if not student['loss']:
                 raise ConfigError(
                     'HKDDistiller: label_weight needs a decode head that uses loss_by_feat; set '
                     'label_weight=0')
-            own = sum(value for key, value in recorded[-1].items() if 'loss' in key)
+            own = sum(value for key, value in student['loss'][-1].items() if 'loss' in key)
             losses['loss_label'] = self.label_weight * own
         return losses
 
     def terms(self, student: HKDOutputs, teacher: HKDOutputs) -> Losses:
-        """Losses of given outputs, at the current stage.
+        """Compute the losses of given outputs at the current stage.
 
         Args:
             student (HKDOutputs): Of the student.
@@ -251,7 +256,7 @@ class HKDDistiller(DenseDistiller):
         if len(student) != len(teacher):
             teacher = teacher[:1] * len(student)
         if student[0].shape[1] != teacher[0].shape[1]:
-            # One of them says "salient" with one channel, the other with two.
+            # One model has one output channel ("salient"), the other two.
             student, teacher = saliency_logits(student), saliency_logits(teacher)
         student = [resize_like(s, t.shape[2:]) for s, t in zip(student, teacher, strict=True)]
         tau = stage.tau_pos if stage else loss.tau_pos
@@ -267,7 +272,7 @@ class HKDDistiller(DenseDistiller):
 
     @torch.no_grad()
     def _fitted(self, logits: Tensor) -> float:
-        """The temperature that gives the wanted entropy, as a running mean over steps."""
+        """Return the temperature of the target entropy, as a running mean over steps."""
         fitted = self.log_tau.new_tensor(
             math.log(fit_temperature(logits, self.target_entropy, all_ranks=True)))
         first = self.log_tau.isnan()

@@ -1,17 +1,133 @@
-"""Context managers that read what happens inside a model, and leave nothing behind."""
-from collections.abc import Callable, Iterator
+"""Context managers that record what happens inside a model and leave nothing behind."""
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from torch import nn
 
+# What the recorders of one forward kept, by their names.
+Record = dict[Any, Any]
+
+
+class Recorder(ABC):
+    """A context manager that yields a new container and fills it while the context is open.
+
+    The caller owns the container: the recorder keeps no reference to it after the context.
+    """
+
+    @abstractmethod
+    def __enter__(self) -> Any:
+        """Start recording and return the container."""
+
+    @abstractmethod
+    def __exit__(self, *exc_info: object) -> None:
+        """Remove every hook."""
+
+
+@contextmanager
+def recording(recorders: Mapping[str, Recorder]) -> Iterator[Record]:
+    """Open several recorders at once.
+
+    Args:
+        recorders (Mapping): Recorders by name.
+
+    Yields:
+        dict: The container of each recorder, by the same names.
+    """
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(recorder) for name, recorder in recorders.items()}
+
+
+class ForwardRecorder(Recorder):
+    """Record the inputs or outputs of modules, as ``{name: [record of a call, ...]}``.
+
+    Forward hooks exist only inside the context. A module that runs once per pyramid level gives one
+    record per level.
+
+    Args:
+        sources (dict): ``{name: (module, 'input' | 'output')}``; ``'input'`` records the first
+            positional argument of the module's forward.
+        reduce (Callable, optional): Applied to every recorded object at once, so that only the
+            result is kept (for instance the channel statistics of a feature map).
+    """
+
+    def __init__(self,
+                 sources: dict[str, tuple[nn.Module, str]],
+                 reduce: Callable[[Any], Any] | None = None) -> None:
+        self.sources = sources
+        self.reduce = reduce
+        self._handles: list = []
+
+    def _hook(self, calls: list, module: nn.Module, where: str):
+        reduce = self.reduce or (lambda kept: kept)
+        if where == 'input':
+            return module.register_forward_pre_hook(
+                lambda _, args: calls.append(reduce(args[0])))
+        return module.register_forward_hook(lambda _, args, out: calls.append(reduce(out)))
+
+    def __enter__(self) -> dict[str, list]:
+        data: dict[str, list] = {name: [] for name in self.sources}
+        self._handles = [self._hook(data[name], *source) for name, source in self.sources.items()]
+        return data
+
+    def __exit__(self, *exc_info: object) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+
+
+class MethodRecorder(Recorder):
+    """Record the calls of a method of one object, as ``[record of a call, ...]``.
+
+    It also sees calls that bypass a module's hooks, such as ``head.forward(x)``.
+
+    Args:
+        owner (object): The object; other instances of its class are not touched.
+        method (str): The method's name.
+        reduce (Callable, optional): ``reduce(args, result)`` returns what is kept of a call.
+            Default: the result.
+    """
+
+    def __init__(self,
+                 owner: object,
+                 method: str,
+                 reduce: Callable[[tuple, Any], Any] | None = None) -> None:
+        self.owner = owner
+        self.method = method
+        self.reduce = reduce or (lambda args, result: result)
+        self._hidden: Callable | None = None
+
+    def __enter__(self) -> list:
+        data: list = []
+        # Recorders nest: the instance attribute may be another recorder's wrapper.
+        self._hidden = vars(self.owner).get(self.method)
+        original = getattr(self.owner, self.method)
+        reduce = self.reduce
+
+        def recorded(*args, **kwargs):
+            result = original(*args, **kwargs)
+            data.append(reduce(args, result))
+            return result
+
+        setattr(self.owner, self.method, recorded)
+        return data
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._hidden is None:
+            # The instance attribute hid the class's method; without it the method is back.
+            delattr(self.owner, self.method)
+        else:
+            setattr(self.owner, self.method, self._hidden)
+        self._hidden = None
+
 
 @contextmanager
 def hooks_fire(model: nn.Module) -> Iterator[None]:
-    """Let the hooks of a model's parts see their calls, also those that pass them by.
+    """Make ``head.forward(x)`` run the hooks of the head, as ``head(x)`` does.
 
-    Segmentors, and detectors in mode 'tensor', call ``head.forward(x)``, so that a recorder of
-    mmrazor's on the head would record nothing. Touches the direct children that have hooks.
+    Segmentors, and detectors in mode ``'tensor'``, call ``forward`` directly, so that mmrazor's
+    ``ModuleOutputs`` on a head would record nothing. Affects direct children that have hooks.
     """
     with ExitStack() as stack:
         for child in model.children():
@@ -40,102 +156,3 @@ def _forward_is_call(module: nn.Module) -> Iterator[None]:
             del module.forward
         else:
             module.forward = hidden
-
-
-class ForwardRecorder:
-    """Records what modules take in or give out while the context is open.
-
-    Hooks are there only inside the context. Unlike mmrazor's recorders, nothing is kept after
-    :meth:`clear`, and one step's data never reaches the next: entering the context clears too.
-
-    Args:
-        sources (dict): ``{name: (module, 'input' | 'output')}``; ``'input'`` records the first
-            positional argument of the module's forward.
-        reduce (Callable, optional): Applied to every recorded object at once, so that only its
-            result is kept (for instance a feature's channel statistics).
-
-    Attributes:
-        data (dict): ``{name: [record, ...]}``, one record a call of the module, in order.
-    """
-
-    def __init__(self,
-                 sources: dict[str, tuple[nn.Module, str]],
-                 reduce: Callable[[Any], Any] | None = None) -> None:
-        self.sources = sources
-        self.reduce = reduce
-        self.data: dict[str, list] = {}
-        self._handles: list = []
-
-    def _keep(self, name: str, record: Any) -> None:
-        self.data[name].append(record if self.reduce is None else self.reduce(record))
-
-    def _hook(self, name: str, module: nn.Module, where: str):
-        if where == 'input':
-            return module.register_forward_pre_hook(lambda _, args: self._keep(name, args[0]))
-        return module.register_forward_hook(lambda _, args, out: self._keep(name, out))
-
-    def __enter__(self) -> 'ForwardRecorder':
-        self.clear()
-        self._handles = [self._hook(name, *source) for name, source in self.sources.items()]
-        return self
-
-    def __exit__(self, *exc_info) -> None:
-        for handle in self._handles:
-            handle.remove()
-        self._handles = []
-
-    def clear(self) -> None:
-        """Forget what was recorded."""
-        self.data = {name: [] for name in self.sources}
-
-
-class MethodRecorder:
-    """Records the calls of a method of one object while the context is open.
-
-    It also sees calls that pass by a module's hooks, such as ``head.forward(x)``.
-
-    Args:
-        owner (object): The object; other instances of its class are not touched.
-        method (str): The method's name.
-        reduce (Callable, optional): ``reduce(args, result)`` says what is kept of a call. Default:
-            the result.
-
-    Attributes:
-        data (list): What was kept of each call, in order.
-    """
-
-    def __init__(self,
-                 owner: object,
-                 method: str,
-                 reduce: Callable[[tuple, Any], Any] | None = None) -> None:
-        self.owner = owner
-        self.method = method
-        self.reduce = reduce or (lambda args, result: result)
-        self.data: list = []
-        self._hidden: Callable | None = None
-
-    def __enter__(self) -> 'MethodRecorder':
-        self.clear()
-        # Recorders nest: the instance attribute that is there may be another recorder's.
-        self._hidden = vars(self.owner).get(self.method)
-        original = getattr(self.owner, self.method)
-
-        def recorded(*args, **kwargs):
-            result = original(*args, **kwargs)
-            self.data.append(self.reduce(args, result))
-            return result
-
-        setattr(self.owner, self.method, recorded)
-        return self
-
-    def __exit__(self, *exc_info) -> None:
-        if self._hidden is None:
-            # The instance attribute hid the class's method; without it the method is back.
-            delattr(self.owner, self.method)
-        else:
-            setattr(self.owner, self.method, self._hidden)
-        self._hidden = None
-
-    def clear(self) -> None:
-        """Forget what was recorded."""
-        self.data = []

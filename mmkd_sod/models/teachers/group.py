@@ -1,14 +1,13 @@
 """One teacher or several, each frozen, each with its own input."""
 from collections.abc import Sequence
-from contextlib import ExitStack
 
 from mmengine.model import BaseModel
-from mmrazor.models.distillers import BaseDistiller
 from torch import Tensor
 
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.builder import build_model
-from mmkd_sod.models.distillers.memory_layout import takes_any_layout
+from mmkd_sod.models.distillers.base import Distiller
+from mmkd_sod.models.distillers.recorders import Record
 
 from .frozen_teacher import AbsentTeacher, FrozenTeacher
 from .teacher_input import TeacherInput, equal_size
@@ -114,68 +113,45 @@ class Teachers:
         for frozen in self.frozen.values():
             frozen.load()
 
-    def prepare(self, distiller: BaseDistiller) -> None:
-        """Let a distiller look at the teachers.
+    def attach(self, distiller: Distiller, student: BaseModel) -> None:
+        """Attach a distiller to the student and the teachers.
 
         Raises:
-            ConfigError: It cannot take several, or inputs of another size.
+            ConfigError: It cannot work with these models, or with an input of another size.
         """
-        if len(self.frozen) == 1:
-            distiller.prepare_from_teacher(self.first.module)
-        elif hasattr(distiller, 'prepare_from_teachers'):
-            distiller.prepare_from_teachers(self.modules)
-        else:
-            raise ConfigError(
-                f'DenseDistill: {type(distiller).__name__} compares with one teacher, there are '
-                f'{list(self.frozen)}; use CompositeDistiller, whose distillers say which teacher '
-                'they mean')
-        for frozen in self.frozen.values():
-            frozen.any_layout = takes_any_layout(distiller)
+        distiller.attach(student, {name: frozen.module for name, frozen in self.frozen.items()})
         for name, teacher_input in self.inputs.items():
             if teacher_input is not None and teacher_input.scale not in (None, 1):
-                _check_size(distiller, name, f'teacher_input.scale={teacher_input.scale}')
+                distiller.check_teacher_size(name, f'teacher_input.scale={teacher_input.scale}')
 
-    def __call__(self, distiller: BaseDistiller, inputs: Tensor,
-                 data_samples: list | None) -> None:
-        """Run the teachers that the current step needs, in the distiller's recorders.
+    def __call__(self, distiller: Distiller, inputs: Tensor,
+                 data_samples: list | None) -> dict[str, Record]:
+        """Run the teachers that the current step needs.
 
         Args:
-            distiller (BaseDistiller): The distiller.
+            distiller (Distiller): The distiller, which records them.
             inputs (Tensor): The student's batch, (N, C, H, W), preprocessed.
             data_samples (list, optional): Its samples.
-        """
-        needed = getattr(distiller, 'active_teachers', set(self.frozen))
-        for name, frozen in self.frozen.items():
-            if name not in needed:
-                continue
-            batch = self._batch(distiller, name, inputs, data_samples)
-            with ExitStack() as stack:
-                if hasattr(distiller, 'records_of'):
-                    stack.enter_context(distiller.records_of(name))
-                else:
-                    stack.enter_context(distiller.teacher_recorders)
-                    stack.enter_context(distiller.deliveries)
-                frozen(*batch)
-        if hasattr(distiller, 'finish_teachers'):
-            distiller.finish_teachers()
 
-    def _batch(self, distiller: BaseDistiller, name: str, inputs: Tensor,
+        Returns:
+            dict: The record of each teacher that ran, by name.
+        """
+        records: dict[str, Record] = {}
+        for name, frozen in self.frozen.items():
+            if distiller.runs_teacher(name):
+                batch = self._batch(distiller, name, inputs, data_samples)
+                with distiller.record_teacher(name) as records[name]:
+                    frozen(*batch)
+        return records
+
+    def _batch(self, distiller: Distiller, name: str, inputs: Tensor,
                data_samples: list | None) -> tuple[Tensor, list | None]:
         teacher_input = self.inputs[name]
         if teacher_input is None:
             return inputs, data_samples
         batch = teacher_input(inputs, data_samples, self.frozen[name].module)
         if not equal_size(inputs, batch[0]):
-            _check_size(distiller, name, f'the teacher sees {tuple(batch[0].shape[2:])}, the '
-                        f'student {tuple(inputs.shape[2:])} (height, width)')
+            distiller.check_teacher_size(
+                name, f'the teacher gets {tuple(batch[0].shape[2:])}, the student '
+                f'{tuple(inputs.shape[2:])} (height, width)')
         return batch
-
-
-def _check_size(distiller: BaseDistiller, name: str, what: str) -> None:
-    """Refuse a teacher's input of another size for distillers that compare on one grid."""
-    readers = distiller.distillers_of(name) if hasattr(distiller, 'distillers_of') else [distiller]
-    for reader in readers:
-        if not getattr(reader, 'any_teacher_size', True):
-            raise ConfigError(
-                f'DenseDistill: {what}, but {type(reader).__name__} compares both on one grid'
-                f'{reader.size_remedy}; give the teacher an input of the size of the student\'s')

@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.distillers import WeightSchedule
-from mmkd_sod.models.distillers.parts import Part
+from mmkd_sod.models.distillers.entries import Entry
 from mmkd_sod.models.losses import StructurePolishingLoss
 
 
@@ -74,22 +74,22 @@ class Ramp(BaseModel):
     def __init__(self, **schedule):
         super().__init__()
         self.scale = torch.nn.Parameter(torch.ones(1))
-        self.part = Part(WeightSchedule(**schedule))
+        self.entry = Entry(WeightSchedule(**schedule))
 
     @property
     def criterion(self):
         """What ``Watch`` looks at."""
-        return SimpleNamespace(boundary=SimpleNamespace(window=self.part.factor))
+        return SimpleNamespace(boundary=SimpleNamespace(window=self.entry.factor))
 
     @property
     def counts_epochs(self):
-        return self.part.schedule.by_epoch
+        return self.entry.schedule.by_epoch
 
     def set_epoch(self, epoch):
-        self.part.tell(epoch, by_epoch=True)
+        self.entry.update(epoch, by_epoch=True)
 
     def set_iter(self, iteration):
-        self.part.tell(iteration, by_epoch=False)
+        self.entry.update(iteration, by_epoch=False)
 
     def forward(self, x, label, mode):
         return dict(loss=(x * self.scale).sum())

@@ -63,12 +63,10 @@ def test_the_student_follows_the_mean_of_the_logits():
                           for teacher in model.teachers.values()]).mean(0)
     wanted = pair_of(WEAK, scfnet())
     wanted.student.load_state_dict(model.student.state_dict())
-    wanted.distiller._teacher_maps.reduce = lambda _, out: logits
+    wanted.distiller._recorders.teacher['finest'].reduce = lambda _, out: logits
     for key, value in wanted(inputs, samples, mode='loss').items():
         assert found[key].item() == pytest.approx(value.item(), rel=1e-5), key
     assert found['distill.loss_weak_0'] > 0
-    average = model.distiller._averages['a', 'b']
-    assert not any(recorder.data for recorder in average._recorders.values())
 
 
 def test_two_equal_teachers_are_one():

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mmkd_sod.errors import ConfigError
-from mmkd_sod.models.distillers import parts
+from mmkd_sod.models.distillers import entries
 from tests.detection import batch, build_distill, crosskd_cfg, losses_of, sum_loss
 from tests.test_models.test_algorithms.test_dense_distill import PKD
 
@@ -92,8 +92,8 @@ def test_what_is_off_is_not_computed_and_its_teacher_does_not_run(monkeypatch):
     crosskd, pkd = model.distiller.distillers
     model.load_teacher()  # tries its speed options on an image
     runs = dict(teacher=calls_of(monkeypatch, model.teacher, 'forward'),
-                crosskd=calls_of(monkeypatch, crosskd, 'compute_distill_losses'),
-                taps=calls_of(monkeypatch, crosskd, '_open'),
+                crosskd=calls_of(monkeypatch, crosskd, 'step_losses'),
+                recorders=calls_of(monkeypatch, crosskd, 'record_student'),
                 pkd=calls_of(monkeypatch, pkd, 'compute_distill_losses'))
     counts = []
     for epoch in range(4):
@@ -102,8 +102,10 @@ def test_what_is_off_is_not_computed_and_its_teacher_does_not_run(monkeypatch):
         for calls in runs.values():
             calls.clear()
     assert counts == [
-        dict(teacher=0, crosskd=0, taps=0, pkd=0), dict(teacher=1, crosskd=1, taps=2, pkd=0),
-        dict(teacher=1, crosskd=0, taps=0, pkd=1), dict(teacher=0, crosskd=0, taps=0, pkd=0)]
+        dict(teacher=0, crosskd=0, recorders=0, pkd=0),
+        dict(teacher=1, crosskd=1, recorders=1, pkd=0),
+        dict(teacher=1, crosskd=0, recorders=0, pkd=1),
+        dict(teacher=0, crosskd=0, recorders=0, pkd=0)]
 
 
 def test_a_distiller_that_is_off_asks_for_no_student_targets():
@@ -111,9 +113,9 @@ def test_a_distiller_that_is_off_asks_for_no_student_targets():
         distiller=composite(dict(distiller=crosskd_cfg(), end=1), PKD),
         calculate_student_loss=False)
     model.distiller.set_epoch(0)
-    assert model.distiller.needs_student_targets
+    assert model.distiller.requirements.student_targets
     model.distiller.set_epoch(1)
-    assert not model.distiller.needs_student_targets
+    assert not model.distiller.requirements.student_targets
     assert set(step_at(model, 1)) == {'distill.loss_feat_kd', 'distill.weight_0'}
 
 
@@ -147,7 +149,7 @@ def test_names_make_two_of_a_kind_possible():
 
 
 def test_learned_parts_are_reached_under_ddp_while_off(monkeypatch):
-    monkeypatch.setattr(parts, 'is_distributed', lambda: True)
+    monkeypatch.setattr(entries, 'is_distributed', lambda: True)
     learned = crosskd_cfg(adapter=True)
     for cfg in (composite(dict(distiller=learned, begin=1), PKD),
                 composite(dict(distiller=learned, begin=1))):
@@ -196,7 +198,7 @@ def test_ddp_waits_for_no_distiller_that_is_off(tmp_path, monkeypatch, told):
         'gloo', init_method=f'file://{tmp_path}/store', rank=0, world_size=1)
     try:
         if not told:
-            monkeypatch.setattr(parts, 'is_distributed', lambda: False)
+            monkeypatch.setattr(entries, 'is_distributed', lambda: False)
         wrapped = DistributedDataParallel(model)
 
         def steps():

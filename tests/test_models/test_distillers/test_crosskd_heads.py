@@ -16,8 +16,7 @@ def with_split(model, name, idx):
     """Exchange the distiller for one with another split."""
     cfg = TOOL['distiller_cfg'](type(model.student.bbox_head), idx)
     model.distiller = MODELS.build(cfg)
-    model.distiller.prepare_from_student(model.student)
-    model.distiller.prepare_from_teacher(model.teacher)
+    model.distiller.attach(model.student, model.teachers)
 
 
 def distill_losses(model, data=None):

@@ -77,7 +77,7 @@ def test_logits_alone_and_features_alone():
     assert 'distill.loss_cwd' in keys and 'distill.loss_cam' not in keys
     keys = set(losses_of(build(loss_logits=None)))
     assert 'distill.loss_cwd' not in keys and 'distill.loss_cam' in keys
-    with pytest.raises(ConfigError, match='nothing to compare'):
+    with pytest.raises(ConfigError, match='nothing is compared'):
         build(loss_feat=None, loss_logits=None)
     with pytest.raises(ConfigError, match="loss_feat.type='NoLoss' is no registered loss"):
         build(loss_feat=dict(type='NoLoss'))

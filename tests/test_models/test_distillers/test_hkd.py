@@ -78,8 +78,6 @@ def test_full_recipe_one_step(number):
     total.backward()
     assert all(p.grad is not None for p in algorithm.student.parameters())
     assert all(p.grad is None for p in algorithm.teacher.parameters())
-    for tap in (*algorithm.distiller.student_taps[1:2], *algorithm.distiller.teacher_taps[1:2]):
-        assert not any(tap.data.values())
 
 
 def test_nothing_to_learn_from_oneself():
@@ -213,7 +211,7 @@ def test_one_output_channel_and_two_go_together():
 
 
 @pytest.mark.parametrize('distiller, student, teacher, words', [
-    (dict(), None, None, 'nothing to compare'),
+    (dict(), None, None, 'nothing is compared'),
     (dict(loss_pnlad=PNLAD), fcn(11), fcn(3), 'the student has 11 output channels, the teacher 3'),
     (dict(loss_fpd=dict(type='mmkd_sod.FPDLoss')), fcn(3), fcn(3),
      "reads 'decode_head.fusions.0', which the student, a EncoderDecoder"),

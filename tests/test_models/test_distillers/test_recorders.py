@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from mmkd_sod.models.distillers import ForwardRecorder, MethodRecorder
-from mmkd_sod.models.distillers.recorders import hooks_fire
+from mmkd_sod.models.distillers.recorders import hooks_fire, recording
 
 
 class Owner:
@@ -16,23 +16,21 @@ def test_forward_recorder():
     net = nn.Sequential(nn.Flatten(), nn.ReLU())
     recorder = ForwardRecorder({'in': (net[1], 'input'), 'out': (net[1], 'output')})
     x = torch.tensor([[-1., 2.]])
-    with recorder:
+    with recorder as data:
         net(x)
         net(x + 1)
-    assert [r.tolist() for r in recorder.data['in']] == [[[-1., 2.]], [[0., 3.]]]
-    assert [r.tolist() for r in recorder.data['out']] == [[[0., 2.]], [[0., 3.]]]
+    assert [r.tolist() for r in data['in']] == [[[-1., 2.]], [[0., 3.]]]
+    assert [r.tolist() for r in data['out']] == [[[0., 2.]], [[0., 3.]]]
     assert not net[1]._forward_hooks and not net[1]._forward_pre_hooks
     net(x)
-    assert len(recorder.data['in']) == 2
-    recorder.clear()
-    assert recorder.data == {'in': [], 'out': []}
+    assert len(data['in']) == 2
 
 
 def test_forward_recorder_keeps_only_what_reduce_gives():
     net = nn.Identity()
-    with ForwardRecorder({'a': (net, 'output')}, reduce=torch.sum) as recorder:
+    with ForwardRecorder({'a': (net, 'output')}, reduce=torch.sum) as data:
         net(torch.ones(3))
-    assert recorder.data['a'] == [3]
+    assert data['a'] == [3]
 
 
 def test_a_new_step_starts_empty_and_errors_remove_hooks():
@@ -45,37 +43,48 @@ def test_a_new_step_starts_empty_and_errors_remove_hooks():
     except KeyError:
         pass
     assert not net._forward_hooks
-    with recorder:
+    with recorder as data:
         net(2)
-    assert recorder.data['a'] == [2]
+    assert data['a'] == [2]
 
 
 def test_method_recorder_touches_one_object():
     one, other = Owner(), Owner()
     recorder = MethodRecorder(one, 'double')
-    with recorder:
+    with recorder as data:
         assert one.double(3) == 6
         other.double(4)
-    assert recorder.data == [6]
+    assert data == [6]
     one.double(5)
-    assert recorder.data == [6] and 'double' not in vars(one)
+    assert data == [6] and 'double' not in vars(one)
 
 
 def test_method_recorder_can_keep_arguments():
     one = Owner()
-    with MethodRecorder(one, 'double', lambda args, result: (args, result)) as recorder:
+    with MethodRecorder(one, 'double', lambda args, result: (args, result)) as data:
         one.double(3)
-    assert recorder.data == [((3, ), 6)]
+    assert data == [((3, ), 6)]
 
 
 def test_method_recorders_nest():
     one = Owner()
     outer, inner = MethodRecorder(one, 'double'), MethodRecorder(one, 'double')
-    with outer:
-        with inner:
+    with outer as both:
+        with inner as first:
             one.double(1)
         one.double(2)
-    assert outer.data == [2, 4] and inner.data == [2] and not vars(one)
+    assert both == [2, 4] and first == [2] and not vars(one)
+
+
+def test_recording_opens_several_by_name():
+    one, net = Owner(), nn.Identity()
+    recorders = dict(double=MethodRecorder(one, 'double'),
+                     net=ForwardRecorder({'y': (net, 'output')}))
+    with recording(recorders) as record:
+        one.double(2)
+        net(5)
+    assert record == dict(double=[4], net=dict(y=[5]))
+    assert not vars(one) and not net._forward_hooks
 
 
 class TwoWays(torch.nn.Module):
@@ -96,10 +105,10 @@ def test_hooks_fire_once_however_a_part_is_called(by_forward):
     wanted = model(x, by_forward)
     model.head.register_forward_hook(lambda *args: seen.append(args[2]))
     method = MethodRecorder(model.head, 'forward')
-    with method, hooks_fire(model):
+    with method as calls, hooks_fire(model):
         found = [model(x, by_forward) for _ in range(2)]
-    assert len(seen) == len(method.data) == 2
-    assert all(torch.equal(out, wanted) for out in (*found, *seen, *method.data))
+    assert len(seen) == len(calls) == 2
+    assert all(torch.equal(out, wanted) for out in (*found, *seen, *calls))
     assert 'forward' not in vars(model.head) and len(model.head._forward_hooks) == 1
     model(x, True)
     assert len(seen) == 2  # as before

@@ -38,9 +38,9 @@ def test_tail_on_own_features_is_the_head(name):
             if idx == 0:
                 wanted, streams = head(feats), dict.fromkeys(reader.streams(0), feats)
             else:
-                with ForwardRecorder(reader.tower_taps(idx)) as tap:
+                with ForwardRecorder(reader.tower_taps(idx)) as kept:
                     wanted = head(feats)
-                streams = reader.collect(tap.data)
+                streams = reader.collect(kept)
             assert tuple(streams) == reader.streams(idx)
             assert {k: v[0].shape[1] for k, v in streams.items()} == reader.channels(idx)
             found = reader.run_tail(streams, idx)

@@ -33,9 +33,9 @@ def test_tail_on_own_features_is_the_head(name, idx):
     if idx == 0:
         wanted, data = head(feats), dict.fromkeys(reader.towers, feats)
     else:
-        with ForwardRecorder(reader.tower_taps(idx)) as tap:
+        with ForwardRecorder(reader.tower_taps(idx)) as kept:
             wanted = head(feats)
-        data = reader.collect(tap.data)
+        data = reader.collect(kept)
     found = reader.run_tail(data, idx)
     for ours, theirs in zip(found, wanted, strict=True):
         assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))

@@ -4,6 +4,7 @@ import torch
 from mmdet.models.utils import unpack_gt_instances
 
 from mmkd_sod.models.distillers import MethodRecorder
+from mmkd_sod.models.distillers.recorders import recording
 from mmkd_sod.models.task_modules import find_reader
 from tests.detection import HEADS, batch, build_distill
 
@@ -13,16 +14,11 @@ def record(name):
     model = build_distill(name).student
     data = model.data_preprocessor(batch(), training=True)
     reader = find_reader(model.bbox_head, 'student')
-    taps = {key: MethodRecorder(*source) for key, source in reader.target_sources().items()}
-    outputs = MethodRecorder(model.bbox_head, 'forward')
-    with outputs:
-        for tap in taps.values():
-            tap.__enter__()
+    recorders = {key: MethodRecorder(*source) for key, source in reader.target_sources().items()}
+    with recording(recorders) as records, MethodRecorder(model.bbox_head, 'forward') as outputs:
         losses = model(**data, mode='loss')
-        for tap in taps.values():
-            tap.__exit__()
-    predictions = reader.flatten(outputs.data[0])
-    targets = reader.targets({k: tap.data for k, tap in taps.items()}, predictions)
+    predictions = reader.flatten(outputs[0])
+    targets = reader.targets(records, predictions)
     return model.bbox_head, reader, predictions, targets, losses, data
 
 

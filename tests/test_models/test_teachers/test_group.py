@@ -89,7 +89,7 @@ def test_refuses_settings_that_do_not_fit(options, says):
 
 
 @pytest.mark.parametrize('distiller, says', [
-    (WEAK, 'use CompositeDistiller'), (composite(WEAK), 'which teacher it means'),
+    (WEAK, 'use CompositeDistiller'), (composite(WEAK), 'does not name its teacher'),
     (composite(dict(distiller=WEAK, teacher='c')), "names 'c'")])
 def test_refuses_a_distiller_that_does_not_choose(distiller, says):
     with pytest.raises(ConfigError, match=says):

@@ -105,7 +105,7 @@ def test_crosskd_refuses_views_of_another_size_and_takes_those_of_its_own():
         assert found[key].item() == pytest.approx(wanted[key].item(), rel=1e-5)
     for one in data['data_samples']:
         one.set_field(dict(img=one.teacher_view['img'][:, ::2, ::2]), 'teacher_view')
-    with pytest.raises(ConfigError, match='the teacher sees'):
+    with pytest.raises(ConfigError, match='the teacher gets'):
         losses_of(model, data)
 
 

@@ -1,0 +1,80 @@
+"""mmrazor's distillers behind this package's interface."""
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from mmengine.model import BaseModel
+from mmrazor.models.distillers import ConfigurableDistiller
+from torch import nn
+
+from mmkd_sod.errors import ConfigError
+
+from .base import Distiller, Losses, Requirements, only_teacher
+from .recorders import Record
+
+
+class MMRazorAdapter(Distiller):
+    """Call a distiller of mmrazor as a :class:`Distiller`.
+
+    mmrazor's recorders keep what they record until the losses are computed, so the records that are
+    handed over are empty. The recorders are emptied after each step; mmrazor keeps the features
+    until the next one.
+
+    Args:
+        module (ConfigurableDistiller): A distiller of mmrazor, or of a subclass.
+    """
+
+    # Its recorders may read what an in-place activation overwrites; sizes are up to its losses.
+    requirements = Requirements(inplace_off=True, equal_size=False)
+
+    def __init__(self, module: ConfigurableDistiller) -> None:
+        self.module = module
+
+    def describe(self) -> str:
+        """See :meth:`Distiller.describe`."""
+        return type(self.module).__name__
+
+    def attach(self, student: BaseModel, teachers: Mapping[str, BaseModel | None]) -> None:
+        """See :meth:`Distiller.attach`."""
+        teacher = only_teacher(self, teachers)
+        self.module.prepare_from_student(student)
+        self.module.prepare_from_teacher(teacher)
+
+    @contextmanager
+    def record_teacher(self, name: str) -> Iterator[Record]:
+        """See :meth:`Distiller.record_teacher`."""
+        self.module.set_deliveries_override(False)
+        with self.module.teacher_recorders, self.module.deliveries:
+            yield {}
+
+    @contextmanager
+    def record_student(self) -> Iterator[Record]:
+        """See :meth:`Distiller.record_student`."""
+        self.module.set_deliveries_override(True)
+        with self.module.student_recorders, self.module.deliveries:
+            yield {}
+
+    def step_losses(self, student: Record, teachers: Mapping[str, Record]) -> Losses:
+        """See :meth:`Distiller.step_losses`."""
+        try:
+            return self.module.compute_distill_losses()
+        finally:
+            for manager in (self.module.student_recorders, self.module.teacher_recorders):
+                for recorder in manager.recorders.values():
+                    recorder.reset_data_buffer()
+
+
+def as_distiller(module: nn.Module) -> Distiller:
+    """Return the interface of a distiller that was built from a config.
+
+    Args:
+        module (nn.Module): A distiller of this package, returned as it is, or one of mmrazor.
+
+    Raises:
+        ConfigError: It is neither.
+    """
+    if isinstance(module, Distiller):
+        return module
+    if isinstance(module, ConfigurableDistiller):
+        return MMRazorAdapter(module)
+    raise ConfigError(f'DenseDistill: distiller builds a {type(module).__name__}; give a distiller '
+                      "of mmkd_sod or mmrazor's ConfigurableDistiller")
