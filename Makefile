@@ -11,7 +11,7 @@ CHECKED := $(wildcard *.md *.yml *.toml *.cff) .github benchmarks configs docs m
 PIP_INSTALL := env -u PIP_FIND_LINKS PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip install -q \
 	-c requirements/constraints.txt $(foreach place,$(PIP_FIND_LINKS),--find-links $(place))
 
-.PHONY: install demo test test-slow lint clean-demo
+.PHONY: install demo test test-slow lint format docs clean-demo
 
 install: $(STAMP)
 
@@ -50,6 +50,15 @@ lint: $(STAMP)
 	@$(PY) -m codespell_lib $(CHECKED)
 	@$(PY) tests/vocabulary.py
 	@$(PY) -m mypy
+
+format: $(STAMP)
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+docs: $(STAMP)
+	@$(PY) -c "import material, mkdocstrings_handlers.python" 2>/dev/null || \
+		$(PIP_INSTALL) -r requirements/docs.txt
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
 
 clean-demo:
 	rm -rf data/scenes work_dirs/demo

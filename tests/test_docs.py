@@ -54,7 +54,7 @@ def test_links_lead_somewhere(page):
         path, _, anchor = link.partition('#')
         target = (page.parent / path).resolve() if path else page
         assert target.exists(), f'{title(page)} links {link}'
-        if page.parent == DOCS:
+        if page.is_relative_to(DOCS):
             assert target.is_relative_to(DOCS), f'{title(page)}: {link} lies outside of docs/'
         if anchor:
             assert anchor in anchors(target), f'{title(page)}: {link} has no such heading'
@@ -69,7 +69,7 @@ def test_every_page_stands_in_the_navigation():
         return [page for item in (node.values() if isinstance(node, dict) else node)
                 for page in pages(item)]
     nav = pages(yaml.safe_load((ROOT / 'mkdocs.yml').read_text())['nav'])
-    assert sorted(nav) == sorted(path.name for path in DOCS.glob('*.md'))
+    assert sorted(nav) == sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob('*.md'))
 
 
 def rows(page) -> list:
