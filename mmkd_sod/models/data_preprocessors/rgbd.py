@@ -18,7 +18,8 @@ class RGBDDataPreprocessor(SegDataPreProcessor):
     ``seg_pad_val``.
 
     Args:
-        mean, std (Sequence[float]): Of the image, in the order that the network sees.
+        mean (Sequence[float]): Mean of the image's channels, in the network's channel order.
+        std (Sequence[float]): Standard deviation of these channels.
         bgr_to_rgb (bool): Turn the image's channels round.
         size_divisor (int): Height and width become multiples of it.
         kwargs: As for mmseg's ``SegDataPreProcessor``.

@@ -24,7 +24,8 @@ class SODDataPreprocessor(SegDataPreProcessor):
 
     Args:
         sides (Sequence[int], optional): Sides to draw from in training; None stacks as mmseg does.
-        mean, std (Sequence[float]): Of R, G, B, as in the paper.
+        mean (Sequence[float]): Mean of R, G and B, as in the paper.
+        std (Sequence[float]): Standard deviation of R, G and B.
         bgr_to_rgb (bool): Images are loaded as BGR.
         kwargs: As for mmseg's ``SegDataPreProcessor``.
 

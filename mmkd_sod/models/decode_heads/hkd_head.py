@@ -35,7 +35,9 @@ class HKDHead(MultiMapHead):
         stride (int): Stride of the finest features; all maps are returned at the image's size.
         level_weights (Sequence[float]): Weight of each map's loss, finest first. A schedule may
             set the attribute of this name.
-        num_classes, out_channels, threshold: mmseg's way to say "one map, salient above 0.5".
+        num_classes (int): 2, background and salient, as mmseg counts the classes of one map.
+        out_channels (int): 1, the logit of "salient".
+        threshold (float): A pixel is salient where its probability exceeds it.
         loss_decode (dict): Loss of one map.
         kwargs: As for mmseg's ``BaseDecodeHead``.
 

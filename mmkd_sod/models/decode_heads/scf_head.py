@@ -49,7 +49,9 @@ class SCFHead(MultiMapHead):
         in_channels (Sequence[int]): Channels of the features, shallow first; at least two.
         channels (int): Channels of the decoder: 16 for MobileNetV3 at half width, else 64.
         level_weights (Sequence[float]): Weight of each level's loss, finest first.
-        num_classes, out_channels, threshold: mmseg's way to say "one map, salient above 0.5".
+        num_classes (int): 2, background and salient, as mmseg counts the classes of one map.
+        out_channels (int): 1, the logit of "salient".
+        threshold (float): A pixel is salient where its probability exceeds it.
         loss_decode (dict | Sequence[dict]): Loss of one level's map.
         norm_cfg (dict): Norm layer.
         kwargs: As for mmseg's ``BaseDecodeHead``.
