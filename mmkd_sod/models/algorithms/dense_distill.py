@@ -1,4 +1,4 @@
-"""Student, frozen teacher and distiller."""
+"""DenseDistill: a student, its frozen teachers and a distiller as one model."""
 import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -27,15 +27,15 @@ _STUDENT = 'architecture.'
 
 
 def _plain_names(module: nn.Module, state: dict, prefix: str, *_) -> None:
-    """State-dict hook: the student's weights under the names of the plain model."""
-    # torch keeps the layers' versions beside the weights, by the same names.
+    """State-dict hook: save the student's weights under the names of the plain model."""
+    # The metadata of a state dict (versions of layers) has the same keys.
     for table in (state, getattr(state, '_metadata', {})):
         for key in [key for key in table if key.startswith(prefix + _STUDENT)]:
             table[prefix + key[len(prefix + _STUDENT):]] = table.pop(key)
 
 
 def _own_names(module: nn.Module, state: dict, prefix: str, *_) -> None:
-    """Load hook: the inverse of :func:`_plain_names`; mmrazor's names pass, its teacher goes."""
+    """Load hook: invert :func:`_plain_names`; accept mmrazor's names and drop its teacher."""
     own = tuple(prefix + name for name in (_STUDENT, 'distiller.', 'data_preprocessor.'))
     metadata = getattr(state, '_metadata', None) or {}
     for key in [key for key in metadata if key.startswith(prefix) and not key.startswith(own)]:
@@ -54,40 +54,41 @@ def _same_numbers(ours, theirs) -> bool:
 
 @MODELS.register_module()
 class DenseDistill(SingleTeacherDistill):
-    """Distils a frozen teacher into a student, for any mmdet detector or mmseg segmentor.
+    """Distil a frozen teacher into a student, for any mmdet detector or mmseg segmentor.
 
-    What differs from mmrazor's ``SingleTeacherDistill``, whose distillers it takes as well:
+    Differences from mmrazor's ``SingleTeacherDistill``, whose distillers it also accepts:
 
-    - the teacher runs its prediction forward only (``mode='tensor'``), without labels, targets or
-      losses, under ``no_grad`` and in eval mode always, dropout included;
-    - the teacher is no sub-module: it is in no state dict, optimizer, DDP bucket or EMA copy.
-      Checkpoints hold the student under the plain model's own names and the distiller's learned
-      parts under ``distiller.``, so mmdet or mmseg load them as they are;
-    - the teacher's weights are read, and checked, when training starts: testing needs no teacher;
+    - the teacher only runs its prediction forward (``mode='tensor'``), without labels, targets or
+      losses, under ``no_grad`` and always in eval mode, dropout included;
+    - the teacher is not a submodule: it is not part of the state dict, the optimizer, DDP buckets
+      or EMA copies. Checkpoints hold the student under the names of the plain model and the learned
+      parameters of the distiller under ``distiller.``, so mmdet and mmseg load them unchanged;
+    - the teacher's weights are loaded and checked when training starts: testing needs no teacher;
     - the teacher's forward can be made faster without changing its answers, and on a CPU a frozen
       stem of the student is pooled faster, bit for bit alike (:class:`RowColumnMaxPool2d`);
-    - building teacher and distiller takes nothing from torch's random stream, so a plain and a
+    - building teacher and distiller does not advance torch's random state, so a plain and a
       distilled student of one seed start from the same weights.
 
-    ``distill.*`` losses stand beside ``student.*`` ones in the logs.
+    Losses are logged as ``student.*`` and ``distill.*``.
 
     Args:
         architecture (dict | BaseModel): The student: a model config, or
             ``dict(cfg_path='mmdet::gfl/gfl_r50_fpn_1x_coco.py', **overrides)``.
-        teacher (dict | BaseModel, optional): The teacher, given alike; or several by name,
-            ``dict(big=dict(cfg_path=...), deep=dict(cfg_path=...))``, of which the entries of a
-            ``CompositeDistiller`` choose. None for a distiller that needs none, such as
+        teacher (dict | BaseModel, optional): The teacher, in the same form; or several by name,
+            ``dict(big=dict(cfg_path=...), deep=dict(cfg_path=...))``, from which the entries of a
+            ``CompositeDistiller`` choose. None for a distiller without a teacher, such as
             ``WeakLabelDistiller`` with labels from files.
         distiller (dict): A distiller of this package or mmrazor's ``ConfigurableDistiller``.
-        teacher_ckpt (str | dict, optional): The teacher's weights: path, address or any scheme
-            mmengine knows; of several teachers by their names. May be None only for a teacher
-            handed over built.
-        teacher_allow_missing (Sequence[str] | dict): Shell patterns of teacher weights that the
-            checkpoint may lack; ``['*']`` allows a random teacher. For all teachers, or by name.
-        teacher_input (dict, optional): What the teacher sees where it is not what the student sees:
+        teacher_ckpt (str | dict, optional): The teacher's weights: a path, a URL or any scheme
+            of mmengine; for several teachers a dict by their names. May be None only for a teacher
+            that is passed as a built model.
+        teacher_allow_missing (Sequence[str] | dict): Shell patterns of teacher weights that may be
+            missing in the checkpoint; ``['*']`` allows a random teacher. For all teachers, or by
+            name.
+        teacher_input (dict, optional): Where the teacher's input differs from the student's:
             ``dict(scale=2.)``, the batch at another resolution, or ``dict(view='teacher_view')``,
-            what ``TeacherView`` kept of each sample; of several teachers by their names. See
-            :class:`~mmkd_sod.models.teachers.teacher_input.TeacherInput`.
+            the view that ``TeacherView`` stored in each sample; for several teachers by their
+            names. See :class:`~mmkd_sod.models.teachers.teacher_input.TeacherInput`.
         teacher_fold_bn (bool): Fold the teacher's BN layers into its convolutions (undone where it
             moves an answer by more than 1e-4). Default: True.
         teacher_channels_last (bool, optional): Run the teacher in channels_last. Default None: on a
@@ -103,15 +104,15 @@ class DenseDistill(SingleTeacherDistill):
             surrounding code, and the outputs are bit for bit the same. Default: False.
         calculate_student_loss (bool): Add the student's own loss. If False, and the distiller does
             not read training targets, no labels are needed.
-        module_inplace (bool, optional): Leave in-place activations on. Default None: on for
-            distillers that do not mind (all of this package), off for others, as mmrazor does.
-        check_preprocessor (bool): Refuse a teacher trained on other normalised input (mean, std,
-            channel order) than the student's. Default: True.
+        module_inplace (bool, optional): Keep in-place activations on. Default None: off only for
+            distillers that require it (those of mmrazor).
+        check_preprocessor (bool): Refuse a teacher that was trained with another mean, std or
+            channel order than the student. Default: True.
         data_preprocessor (dict, optional): Default: the student's own.
         init_cfg (dict, optional): mmengine's initialisation config.
 
     Raises:
-        ConfigError: The pair cannot work; the sentence names both sides.
+        ConfigError: The pair cannot work; the message names both sides.
     """
 
     def __init__(self,
@@ -172,7 +173,7 @@ class DenseDistill(SingleTeacherDistill):
 
     @property
     def teacher(self) -> BaseModel | None:
-        """The frozen teacher, the first of several, if there is one; not among the children."""
+        """The frozen teacher, the first of several, or None; not a registered submodule."""
         return self._teacher.module
 
     @property
@@ -206,14 +207,14 @@ class DenseDistill(SingleTeacherDistill):
                         'check_preprocessor=False')
 
     def _apply(self, fn, recurse: bool = True):
-        """Move the teachers with the student: devices, not the state dict, are shared."""
+        """Move the teachers to the device of the student."""
         super()._apply(fn, recurse)
         for teacher in self.teachers.values():
             teacher._apply(fn, recurse)
         return self
 
     def __deepcopy__(self, memo):
-        """Copies (EMA's, for instance) share the frozen teachers."""
+        """Share the frozen teachers with copies, such as those of EMA."""
         self._teachers.share(memo)
         copied = self.__class__.__new__(self.__class__)
         memo[id(self)] = copied
@@ -222,14 +223,14 @@ class DenseDistill(SingleTeacherDistill):
         return copied
 
     def train(self, mode: bool = True) -> 'DenseDistill':
-        """Set the student's and the distiller's mode; teachers stay in eval mode."""
+        """Set the mode of student and distiller; teachers stay in eval mode."""
         nn.Module.train(self, mode)
         for teacher in self.teachers.values():
             teacher.eval()
         return self
 
     def init_weights(self) -> None:
-        """Initialise the student, then read the teacher's weights.
+        """Initialise the student, then load the teachers' weights.
 
         mmengine's Runner calls this when training starts, before the first step.
 
@@ -240,7 +241,7 @@ class DenseDistill(SingleTeacherDistill):
         self.load_teacher()
 
     def load_teacher(self) -> None:
-        """Read and check the teachers' weights and make them fast; later calls do nothing.
+        """Load and check the teachers' weights and apply their speed options, once.
 
         Raises:
             CheckpointError: The teacher's weights are missing or do not fit.

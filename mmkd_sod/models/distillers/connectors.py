@@ -1,4 +1,4 @@
-"""What stands between a recorder and a loss in mmrazor's ``ConfigurableDistiller``."""
+"""Connectors for mmrazor's ``ConfigurableDistiller``: from a record to the input of a loss."""
 from torch import Tensor, nn
 
 from mmkd_sod.errors import ConfigError
@@ -9,30 +9,32 @@ from mmkd_sod.registry import MODELS
 
 @MODELS.register_module()
 class DenseRows(nn.Module):
-    """Rows, one a prediction, from the maps of a dense head, for losses such as ``KDKLDivLoss``.
+    """Flatten the maps of a dense head to one row per prediction, for losses on rows.
 
-    For instance the output of ``GFLHead``: ``data_idx=0`` of the record, with ``channels`` the
-    number of classes, for ``KDQualityFocalLoss``; ``data_idx=1``, with ``channels=reg_max + 1``,
-    for ``KDKLDivLoss``. Rows stand in the order level, image, row, column, anchor or side.
+    For the output of ``GFLHead``, for instance, use ``data_idx=0`` of the record with ``channels``
+    the number of classes for ``KDQualityFocalLoss``, and ``data_idx=1`` with ``channels=reg_max +
+    1`` for ``KDKLDivLoss``. The order of the rows is level, image, row, column, anchor or side.
 
     Args:
-        channels (int): Values a row.
+        channels (int): Values per row.
 
     Raises:
-        ConfigError: ``channels`` is not above 0; later, a map's channels are no multiple of it.
+        ConfigError: ``channels`` is not positive; in ``forward``, the channels of a map are not a
+            multiple of it.
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         if not isinstance(channels, int) or isinstance(channels, bool) or channels < 1:
-            raise ConfigError(f'DenseRows: channels={channels!r}; give the number of values a row')
+            raise ConfigError(f'DenseRows: channels={channels!r}; give the number of values per '
+                              'row, a positive integer')
         self.channels = channels
 
     def forward(self, maps: Levels) -> Tensor:
         """Flatten.
 
         Args:
-            maps (Tensor | Sequence[Tensor]): (N, A * channels, H, W), one or one a level.
+            maps (Tensor | Sequence[Tensor]): (N, A * channels, H, W), or one such map per level.
 
         Returns:
             Tensor: (P, channels), P the sum of A * N * H * W over the levels.
@@ -46,5 +48,5 @@ class DenseRows(nn.Module):
         return flatten_levels(maps, self.channels)
 
     def extra_repr(self) -> str:
-        """Arguments in the module's printed form."""
+        """Return the arguments for the printed form of the module."""
         return f'channels={self.channels}'

@@ -1,4 +1,4 @@
-"""Whether two heads can be crossed: what CrossKDDistiller refuses, and why."""
+"""The checks of CrossKDDistiller: whether two heads can be combined."""
 from collections.abc import Sequence
 
 from mmkd_sod.errors import ConfigError
@@ -7,19 +7,19 @@ from mmkd_sod.models.task_modules import HeadReader
 
 def check_pair(student: HeadReader, teacher: HeadReader, student_idx: int, teacher_idx: int,
                adapter: bool = False, mapped: bool = False, centerness: bool = False) -> None:
-    """Refuse a pair of heads that cannot be crossed.
+    """Refuse a pair of heads that CrossKD cannot combine.
 
     Args:
         student (HeadReader): The student's head.
         teacher (HeadReader): The teacher's head.
-        student_idx (int): Blocks that the feature passed in the student's towers.
-        teacher_idx (int): Blocks of the teacher's towers that it skips.
+        student_idx (int): Blocks of the student's towers before the split.
+        teacher_idx (int): Blocks of the teacher's towers before the split, which are skipped.
         adapter (bool): Whether channels may differ.
         mapped (bool): Whether classes may differ in number.
-        centerness (bool): Whether the centerness term is asked for.
+        centerness (bool): Whether the centerness term is configured.
 
     Raises:
-        ConfigError: The sentence names both sides and what to do.
+        ConfigError: The message names both sides and what to change.
     """
     _check_idx('reused_teacher_head_idx', teacher_idx, student, teacher,
                (student, teacher) if student_idx == teacher_idx else (teacher, ))
@@ -28,12 +28,12 @@ def check_pair(student: HeadReader, teacher: HeadReader, student_idx: int, teach
     if (student.family or type(student)) != (teacher.family or type(teacher)):
         raise ConfigError(
             f"CrossKDDistiller: the student's head {student.name} and the teacher's "
-            f'{teacher.name} predict different things; use heads of one kind')
+            f'{teacher.name} have different outputs; use heads of one kind')
     for owner, reader in (('student', student), ('teacher', teacher)):
         reason = reader.refusal()
         if reason:
-            raise ConfigError(f"CrossKDDistiller: the {owner}'s head {reader.name} cannot take "
-                              f'part: {reason}')
+            raise ConfigError(f"CrossKDDistiller: the {owner}'s head {reader.name} is not "
+                              f'supported: {reason}')
     layouts = student.layout(), teacher.layout()
     for name in layouts[0]:
         ours, theirs = (layout.get(name) for layout in layouts)
@@ -45,8 +45,8 @@ def check_pair(student: HeadReader, teacher: HeadReader, student_idx: int, teach
     if ours != theirs and not mapped:
         raise ConfigError(
             f'CrossKDDistiller: classes of the heads must agree, student {ours}, teacher {theirs}; '
-            "change one of the two configs, or give class_mapping, the teacher's class for each "
-            'class of the student')
+            "change one of the two configs, or give class_mapping, the teacher's class index for "
+            'each class of the student')
     _check_channels(student, teacher, student_idx, teacher_idx, adapter)
     if centerness and not student.has_centerness:
         raise ConfigError(f'CrossKDDistiller: loss_center_kd is given, but {student.name} has '
@@ -77,18 +77,22 @@ def _check_channels(student: HeadReader, teacher: HeadReader, student_idx: int, 
         raise ConfigError(
             f'CrossKDDistiller: reused_teacher_head_idx={teacher_idx} needs equal {where} '
             f'channels, student {ours}, teacher {theirs}; set {what}, choose '
-            f'{"idx=0" if teacher_idx else "another idx"}, or let a 1x1 convolution be learned '
-            'with adapter=True')
+            f'{"idx=0" if teacher_idx else "another idx"}, or learn a 1x1 convolution with '
+            'adapter=True')
 
 
 def check_class_mapping(mapping: Sequence[int | None] | None, student: HeadReader,
                         teacher: HeadReader) -> tuple[list[int], list[int]] | None:
-    """Columns of student and teacher that correspond; None where all do by their number.
+    """Return the class columns of student and teacher that correspond.
 
     Args:
-        mapping (Sequence, optional): The teacher's class, or None, for each class of the student.
+        mapping (Sequence, optional): The teacher's class index, or None, for each class of the
+            student.
         student (HeadReader): The student's head.
         teacher (HeadReader): The teacher's head.
+
+    Returns:
+        tuple: Two lists of columns; None where classes correspond by index.
 
     Raises:
         ConfigError: The mapping does not fit the heads.
@@ -99,12 +103,12 @@ def check_class_mapping(mapping: Sequence[int | None] | None, student: HeadReade
     if len(mapping) != ours:
         raise ConfigError(
             f'CrossKDDistiller: class_mapping names {len(mapping)} classes, the student has '
-            f"{ours}; give the teacher's class, or None, for each class of the student")
+            f"{ours}; give the teacher's class index, or None, for each class of the student")
     for entry in mapping:
         if entry is not None and (not isinstance(entry, int) or isinstance(entry, bool)
                                   or not 0 <= entry < theirs):
             raise ConfigError(
-                f'CrossKDDistiller: class_mapping holds {entry!r}, the teacher has the classes '
+                f'CrossKDDistiller: class_mapping contains {entry!r}, the teacher has the classes '
                 f'0 ... {theirs - 1}; use these numbers, or None')
     pairs = [(number, entry) for number, entry in enumerate(mapping) if entry is not None]
     if not pairs:

@@ -7,16 +7,16 @@ from mmkd_sod.errors import ConfigError
 
 @dataclass(frozen=True)
 class HKDStage:
-    """What one epoch of :class:`HKDSchedule` asks for.
+    """The settings of one epoch of :class:`HKDSchedule`.
 
     Attributes:
         index (int): 0, 1 or 2.
         tau_pos (float): Temperature of the positive logits term.
-        tau_neg (float | None): Temperature of the negative logits term; None: no such term.
+        tau_neg (float | None): Temperature of the negative logits term; None: the term is off.
         tau_feat (float): Temperature of the fused features.
         gt_weights (tuple | None): Weights of the maps in the ground-truth term, finest first; None
-            leaves the student's own.
-        decoder_similarity (bool): Whether the decoders' batch similarities are compared too.
+            keeps the student's own.
+        decoder_similarity (bool): Whether the batch similarities of the decoders are compared.
     """
     index: int
     tau_pos: float
@@ -42,9 +42,9 @@ class HKDSchedule:
     Args:
         stage_ends (Sequence[int]): Last epochs of the first and of the second stage.
         tau_start (float): t at epoch 0.
-        tau_step (float): What t loses an epoch, until it is 1.
-        tau_soft (float): The 4 of the table.
-        gt_weights (Sequence, optional): Weights in the first stage and afterwards; None leaves the
+        tau_step (float): Decrease of t per epoch, until it is 1.
+        tau_soft (float): The value 4 of the table.
+        gt_weights (Sequence, optional): Weights in the first stage and afterwards; None keeps the
             student's own.
 
     Raises:
@@ -65,24 +65,25 @@ class HKDSchedule:
             raise ConfigError(f'HKDSchedule: stage_ends={tuple(stage_ends)} must be the last epochs'
                               ' of the first and of the second stage, in that order')
         if tau_start < 1 or tau_step < 0 or tau_soft < 1:
-            raise ConfigError(f'HKDSchedule: temperatures start at 1, got tau_start={tau_start}, '
-                              f'tau_step={tau_step}, tau_soft={tau_soft}; raise what is too small')
+            raise ConfigError(f'HKDSchedule: got tau_start={tau_start}, tau_step={tau_step}, '
+                              f'tau_soft={tau_soft}; temperatures must be at least 1 and tau_step '
+                              'at least 0')
         if gt_weights is None:
             gt_weights = (None, None)
         if len(gt_weights) != 2:
-            raise ConfigError(f'HKDSchedule: gt_weights needs two sets, for the first stage and '
-                              f'for what follows, got {len(gt_weights)}; give both')
+            raise ConfigError(f'HKDSchedule: gt_weights has {len(gt_weights)} entries; give two, '
+                              'the weights of the first stage and those of the later ones')
         self.stage_ends = tuple(stage_ends)
         self.tau_start, self.tau_step, self.tau_soft = tau_start, tau_step, tau_soft
         self.gt_weights = tuple(
             None if weights is None else tuple(weights) for weights in gt_weights)
 
     def temperature(self, epoch: int) -> float:
-        """t = max(1, tau_start - tau_step * epoch)."""
+        """Return t = max(1, tau_start - tau_step * epoch)."""
         return max(1, self.tau_start - self.tau_step * epoch)
 
     def __call__(self, epoch: int) -> HKDStage:
-        """Find the stage of an epoch, counted from 0."""
+        """Return the stage of an epoch, counted from 0."""
         t = self.temperature(epoch)
         first, later = self.gt_weights
         if epoch <= self.stage_ends[0]:

@@ -1,11 +1,11 @@
-"""How much a distiller counts, and when."""
+"""The weight of a distiller over the course of a training."""
 import math
 from dataclasses import dataclass
 from numbers import Real
 
 from mmkd_sod.errors import ConfigError
 
-# The course of a rise from 0 to 1; a decay runs it backwards.
+# The shape of a rise from 0 to 1; a decay is its mirror image.
 CURVES = dict(linear=lambda x: x, cosine=lambda x: (1 - math.cos(math.pi * x)) / 2)
 
 
@@ -17,17 +17,18 @@ def _is_count(value) -> bool:
 class WeightSchedule:
     """The weight of a distiller as a pure function of the epoch or of the iteration.
 
-    From ``begin`` on, and before ``end``, it is ``weight``, times a ramp at either side. Outside it
-    is 0, which switches the distiller off. Inside it is never 0: a warm-up of 3 counts 1/4, 2/4 and
-    3/4 of the weight before it is full, a decay of 3 the same, backwards, right before ``end``.
+    From ``begin`` up to, but not including, ``end`` it is ``weight``, times a ramp at either side.
+    Outside it is 0, which switches the distiller off. Inside it is never 0: a warm-up of 3 uses
+    1/4, 2/4 and 3/4 of the weight before the full weight, a decay of 3 uses 3/4, 2/4 and 1/4 right
+    before ``end``.
 
     Args:
         weight (float): Multiplies all losses of the distiller, at least 0.
         begin (int): First epoch, or iteration, counted from 0.
-        end (int, optional): First one without; None: never.
-        warmup (int): Length of the rise behind ``begin``.
+        end (int, optional): First epoch, or iteration, without the distiller; None: never.
+        warmup (int): Length of the rise after ``begin``.
         decay (int): Length of the fall before ``end``.
-        curve (str): Course of both ramps: ``'linear'`` or ``'cosine'``.
+        curve (str): Shape of both ramps: ``'linear'`` or ``'cosine'``.
         by_epoch (bool): Count epochs; False counts iterations (optimizer steps where gradients are
             not accumulated).
 
@@ -50,8 +51,7 @@ class WeightSchedule:
     def __post_init__(self) -> None:
         if (not isinstance(self.weight, Real) or isinstance(self.weight, bool)
                 or not 0 <= self.weight < math.inf):
-            raise ConfigError(f'WeightSchedule: weight={self.weight!r}; give a number of at least '
-                              '0')
+            raise ConfigError(f'WeightSchedule: weight={self.weight!r}; give a number >= 0')
         counts = dict(begin=self.begin, warmup=self.warmup, decay=self.decay)
         if self.end is not None:
             counts['end'] = self.end
@@ -63,21 +63,21 @@ class WeightSchedule:
             raise ConfigError(f'WeightSchedule: curve={self.curve!r} is unknown; choose one of '
                               f'{tuple(CURVES)}')
         if self.end is None and self.decay:
-            raise ConfigError(f'WeightSchedule: decay={self.decay} runs up to an end, got end=None;'
-                              ' set end')
+            raise ConfigError(f'WeightSchedule: decay={self.decay} needs an end, got end=None; set '
+                              'end')
         if self.end is not None and self.end - self.begin < max(1, self.warmup + self.decay):
             raise ConfigError(
-                f'WeightSchedule: nothing fits between begin={self.begin} and end={self.end} with '
+                f'WeightSchedule: begin={self.begin} and end={self.end} leave no room for '
                 f'warmup={self.warmup} and decay={self.decay}; end - begin must be at least 1 and '
                 'at least their sum')
 
     @property
     def constant(self) -> bool:
-        """Whether the weight is the same always."""
+        """Whether the weight never changes."""
         return not self.weight or (self.begin == 0 and self.end is None and self.warmup == 0)
 
     def __call__(self, now: int) -> float:
-        """The weight at an epoch, or iteration, counted from 0."""
+        """Return the weight at an epoch, or iteration, counted from 0."""
         if now < self.begin or (self.end is not None and now >= self.end):
             return 0.
         rise = CURVES[self.curve]

@@ -1,4 +1,4 @@
-"""Loading a teacher's weights: nothing is left random unnoticed."""
+"""Loading the weights of a teacher; no weight stays random unnoticed."""
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
@@ -7,7 +7,7 @@ from torch import nn
 from mmkd_sod.errors import CheckpointError
 from mmkd_sod.utils.checkpoint import read_checkpoint
 
-# Statistics of training that change no answer of a frozen model; old checkpoints lack them.
+# Buffers that do not change the outputs of a frozen model; missing in old checkpoints.
 _IRRELEVANT = ('num_batches_tracked', )
 
 
@@ -17,12 +17,12 @@ def _some(keys: Sequence[str]) -> str:
 
 
 def load_teacher_weights(teacher: nn.Module, path: str, allow_missing: Sequence[str] = ()) -> None:
-    """Load a checkpoint into the teacher and refuse one that leaves a part of it random.
+    """Load a checkpoint into the teacher and refuse one that leaves weights random.
 
     Args:
         teacher (nn.Module): The teacher.
         path (str): As :func:`~mmkd_sod.utils.checkpoint.read_checkpoint` takes it.
-        allow_missing (Sequence[str]): Shell patterns of names that may be missing or of another
+        allow_missing (Sequence[str]): Shell patterns of names that may be missing or have another
             shape, for instance ``('bbox_head.scales.*',)``.
 
     Raises:
@@ -40,16 +40,15 @@ def load_teacher_weights(teacher: nn.Module, path: str, allow_missing: Sequence[
     if blocking:
         key = blocking[0]
         raise CheckpointError(
-            f"DenseDistill: teacher_ckpt '{path}' does not fit the teacher in {len(blocking)} of "
-            f'{len(own)} shapes, first {key}: checkpoint {tuple(state[key].shape)}, teacher '
-            f'{tuple(own[key].shape)}; make the teacher config the one the checkpoint was trained '
-            'with')
+            f"DenseDistill: {len(blocking)} of {len(own)} shapes in teacher_ckpt '{path}' do not "
+            f'fit the teacher, first {key}: checkpoint {tuple(state[key].shape)}, teacher '
+            f'{tuple(own[key].shape)}; use the config that the checkpoint was trained with')
     blocking = [key for key in missing if not allowed(key)]
     if blocking:
         raise CheckpointError(
-            f"DenseDistill: teacher_ckpt '{path}' lacks {len(blocking)} of the teacher's "
-            f'{len(own)} weights ({_some(blocking)}), which would stay random; give the checkpoint '
-            'of this teacher or name the keys in teacher_allow_missing')
+            f"DenseDistill: {len(blocking)} of the teacher's {len(own)} weights are missing in "
+            f"teacher_ckpt '{path}' ({_some(blocking)}) and would stay random; give the checkpoint "
+            'of this teacher or list the keys in teacher_allow_missing')
     teacher.load_state_dict(
         {key: value for key, value in state.items() if key in own and key not in wrong_shape},
         strict=False)

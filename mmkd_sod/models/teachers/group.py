@@ -14,13 +14,13 @@ from .teacher_input import TeacherInput, equal_size
 
 
 def is_named(teacher) -> bool:
-    """Whether a ``teacher`` setting holds several by name, and not one model."""
+    """Return whether a ``teacher`` setting holds several teachers by name, not one model."""
     return (isinstance(teacher, dict) and bool(teacher) and not {'type', 'cfg_path'} & set(teacher)
             and all(isinstance(value, (dict, BaseModel)) for value in teacher.values()))
 
 
 def _by_name(setting: str, value, names: Sequence[str]) -> dict:
-    """A setting of several teachers: name to value, None where it says nothing."""
+    """Return a setting of several teachers as name to value, None where it has no entry."""
     if value is None:
         return dict.fromkeys(names)
     if not isinstance(value, dict):
@@ -34,7 +34,7 @@ def _by_name(setting: str, value, names: Sequence[str]) -> dict:
 
 
 def build_teachers(teacher, ckpt, allow_missing, teacher_input, **speed) -> 'Teachers':
-    """Teachers from the arguments of ``DenseDistill``.
+    """Build the teachers from the arguments of ``DenseDistill``.
 
     Args:
         teacher (dict | BaseModel, optional): One, or several by name.
@@ -44,7 +44,7 @@ def build_teachers(teacher, ckpt, allow_missing, teacher_input, **speed) -> 'Tea
         speed: ``fold_bn``, ``channels_last``, ``autocast``, ``compile`` and ``exact``, for all.
 
     Raises:
-        ConfigError: A setting names a teacher that is not there.
+        ConfigError: A setting names a teacher that does not exist.
     """
     if not is_named(teacher):
         if isinstance(ckpt, dict):
@@ -68,11 +68,11 @@ def build_teachers(teacher, ckpt, allow_missing, teacher_input, **speed) -> 'Tea
 
 
 class Teachers:
-    """The frozen teachers of a student; like each of them, no ``nn.Module``.
+    """The frozen teachers of a student. Like :class:`FrozenTeacher`, not an ``nn.Module``.
 
     Args:
         frozen (dict): Name to teacher; the only one has the name ''.
-        inputs (dict): Name to :class:`TeacherInput`; None where it sees what the student sees.
+        inputs (dict): Name to :class:`TeacherInput`; None where it gets the student's input.
     """
 
     def __init__(self, frozen: dict[str, FrozenTeacher | AbsentTeacher],

@@ -1,4 +1,4 @@
-"""What a teacher sees of a batch, where it is not what the student sees."""
+"""The input of a teacher that does not get the student's input."""
 from collections.abc import Sequence
 from numbers import Real
 
@@ -12,36 +12,35 @@ from mmkd_sod.errors import ConfigError, DataError
 
 
 class TeacherInput:
-    """Makes a teacher's batch of the student's.
+    """Make a teacher's batch from the student's.
 
-    Geometry stays in step: a position at a fraction of the student's padded batch shows what the
-    same fraction of the teacher's shows, in height and in width. So maps of the two correspond once
-    they are resized to one size.
+    Both batches show the same image region at the same relative position, height and width, so that
+    feature maps of the two correspond once they are resized to one size.
 
     Args:
-        scale (float, optional): The student's batch, resized bilinearly by this factor.
-        view (str, optional): Name under which :class:`mmkd_sod.TeacherView` left another view in
+        scale (float, optional): Resize the student's batch bilinearly by this factor.
+        view (str, optional): Name under which :class:`mmkd_sod.TeacherView` stored another view in
             each sample, such as the image at another resolution, or with its depth map. The
             teacher's own data preprocessor normalises it.
 
     Raises:
-        ConfigError: Both or neither are given, or the factor is not above 0.
+        ConfigError: Both or neither are given, or the factor is not positive.
     """
 
     def __init__(self, scale: float | None = None, view: str | None = None) -> None:
         if (scale is None) == (view is None):
             raise ConfigError(f'DenseDistill: teacher_input has scale={scale!r} and view={view!r}; '
-                              'give one of the two')
+                              'give exactly one of the two')
         if scale is not None and (not isinstance(scale, Real) or isinstance(scale, bool)
                                   or not 0 < scale < float('inf')):
-            raise ConfigError(f'DenseDistill: teacher_input.scale={scale!r} must be a factor above '
-                              '0')
+            raise ConfigError(f'DenseDistill: teacher_input.scale={scale!r}; give a positive '
+                              'factor')
         self.scale = scale
         self.view = view
 
     def __call__(self, inputs: Tensor, data_samples: list | None,
                  teacher: BaseModel) -> tuple[Tensor, list | None]:
-        """The teacher's batch.
+        """Return the teacher's batch.
 
         Args:
             inputs (Tensor): The student's, (N, C, H, W), preprocessed.
@@ -49,10 +48,12 @@ class TeacherInput:
             teacher (BaseModel): The teacher.
 
         Returns:
-            tuple: Inputs (N, C', H', W') and samples with the meta data of these sizes alone.
+            tuple: Inputs (N, C', H', W') and samples with the metadata of these sizes, without
+            labels.
 
         Raises:
-            DataError: A sample has no such view, or views and images differ in their ratio.
+            DataError: A sample has no such view, or the ratio of view to image size differs within
+                the batch.
         """
         if self.view is not None:
             return self._from_views(inputs, data_samples, teacher.data_preprocessor)
@@ -68,9 +69,9 @@ class TeacherInput:
                     preprocessor) -> tuple[Tensor, list]:
         views = [sample.get(self.view) for sample in data_samples or [None]]
         if any(view is None for view in views):
-            raise DataError(f"DenseDistill: teacher_input.view='{self.view}' is in no sample; put "
-                            f"mmkd_sod.TeacherView with name='{self.view}' at the end of the "
-                            'training pipeline')
+            raise DataError(f"DenseDistill: teacher_input.view='{self.view}', but samples have no "
+                            f"such view; add mmkd_sod.TeacherView with name='{self.view}' at the "
+                            'end of the training pipeline')
         preprocessor.to(inputs.device)
         images = [_normalised(view, preprocessor) for view in views]
         ours = [tuple(sample.metainfo.get('img_shape', inputs.shape[2:]))[:2]
@@ -86,7 +87,7 @@ class TeacherInput:
 
 
 def _normalised(view: dict, preprocessor) -> Tensor:
-    """One view as the teacher's preprocessor gives it, without what is padded for a batch."""
+    """Return one view as the teacher's preprocessor normalises it, without batch padding."""
     shape = view['img'].shape[1:]
     inputs = ([view['img']] if view.keys() == {'img'} else
               {name: [tensor] for name, tensor in view.items()})
@@ -96,22 +97,22 @@ def _normalised(view: dict, preprocessor) -> Tensor:
 
 
 def _common_ratio(ours: Sequence[tuple], theirs: Sequence[tuple]) -> list[float]:
-    """Height and width of the teacher's images to those of the student's."""
+    """Return the ratio of the teacher's image height and width to the student's."""
     ratio = [sum(shape[axis] for shape in theirs) / sum(shape[axis] for shape in ours)
              for axis in (0, 1)]
     for mine, other in zip(ours, theirs, strict=True):
         # Resizing rounds to whole pixels.
         if any(abs(b - a * r) > max(1., r) for a, b, r in zip(mine, other, ratio, strict=True)):
             raise DataError(
-                f"DenseDistill: within a batch the teacher's images must be of one ratio to the "
-                f"student's, got {list(theirs)} beside {list(ours)} (height, width); resize by one "
-                'factor inside TeacherView, and change nothing else of the geometry there')
+                f"DenseDistill: the teacher's images are {list(theirs)}, the student's "
+                f'{list(ours)} (height, width); all images of a batch need one ratio: resize by '
+                'one factor inside TeacherView, without other geometric transforms')
     return ratio
 
 
 def _rescaled(data_samples: list | None, ratio: Sequence[float], size: Sequence[int],
               shapes: Sequence[tuple] | None = None) -> list | None:
-    """Samples that say the teacher's sizes; labels stay behind."""
+    """Return samples with the metadata of the teacher's sizes, without labels."""
     if data_samples is None:
         return None
     rescaled = []
@@ -133,5 +134,5 @@ def _rescaled(data_samples: list | None, ratio: Sequence[float], size: Sequence[
 
 
 def equal_size(inputs: Tensor, teacher_inputs: Tensor) -> bool:
-    """Whether both batches have one height and width."""
+    """Return whether both batches have the same height and width."""
     return torch.Size(inputs.shape[2:]) == torch.Size(teacher_inputs.shape[2:])

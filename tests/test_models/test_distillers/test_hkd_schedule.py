@@ -64,8 +64,8 @@ def test_a_short_run_scales_it():
 @pytest.mark.parametrize('kwargs, words', [
     (dict(stage_ends=(60, 30)), 'in that order'),
     (dict(stage_ends=(60,)), 'in that order'),
-    (dict(tau_start=.5), 'temperatures start at 1'),
-    (dict(gt_weights=((1, 1),)), 'give both'),
+    (dict(tau_start=.5), 'temperatures must be at least 1'),
+    (dict(gt_weights=((1, 1),)), 'give two, the weights'),
 ])
 def test_refusals(kwargs, words):
     with pytest.raises(ConfigError, match=words):

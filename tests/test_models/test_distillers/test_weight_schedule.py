@@ -44,8 +44,8 @@ def test_constant():
     (dict(weight=-1.), 'weight=-1.0'), (dict(weight=float('nan')), 'weight=nan'),
     (dict(weight=True), 'weight=True'), (dict(begin=-1), 'begin=-1'), (dict(end=2.5), 'end=2.5'),
     (dict(warmup='2'), "warmup='2'"), (dict(curve='step'), "'linear', 'cosine'"),
-    (dict(decay=2), 'set end'), (dict(begin=3, end=3), 'nothing fits'),
-    (dict(end=4, warmup=3, decay=2), 'nothing fits')])
+    (dict(decay=2), 'set end'), (dict(begin=3, end=3), 'leave no room'),
+    (dict(end=4, warmup=3, decay=2), 'leave no room')])
 def test_refuses(settings, says):
     with pytest.raises(ConfigError, match=says):
         WeightSchedule(**settings)
