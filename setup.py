@@ -65,11 +65,15 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['mmkd_sod', 'mmkd_sod.*']),
+    py_modules=['mmkd_sod_autoload'],
+    # torch calls it when it is imported, so that mmcv-lite finds operators whatever comes first.
+    entry_points={'torch.backends': ['mmkd_sod = mmkd_sod_autoload:offer']},
     include_package_data=True,
     package_data={'mmkd_sod.report': ['style.css']},
     cmdclass={'build_py': BuildWithMim, 'sdist': SdistWithMim},
-    # mmcv 2.1.0 is built from source, and its setup.py does not run on Python 3.13.
-    python_requires='>=3.10,<3.13',
+    python_requires='>=3.10',
     install_requires=read_requirements('runtime') + read_requirements('mminstall'),
-    extras_require={name: read_requirements(name) for name in ('docs', 'onnx', 'tests')},
+    # A requirement cannot say "mmcv or mmcv-lite", so each is an extra.
+    extras_require={name: read_requirements(name)
+                    for name in ('lite', 'compiled', 'docs', 'onnx', 'tests')},
 )

@@ -100,8 +100,8 @@ def require_mmcv() -> None:
     """
     if importlib.util.find_spec('mmcv') is None:
         raise InstallationError(
-            "mmcv is not installed; mmkd_sod needs mmcv-lite or a compiled mmcv; run 'pip install "
-            f"mmcv-lite=={VERSION}'")
+            'mmcv is not installed; mmkd_sod needs mmcv-lite or a compiled mmcv; run '
+            f"'pip install mmcv-lite=={VERSION}'")
 
 
 def operators_in_use() -> str | None:
