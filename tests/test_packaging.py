@@ -60,10 +60,10 @@ def test_every_pin_is_one_version_within_the_ranges(python):
     pins = required('constraints', python)
     versions = {pin.name: str(pin.specifier).removeprefix('==') for pin in pins}
     assert len(versions) == len(pins)
-    ranges = [item for name in ('build', 'mminstall', 'runtime', 'onnx')
+    ranges = [item for name in ('build', 'mminstall', 'lite', 'compiled', 'runtime', 'onnx')
               for item in required(name, python)]
     pinned = [item for item in ranges if item.name in versions]
-    assert {'torch', 'mmcv', 'mmrazor', 'numpy', 'onnxruntime'} <= {item.name for item in pinned}
+    assert {'torch', 'mmcv', 'mmcv-lite', 'mmrazor', 'numpy', 'onnxruntime'} <= {item.name for item in pinned}
     assert [str(item) for item in pinned
             if not item.specifier.contains(versions[item.name])] == []
 
@@ -100,6 +100,13 @@ def test_wheel_and_sdist_hold_configs_and_tools(built):
     metadata = next(n for n in names if n.endswith('METADATA'))
     extras = zipfile.ZipFile(wheel).read(metadata).decode()
     assert 'onnxruntime' in extras and 'extra == "onnx"' in extras
+    # Neither mmcv is asked for but by an extra.
+    asked = [line for line in extras.splitlines() if line.startswith('Requires-Dist: mmcv')]
+    assert {line.partition(';')[2].strip() for line in asked} == {
+        'extra == "lite"', 'extra == "compiled"'}
+    # What torch calls when it is imported.
+    points = zipfile.ZipFile(wheel).read(metadata.replace('METADATA', 'entry_points.txt')).decode()
+    assert 'mmkd_sod = mmkd_sod_autoload:offer' in points and 'mmkd_sod_autoload.py' in names
     with tarfile.open(sdist) as archive:
         below = {name.partition('/')[2] for name in archive.getnames()}
     inside = {f'mmkd_sod/.mim/{name}' for name in wanted_files()}
