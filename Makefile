@@ -7,6 +7,8 @@ OPS ?=
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed$(addprefix -,$(OPS))
 WORKERS ?= 2
+# What codespell reads.
+CHECKED := $(wildcard *.md *.yml *.toml *.cff) .github benchmarks configs docs mmkd_sod requirements tests tools
 
 # PIP_FIND_LINKS adds to the find-links of your pip configuration instead of replacing them.
 PIP_INSTALL := env -u PIP_FIND_LINKS PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip install -q \
@@ -62,6 +64,10 @@ test-slow: $(STAMP)
 
 lint: $(STAMP)
 	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m codespell_lib $(CHECKED)
+	@$(PY) tests/vocabulary.py
+	@$(PY) -m mypy
 
 format: $(STAMP)
 	@$(PY) -m ruff check --fix .

@@ -38,7 +38,8 @@ def environment(tmp_path):
 def install(environment, **options):
     """What `make install` says, and the mmcv that it leaves; more than one is a fault."""
     words = [f'{key}={value}' for key, value in options.items()]
-    env = {key: value for key, value in os.environ.items() if not key.startswith(('MAKE', 'MFLAGS'))}
+    env = {key: value for key, value in os.environ.items()
+           if not key.startswith(('MAKE', 'MFLAGS'))}
     done = subprocess.run(['make', 'install', f'VENV={environment}', *words], cwd=ROOT, env=env,
                           text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     return done, (environment / 'state').read_text().split()

@@ -63,7 +63,8 @@ def test_every_pin_is_one_version_within_the_ranges(python):
     ranges = [item for name in ('build', 'mminstall', 'lite', 'compiled', 'runtime', 'onnx')
               for item in required(name, python)]
     pinned = [item for item in ranges if item.name in versions]
-    assert {'torch', 'mmcv', 'mmcv-lite', 'mmrazor', 'numpy', 'onnxruntime'} <= {item.name for item in pinned}
+    assert {'torch', 'mmcv', 'mmcv-lite', 'mmrazor', 'numpy', 'onnxruntime'} <= {
+        item.name for item in pinned}
     assert [str(item) for item in pinned
             if not item.specifier.contains(versions[item.name])] == []
 

@@ -116,3 +116,10 @@ def examine_config(cfg: Config,
                 tell(concern.TITLE)
             report.sections.append(_examine(concern, case))
     return report
+
+
+def examine_environment() -> Report:
+    """Look at installed versions and at the device alone."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        return Report('environment', [_examine(versions, Case(Config(), get_device()))])

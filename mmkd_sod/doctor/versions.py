@@ -6,14 +6,16 @@ from importlib import metadata
 import torch
 from packaging.requirements import Requirement
 
+from mmkd_sod.compat.mmcv_ops.extension import operators_in_use
 from mmkd_sod.version import __version__
 
 from .case import Case
 from .report import Section
 
 NAME, TITLE, NEEDS = 'versions', 'Versions', ()
-_SHOWN = ('torch', 'mmengine', 'mmcv', 'mmdet', 'mmsegmentation', 'mmrazor', 'numpy',
-          'opencv-python')
+_SHOWN = ('torch', 'mmengine', 'mmdet', 'mmsegmentation', 'mmrazor', 'numpy', 'opencv-python')
+# Distributions that bring the module mmcv, into one folder.
+_MMCV = ('mmcv', 'mmcv-lite', 'onedl-mmcv')
 
 
 def _version(package: str) -> str | None:
@@ -36,8 +38,22 @@ def _wanted() -> list:
     return [item for item in found if item.marker is None or item.marker.evaluate({'extra': ''})]
 
 
+def _examine_mmcv(section: Section) -> None:
+    """Report which mmcv is installed and whose operators it runs."""
+    versions = {name: _version(name) for name in _MMCV}
+    found = [name for name in _MMCV if versions[name]]
+    section.data['packages'].update({name: versions[name] for name in found or ('mmcv', )})
+    section.data['operators'] = operators = operators_in_use()
+    shown = ' and '.join(f'{name} {versions[name]}' for name in found) or 'mmcv of no package'
+    section.say(f'{shown}, operators: {operators}')
+    folders = {metadata.distribution(name).locate_file('mmcv') for name in found}
+    if len(folders) < len(found):
+        section.warn(f'{" and ".join(found)} are installed; both own the folder mmcv; uninstall '
+                     'both and install one of them')
+
+
 def examine(case: Case, section: Section) -> None:
-    """Report versions and the device; warn of those that the package's requirements exclude."""
+    """Report versions, mmcv's operators and the device; warn of versions that are excluded."""
     versions = {name: _version(name) for name in _SHOWN}
     device = (torch.cuda.get_device_name() if case.device.startswith('cuda')
               else f'{case.device}, {torch.get_num_threads()} of {os.cpu_count()} threads')
@@ -45,6 +61,7 @@ def examine(case: Case, section: Section) -> None:
         mmkd_sod=__version__, python=platform.python_version(), device=device, packages=versions)
     section.say(f'mmkd_sod {__version__}, Python {platform.python_version()}, {device}')
     section.say(', '.join(f'{name} {version or "missing"}' for name, version in versions.items()))
+    _examine_mmcv(section)
     for wanted in _wanted():
         found = _version(wanted.name)
         if found is None:

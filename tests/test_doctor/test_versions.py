@@ -1,4 +1,5 @@
 """Versions, and those that the package's requirements exclude."""
+import pytest
 import torch
 
 from mmkd_sod.doctor import versions
@@ -18,6 +19,30 @@ def test_a_version_that_is_excluded_is_named(monkeypatch):
     assert told(section, 'warning').splitlines() == [
         f'torch {torch.__version__} is installed; mmkd_sod asks for torch<1.0',
         'no_such_package is not installed; mmkd_sod asks for no_such_package>=2']
+
+
+@pytest.mark.parametrize(('installed', 'warned'), [
+    (('mmcv-lite', ), ''),
+    (('mmcv', 'mmcv-lite'), 'mmcv and mmcv-lite are installed; both own the folder mmcv; uninstall '
+     'both and install one of them')])
+def test_two_packages_in_the_folder_of_mmcv_are_named(monkeypatch, tmp_path, installed, warned):
+    for name in installed:
+        info = tmp_path / f'{name.replace("-", "_")}-2.1.0.dist-info'
+        info.mkdir()
+        (info / 'METADATA').write_text(f'Metadata-Version: 2.1\nName: {name}\nVersion: 2.1.0\n')
+
+    def distribution(name):
+        found = versions.metadata.distributions(name=name, path=[str(tmp_path)])
+        for item in found:
+            return item
+        raise versions.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(versions.metadata, 'distribution', distribution)
+    monkeypatch.setattr(versions.metadata, 'requires', lambda name: [])
+    _, section = look(versions)
+    assert told(section, 'warning') == warned
+    assert set(installed) == {name for name in section.data['packages'] if 'mmcv' in name}
+    assert section.data['operators'] in ('compiled', 'plain torch')
 
 
 def test_a_package_that_is_not_installed_asks_for_nothing(monkeypatch):

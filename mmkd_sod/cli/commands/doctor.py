@@ -7,11 +7,14 @@ import json
 import sys
 
 from mmkd_sod.cli.common import add_cfg_options, load_config
+from mmkd_sod.errors import ConfigError
 
 
 def add_arguments(parser) -> None:
     """Arguments of the command."""
-    parser.add_argument('config', help='config file')
+    parser.add_argument('config', nargs='?', help='config file')
+    parser.add_argument('--environment', action='store_true',
+                        help='print versions, operators in use and the device, without a config')
     add_cfg_options(parser)
     parser.add_argument(
         '--images', type=int, default=8, help='validation images to score (default: 8)')
@@ -29,12 +32,18 @@ def _show(title: str) -> None:
 def run(args) -> int:
     """Examine the config and print the report; the exit code."""
     # The examination needs mmengine's whole runner; `--help` does not.
-    from mmkd_sod.doctor import examine_config
-    args.work_dir, args.launcher, args.local_rank = None, 'none', 0
-    cfg = load_config(args)
-    try:
-        report = examine_config(cfg, max(args.images, 1), max(args.steps, 1), tell=_show)
-    finally:
-        _show('')
+    from mmkd_sod.doctor import examine_config, examine_environment
+    if args.environment:
+        report = examine_environment()
+    elif args.config is None:
+        raise ConfigError('no config is given; the doctor examines a config or, with '
+                          '--environment, the installation; add one of both')
+    else:
+        args.work_dir, args.launcher, args.local_rank = None, 'none', 0
+        cfg = load_config(args)
+        try:
+            report = examine_config(cfg, max(args.images, 1), max(args.steps, 1), tell=_show)
+        finally:
+            _show('')
     print(json.dumps(report.as_dict(), indent=2) if args.json else report.as_text())
     return report.exit_code

@@ -35,6 +35,19 @@ def test_a_run_that_would_fail_leaves_with_1(tmp_path, start, capsys):
     assert 'no train_dataloader' in out and 'NoSuchModel' in out and 'Traceback' not in out
 
 
+def test_the_environment_is_examined_without_a_config(capsys):
+    main(['doctor', '--environment', '--json'])
+    found = json.loads(capsys.readouterr().out)
+    assert list(found['sections']) == ['versions']
+    assert found['sections']['versions']['operators'] in ('compiled', 'plain torch')
+
+
+def test_nothing_to_examine_leaves_with_2(capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        main(['doctor'])
+    assert exit_info.value.code == 2 and '--environment' in capsys.readouterr().err
+
+
 def test_a_config_that_is_not_there_leaves_with_2(capsys):
     with pytest.raises(SystemExit) as exit_info:
         main(['doctor', 'none.py'])
