@@ -69,7 +69,7 @@ setup(
     # torch calls it when it is imported, so that mmcv-lite finds operators whatever comes first.
     entry_points={'torch.backends': ['mmkd_sod = mmkd_sod_autoload:offer']},
     include_package_data=True,
-    package_data={'mmkd_sod.report': ['style.css']},
+    package_data={'mmkd_sod': ['py.typed'], 'mmkd_sod.report': ['style.css']},
     cmdclass={'build_py': BuildWithMim, 'sdist': SdistWithMim},
     python_requires='>=3.10',
     install_requires=read_requirements('runtime') + read_requirements('mminstall'),

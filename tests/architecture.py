@@ -4,18 +4,29 @@ import graphlib
 from dataclasses import dataclass
 from pathlib import Path
 
-# From top to bottom: a package imports from lower lines only, never from its own line or above.
-LAYERS = (
-    ('__main__',),
-    ('cli',),
-    ('doctor', 'report', 'deployment', 'apis'),
-    ('engine',),
-    ('datasets',),
-    ('models', 'visualization', 'evaluation'),
-    ('compat',),
-    ('utils',),
-    ('registry', 'errors', 'version'),
-)
+# For a package, its modules and packages from top to bottom: each imports from lower lines only,
+# never from its own line or above.
+LAYERS = {
+    'mmkd_sod': (
+        ('__main__',),
+        ('cli',),
+        ('doctor', 'report', 'deployment', 'apis'),
+        ('engine',),
+        ('datasets',),
+        ('models', 'visualization', 'evaluation'),
+        ('compat',),
+        ('utils',),
+        ('registry', 'errors', 'version'),
+    ),
+    'mmkd_sod.models': (
+        ('algorithms', 'saliency_inferencer'),
+        ('teachers', 'student'),
+        ('distillers',),
+        ('task_modules',),
+        ('losses', 'acceleration', 'backbones', 'decode_heads', 'segmentors', 'data_preprocessors'),
+        ('builder', 'saliency', 'submodules'),
+    ),
+}
 # Material for tests and tools: it may import anything, and nothing of the package imports it.
 TEST_MATERIAL = 'testing'
 
@@ -39,9 +50,10 @@ class Import:
         return f'{self.place}: {self.source} imports {self.target}'
 
 
-def part(module: str) -> str:
-    """First name below the package: ``engine`` of ``mmkd_sod.engine.checks``; '' of the package."""
-    return module.partition('.')[2].partition('.')[0]
+def part(module: str, package: str = 'mmkd_sod') -> str:
+    """First name below the package: ``engine`` of ``mmkd_sod.engine.checks``; '' of others."""
+    inside = module.startswith(f'{package}.')
+    return module.removeprefix(f'{package}.').partition('.')[0] if inside else ''
 
 
 class _Collector(ast.NodeVisitor):
@@ -107,14 +119,19 @@ def read_imports(package: Path) -> list[Import]:
     return found
 
 
-def upward(imports: list[Import]) -> list[Import]:
-    """Return imports against the order of :data:`LAYERS`, of test material, or of unknown parts."""
-    level = {name: number for number, line in enumerate(LAYERS) for name in line}
+def upward(imports: list[Import], package: str = 'mmkd_sod') -> list[Import]:
+    """Return imports against the order of a package in :data:`LAYERS`.
+
+    An import of test material is one, and so is one of a part that has no layer.
+    """
+    level = {name: number for number, line in enumerate(LAYERS[package]) for name in line}
     wrong = []
     for item in imports:
-        source, target = part(item.source), part(item.target)
+        source, target = part(item.source, package), part(item.target, package)
         if source in ('', TEST_MATERIAL) or source == target:
-            # The package itself applies `compat`; what is below it has no name to offer.
+            # A package's own `__init__` imports what it offers.
+            continue
+        if not target and item.target != package:
             continue
         if source not in level or target not in level or level[target] <= level[source]:
             wrong.append(item)

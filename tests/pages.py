@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tests.conftest import ROOT
 
-PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').rglob('*.md')),
+PAGES = [*sorted(ROOT.glob('*.md')), *sorted((ROOT / 'docs').rglob('*.md')),
          *sorted((ROOT / 'configs').glob('*/README.md'))]
 LANGUAGES = ('bash', 'python', 'text')
 _COMMENT = re.compile(r'<!-- (parse only|over|needs) ?(?:`([^`]*)`)?:? ?(.*?) -->')

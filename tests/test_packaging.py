@@ -98,6 +98,7 @@ def test_wheel_and_sdist_hold_configs_and_tools(built):
     _, wheel, sdist = built
     names = zipfile.ZipFile(wheel).namelist()
     assert {n.removeprefix('mmkd_sod/.mim/') for n in names if '/.mim/' in n} == wanted_files()
+    assert {'mmkd_sod/py.typed', 'mmkd_sod/report/style.css'} <= set(names)
     metadata = next(n for n in names if n.endswith('METADATA'))
     extras = zipfile.ZipFile(wheel).read(metadata).decode()
     assert 'onnxruntime' in extras and 'extra == "onnx"' in extras
