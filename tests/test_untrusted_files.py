@@ -12,7 +12,7 @@ from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.runner.checkpoint import CheckpointLoader, load_checkpoint
 
 from mmkd_sod.apis.saliency_sources import find_sources
-from mmkd_sod.compat import load_from_http_safely
+from mmkd_sod.compat.http_checkpoints import load_from_http
 from mmkd_sod.datasets.rgbd_cosod_dataset import RGBDCoSODDataset
 from mmkd_sod.datasets.sod_dataset import SODDataset, UnlabelledImageDataset
 from mmkd_sod.datasets.voc import read_split
@@ -146,9 +146,9 @@ def test_half_checkpoints_are_told(tmp_path, capsys, name):
 def test_downloads_run_nothing(tmp_path, unharmed, monkeypatch):
     evil_file(tmp_path / 'evil.pth')
     from mmengine.runner import checkpoint
-    assert checkpoint.load_from_http is load_from_http_safely
+    assert checkpoint.load_from_http is load_from_http
     with pytest.raises(pickle.UnpicklingError):
-        load_from_http_safely('https://a.b/evil.pth', model_dir=str(tmp_path))
+        load_from_http('https://a.b/evil.pth', model_dir=str(tmp_path))
 
 
 @pytest.mark.parametrize('protocol', [0, 2, 4])

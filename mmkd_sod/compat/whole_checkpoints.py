@@ -3,7 +3,7 @@
 mmengine writes a checkpoint in place, writes the pointer ``last_checkpoint`` in place, and deletes
 the oldest checkpoint, or the best one so far, before its successor is written. A run that is killed
 meanwhile, or fills the disk, leaves half a file under a good name, an empty pointer, or a pointer
-to nothing. :func:`install` changes four things in memory, so that every run of a process that
+to nothing. The entry changes four things in memory, so that every run of a process that
 imports ``mmkd_sod`` is safe, whichever ``train.py`` and whichever config it uses:
 
 - what mmengine writes to a local disk goes to a temporary file first, which replaces the old one;
@@ -15,10 +15,13 @@ A hook or file back end of our own would need a line in each config, and would n
 that name mmengine's class instead of its registered name.
 """
 import functools
+import importlib
 
 from mmkd_sod.utils.checkpoint_files import latest_checkpoint
 from mmkd_sod.utils.files import put_whole
 from mmkd_sod.utils.held_signals import held_signals
+
+from .entry import Entry
 
 
 class _RemovesLater:
@@ -42,8 +45,9 @@ def _remove_afterwards(method):
     """Wrap a method of ``CheckpointHook``: files go when all new ones are there, in one go."""
     @functools.wraps(method)
     def wrapped(self, runner, *args, **kwargs):
-        outer = self.file_backend
-        if isinstance(outer, _RemovesLater):
+        # Without a training before it, a validation has no file back end, and nothing to remove.
+        outer = vars(self).get('file_backend')
+        if outer is None or isinstance(outer, _RemovesLater):
             return method(self, runner, *args, **kwargs)
         self.file_backend = later = _RemovesLater(outer)
         with held_signals():
@@ -61,27 +65,42 @@ def _remove_afterwards(method):
     return wrapped
 
 
-def install() -> None:
-    """Make mmengine's checkpoints safe in this process; once."""
-    import mmengine.runner
+_METHODS = ('_save_checkpoint_with_step', '_save_best_checkpoint')
+_FINDERS = ('mmengine.runner', 'mmengine.runner.checkpoint', 'mmengine.runner.runner',
+            'mmengine.runner._flexible_runner')
+
+
+def _put(self, obj: bytes, filepath) -> None:
+    """Write bytes to a file, whole or not at all."""
+    put_whole(obj, filepath)
+
+
+def _put_text(self, obj: str, filepath, encoding: str = 'utf-8') -> None:
+    """Write text to a file, whole or not at all."""
+    # mmengine's LoggerHook writes the scores of a test on every rank.
+    put_whole(obj.encode(encoding), filepath, clear=False)
+
+
+def keep_checkpoints_whole() -> None:
+    """Make mmengine's checkpoints safe in this process."""
     from mmengine.fileio import LocalBackend
     from mmengine.hooks import CheckpointHook
-    from mmengine.runner import _flexible_runner, checkpoint, runner
-
-    if LocalBackend.put.__module__ == __name__:
-        return
-
-    def put(self, obj: bytes, filepath) -> None:
-        """Write bytes to a file, whole or not at all."""
-        put_whole(obj, filepath)
-
-    def put_text(self, obj: str, filepath, encoding: str = 'utf-8') -> None:
-        """Write text to a file, whole or not at all."""
-        # mmengine's LoggerHook writes the scores of a test on every rank.
-        put_whole(obj.encode(encoding), filepath, clear=False)
-
-    LocalBackend.put, LocalBackend.put_text = put, put_text
-    for name in ('_save_checkpoint_with_step', '_save_best_checkpoint'):
+    LocalBackend.put, LocalBackend.put_text = _put, _put_text
+    for name in _METHODS:
         setattr(CheckpointHook, name, _remove_afterwards(getattr(CheckpointHook, name)))
-    for module in (mmengine.runner, checkpoint, runner, _flexible_runner):
-        module.find_latest_checkpoint = latest_checkpoint
+    for module in _FINDERS:
+        vars(importlib.import_module(module))['find_latest_checkpoint'] = latest_checkpoint
+
+
+ENTRY = Entry(
+    name='whole_checkpoints',
+    packages=('mmengine', 'onedl-mmengine'),
+    versions='>=0.10.4,<0.11',
+    attributes={
+        'mmengine.fileio:LocalBackend.put': ('self', 'obj', 'filepath'),
+        'mmengine.fileio:LocalBackend.put_text': ('self', 'obj', 'filepath', 'encoding'),
+        **{f'mmengine.hooks:CheckpointHook.{name}': None for name in _METHODS},
+        **{f'{module}:find_latest_checkpoint': ('path', ) for module in _FINDERS}},
+    why='mmengine leaves half a checkpoint, or none, where a run is killed',
+    until='an mmengine that replaces files atomically and removes old ones last',
+    mend=keep_checkpoints_whole)

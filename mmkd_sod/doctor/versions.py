@@ -6,6 +6,7 @@ from importlib import metadata
 import torch
 from packaging.requirements import Requirement
 
+from mmkd_sod import compat
 from mmkd_sod.compat.mmcv_ops.extension import operators_in_use
 from mmkd_sod.version import __version__
 
@@ -57,11 +58,17 @@ def examine(case: Case, section: Section) -> None:
     versions = {name: _version(name) for name in _SHOWN}
     device = (torch.cuda.get_device_name() if case.device.startswith('cuda')
               else f'{case.device}, {torch.get_num_threads()} of {os.cpu_count()} threads')
+    mended = compat.outcomes()
     section.data.update(
-        mmkd_sod=__version__, python=platform.python_version(), device=device, packages=versions)
+        mmkd_sod=__version__, python=platform.python_version(), device=device, packages=versions,
+        compat={outcome.entry.name: outcome.state for outcome in mended})
     section.say(f'mmkd_sod {__version__}, Python {platform.python_version()}, {device}')
     section.say(', '.join(f'{name} {version or "missing"}' for name, version in versions.items()))
     _examine_mmcv(section)
+    for outcome in mended:
+        if outcome.unexpected or outcome.state == compat.OFF:
+            section.warn(f'compat entry {outcome.entry.name} is {outcome.state}: {outcome.reason}; '
+                         f'without it {outcome.entry.why}')
     for wanted in _wanted():
         found = _version(wanted.name)
         if found is None:

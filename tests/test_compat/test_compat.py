@@ -1,16 +1,20 @@
 """compat: what is broken upstream works once mmkd_sod is imported."""
+import os
 import subprocess
 import sys
+import warnings
 
-import numpy as np
 import pytest
-import torch
+
+from mmkd_sod import compat
+from mmkd_sod.compat.entry import Entry
 
 
-def run(code: str) -> str:
+def run(code: str, **environment) -> str:
+    """Output of a program in a process of its own."""
     return subprocess.run(
         [sys.executable, '-W', 'ignore', '-c', code], check=True, capture_output=True,
-        text=True).stdout
+        text=True, env=dict(os.environ, **environment)).stdout
 
 
 def test_import_is_light():
@@ -27,90 +31,91 @@ def test_mmrazor_imports_and_torchvision_stays_out():
     assert out.split()[-2:] == ['PKDLoss', 'False']
 
 
-def test_weights_only_loader_reads_history_buffers(tmp_path):
-    from mmengine.logging import HistoryBuffer
-    buffer = HistoryBuffer()
-    for value in (3., 1.):
-        buffer.update(value)
-    path = tmp_path / 'a.pth'
-    torch.save({'buffer': buffer, 'f': np.float64(2.), 'i': np.arange(3)}, path)
-    loaded = torch.load(path, weights_only=True)
-    assert loaded['buffer'].min() == 1. and loaded['f'] == 2.
-    np.testing.assert_array_equal(loaded['i'], np.arange(3))
+@pytest.fixture
+def applied(monkeypatch):
+    """Apply entries in a clean state; what became of them, and the warnings."""
+    monkeypatch.setattr(compat, '_outcomes', {})
+
+    def apply(*entries, off=''):
+        monkeypatch.setenv(compat.SWITCH, off)
+        monkeypatch.setattr(compat, 'ENTRIES', entries)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter('always')
+            for _ in range(2):  # the second call changes nothing
+                compat.apply(entries)
+        states = {outcome.entry.name: outcome.state for outcome in compat.outcomes()}
+        return states, [str(warning.message) for warning in caught]
+
+    return apply
 
 
-class Evil:
-    def __reduce__(self):
-        return (print, ('run',))
+def entry(calls, name='a', **changes) -> Entry:
+    fields = dict(name=name, packages=('mmengine', ), versions='>=0.10', why='it is broken',
+                  until='it is not', mend=lambda: calls.append(name))
+    return Entry(**{**fields, **changes})
 
 
-class AskForAttribute:
-    def __reduce__(self):
-        from mmengine.logging import HistoryBuffer
-        return (getattr, (HistoryBuffer, 'register_statistics'))
+def test_an_entry_is_applied_once(applied):
+    calls = []
+    assert applied(entry(calls)) == ({'a': 'active'}, [])
+    assert calls == ['a']
 
 
-def test_weights_only_loader_lets_no_other_getattr_through(tmp_path):
-    path = tmp_path / 'a.pth'
-    torch.save({'a': AskForAttribute()}, path)
-    with pytest.raises(Exception, match="attribute 'register_statistics'"):
-        torch.load(path, weights_only=True)
+@pytest.mark.parametrize(('changes', 'reason'), [
+    (dict(versions='<0.1'), 'the entry is for mmengine<0.1'),
+    (dict(attributes={'mmengine.fileio:LocalBackend.no_such': None}),
+     'mmengine.fileio:LocalBackend.no_such does not exist'),
+    (dict(attributes={'mmengine.no_such_module:a': None}), 'does not exist'),
+    (dict(attributes={'mmengine.no_such_module': None}), 'does not exist'),
+    (dict(attributes={'mmengine.fileio:LocalBackend.put': ('self', 'path')}),
+     'takes (self, obj, filepath), not (self, path)')])
+def test_what_differs_is_skipped_with_one_warning(applied, changes, reason):
+    calls = []
+    states, (warning, ) = applied(entry(calls, **changes))
+    assert states == {'a': 'skipped'} and calls == []
+    assert '"a" (it is broken)' in warning and reason in warning
 
 
-def test_weights_only_loader_refuses_code(tmp_path, capsys):
-    path = tmp_path / 'evil.pth'
-    torch.save({'state_dict': Evil()}, path)
-    with pytest.raises(Exception, match='[Ww]eights'):
-        torch.load(path, weights_only=True)
-    assert 'run' not in capsys.readouterr().out
+def test_what_is_not_installed_is_skipped_silently(applied):
+    calls = []
+    assert applied(entry(calls, packages=('no-such-package', )),
+                   entry(calls, 'b', unless=('numpy', ))) == (
+                       {'a': 'skipped', 'b': 'skipped'}, [])
+    assert calls == []
 
 
-def test_downloaded_checkpoints_are_read_with_the_weights_only_loader(tmp_path):
-    from mmengine.runner.checkpoint import CheckpointLoader
-
-    from mmkd_sod.compat import load_from_http_safely
-    loader = CheckpointLoader._get_checkpoint_loader('https://a.b/c.pth')
-    assert loader is load_from_http_safely
-    # A file in the cache is read without the network, and refused when it holds code.
-    torch.save({'state_dict': Evil()}, tmp_path / 'c.pth')
-    with pytest.raises(Exception, match='[Ww]eights'):
-        load_from_http_safely('https://a.b/c.pth', model_dir=str(tmp_path))
-    torch.save({'a': torch.ones(2)}, tmp_path / 'd.pth')
-    good = load_from_http_safely('https://a.b/d.pth?x=1', model_dir=str(tmp_path))
-    assert torch.equal(good['a'], torch.ones(2))
+def test_entries_are_switched_off_by_name(applied):
+    calls = []
+    states, (warning, ) = applied(entry(calls), entry(calls, 'b'), off='b, c')
+    assert states == {'a': 'active', 'b': 'off'} and calls == ['a']
+    assert warning == 'MMKD_COMPAT_OFF names c; the entries are a, b; correct the variable'
 
 
-def test_what_the_safe_loader_refused_is_not_read_again(tmp_path, monkeypatch, capsys):
-    from mmengine.runner import checkpoint
+def test_an_entry_may_wait_for_a_module(applied, tmp_path, monkeypatch):
+    (tmp_path / 'late_for_compat.py').write_text('value = 1')
+    (tmp_path / 'later_for_compat.py').write_text('')
+    monkeypatch.syspath_prepend(tmp_path)
+    calls = []
+    states, _ = applied(
+        entry(calls, after='late_for_compat', attributes={'late_for_compat:value': None}),
+        entry(calls, 'b', after='later_for_compat', attributes={'later_for_compat:value': None}))
+    assert states == {'a': 'waiting', 'b': 'waiting'} and calls == []
+    with pytest.warns(UserWarning, match='later_for_compat:value does not exist'):
+        states = [outcome.state for outcome in compat.outcomes(import_all=True)]
+    assert states == ['active', 'skipped'] and calls == ['a']
 
-    from mmkd_sod import compat
-    free = {'weights_only': False}
-    # As in onedl-mmengine; mmengine has no such function.
-    monkeypatch.setattr(checkpoint, '_safe_torch_load',
-                        lambda file, map_location=None: torch.load(file, **free), raising=False)
-    compat.read_once_and_safely()
-    torch.save({'state_dict': Evil()}, tmp_path / 'c.pth')
-    with pytest.raises(Exception, match='[Ww]eights'):
-        checkpoint._safe_torch_load(str(tmp_path / 'c.pth'), map_location='cpu')
-    assert 'run' not in capsys.readouterr().out
+
+def test_nothing_differs_in_the_installed_packages():
+    found = {outcome.entry.name: outcome for outcome in compat.outcomes(import_all=True)}
+    assert list(found) == [entry.name for entry in compat.ENTRIES]
+    assert not [outcome for outcome in found.values() if outcome.unexpected]
+    assert {outcome.state for outcome in found.values()} <= {'active', 'skipped'}
 
 
-@pytest.mark.parametrize(('installed', 'package'), [
-    (('mmsegmentation', ), 'mmsegmentation'),
-    (('mmsegmentation', 'onedl-mmsegmentation'), 'mmsegmentation'),
-    (('onedl-mmsegmentation', ), 'onedl-mmsegmentation'),
-    ((), 'mmsegmentation')])
-def test_configs_of_mmseg_are_looked_for_in_what_is_installed(monkeypatch, installed, package):
-    from mmengine.config.utils import MODULE2PACKAGE
-
-    from mmkd_sod import compat
-
-    def version(name):
-        if name not in installed:
-            raise compat.metadata.PackageNotFoundError(name)
-        return '1.0'
-
-    monkeypatch.setattr(compat.metadata, 'version', version)
-    monkeypatch.setitem(MODULE2PACKAGE, 'mmseg', 'mmsegmentation')
-    compat.find_configs_of_the_fork()
-    assert MODULE2PACKAGE['mmseg'] == package
+def test_one_entry_is_left_out():
+    out = run('import mmkd_sod, mmengine.fileio as f\n'
+              'from mmengine.runner import CheckpointLoader as c\n'
+              'print(f.LocalBackend.put.__module__, c._schemes["https://"].__module__)',
+              MMKD_COMPAT_OFF='whole_checkpoints')
+    assert out.split() == ['mmengine.fileio.backends.local_backend',
+                           'mmkd_sod.compat.http_checkpoints']

@@ -160,3 +160,10 @@ def test_killed_runs_lose_nothing(tmp_path):
 @pytest.mark.parametrize('method', FOUR)
 def test_fifty_kills(tmp_path, method):
     kill_often(method, tmp_path, kills=13, seed=1)
+
+
+def test_a_validation_without_a_training_needs_no_back_end(tmp_path):
+    # mmengine makes the hook's back end before a training only.
+    hook = CheckpointHook(interval=1)
+    hook.after_val_epoch(runner('crosskd', tmp_path, steps=1), dict(score=1.))
+    assert 'file_backend' not in vars(hook)

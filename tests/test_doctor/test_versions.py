@@ -2,6 +2,7 @@
 import pytest
 import torch
 
+from mmkd_sod import compat
 from mmkd_sod.doctor import versions
 from tests.doctor import look, told
 
@@ -52,3 +53,13 @@ def test_a_package_that_is_not_installed_asks_for_nothing(monkeypatch):
     monkeypatch.setattr(versions.metadata, 'requires', absent)
     _, section = look(versions)
     assert section.level == 'ok'
+
+
+def test_upstream_problems_that_are_not_mended_are_named(monkeypatch):
+    entry = compat.ENTRIES[0]
+    monkeypatch.setattr(compat, 'outcomes', lambda: [
+        compat.Outcome(entry, compat.OFF, 'MMKD_COMPAT_OFF names it')])
+    _, section = look(versions)
+    assert told(section, 'warning') == (
+        f'compat entry {entry.name} is off: MMKD_COMPAT_OFF names it; without it {entry.why}')
+    assert section.data['compat'] == {entry.name: 'off'}

@@ -1,0 +1,47 @@
+"""mmengine cannot resume on torch >= 2.6, which loads with ``weights_only=True``.
+
+Checkpoints of mmengine hold ``HistoryBuffer`` and numpy objects, which torch does not know. These
+types carry data only and are put on the allow-list; the safe loader stays on. A ``HistoryBuffer``
+is pickled with references to four of its own methods, which arrive as calls of ``getattr``: they
+are resolved by :func:`_history_statistic`, never by the real one.
+"""
+import pickle
+from typing import Any
+
+import numpy as np
+import torch
+
+from .entry import Entry
+
+
+def _history_statistic(owner, name):
+    """What ``getattr`` may do in a checkpoint: name one of ``HistoryBuffer``'s own statistics."""
+    from mmengine.logging.history_buffer import HistoryBuffer
+    if owner is not HistoryBuffer or name not in ('min', 'max', 'mean', 'current'):
+        raise pickle.UnpicklingError(
+            f'the checkpoint asks for the attribute {name!r} of {owner!r}; only the statistics '
+            "min, max, mean and current of mmengine's HistoryBuffer are let through")
+    return getattr(owner, name)
+
+
+def allow_types() -> None:
+    """Put the types of mmengine's message hub on torch's allow-list."""
+    from mmengine.logging.history_buffer import HistoryBuffer
+    reconstruct: Any = np.array(0.).__reduce__()[0]
+    scalar: Any = np.float64(0.).__reduce__()[0]
+    dtypes = {type(np.dtype(code)) for code in '?bhilqBHILQefd'}
+    torch.serialization.add_safe_globals(
+        [HistoryBuffer, reconstruct, scalar, np.ndarray, np.dtype, *dtypes,
+         (_history_statistic, 'builtins.getattr')])
+
+
+ENTRY = Entry(
+    name='checkpoint_types',
+    packages=('mmengine', 'onedl-mmengine'),
+    versions='>=0.10.4,<0.11',
+    attributes={
+        'torch.serialization:add_safe_globals': ('safe_globals', ),
+        'mmengine.logging.history_buffer:HistoryBuffer': None},
+    why="torch's safe loader does not know the types of mmengine's message hub",
+    until='an mmengine that registers its types or stores plain ones',
+    mend=allow_types)
