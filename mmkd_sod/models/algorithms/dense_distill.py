@@ -1,6 +1,6 @@
 """DenseDistill: a student, its frozen teachers and a distiller as one model."""
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -70,6 +70,10 @@ class DenseDistill(SingleTeacherDistill):
       distilled student of one seed start from the same weights.
 
     Losses are logged as ``student.*`` and ``distill.*``.
+
+    To code that was written for a plain model, this model looks like the student: attributes that
+    it does not have are read from the student (``model.bbox_head``), and ``named_parameters``
+    returns the student's parameters under the student's names, as checkpoints do.
 
     Args:
         architecture (dict | BaseModel): The student: a model config, or
@@ -155,6 +159,10 @@ class DenseDistill(SingleTeacherDistill):
         if teacher is None and self._interface.requirements.teacher:
             raise ConfigError(f'DenseDistill: {self._interface.describe()} needs a teacher, got '
                               'teacher=None; give one')
+        if not calculate_student_loss and self._interface.requirements.student_loss:
+            raise ConfigError(
+                f'DenseDistill: calculate_student_loss=False, but {self._interface.describe()} '
+                "does not train the student's last layers, which would stay random; set it to True")
         self.calculate_student_loss = calculate_student_loss
         # Set by mmrazor's StopDistillHook.
         self.distillation_stopped = False
@@ -170,6 +178,24 @@ class DenseDistill(SingleTeacherDistill):
         self._teachers.attach(self._interface, self.student)
         self._register_state_dict_hook(_plain_names)
         self.register_load_state_dict_pre_hook(_own_names)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return an attribute of the student where this model has none of that name."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            student = vars(self).get('_modules', {}).get('architecture')
+            if student is None:  # not built yet
+                raise
+            return getattr(student, name)
+
+    def named_parameters(self, prefix: str = '', recurse: bool = True,
+                         remove_duplicate: bool = True) -> Iterator[tuple[str, nn.Parameter]]:
+        """Yield parameters as torch does, the student's under the names of the plain model."""
+        outer = f'{prefix}.' if prefix else ''
+        for name, parameter in super().named_parameters(prefix, recurse, remove_duplicate):
+            inner = name.removeprefix(outer).removeprefix(_STUDENT)
+            yield outer + inner, parameter
 
     @property
     def teacher(self) -> BaseModel | None:
@@ -291,4 +317,8 @@ class DenseDistill(SingleTeacherDistill):
         with distiller.record_student() as student_record, hooks_fire(self.student):
             outputs = self.student(
                 batch_inputs, data_samples, mode='loss' if needs_loss else 'tensor')
-        return outputs, distiller.step_losses(student_record, teacher_records)
+        losses = distiller.step_losses(student_record, teacher_records)
+        if not self.calculate_student_loss:
+            # Layers after those that the distiller reads get no gradient otherwise.
+            losses.update(idle_loss(self.student, self.distiller))
+        return outputs, losses

@@ -34,6 +34,8 @@ class Requirements:
             ``DenseDistill`` then accepts ``teacher=None``.
         student_targets (bool): The student's task loss has to run even if it is not part of the
             total, because the distiller reads the training targets that it assigns.
+        student_loss (bool): The student's task loss has to be part of the total, because the
+            distiller does not train the student's last layers, which would stay random.
         inplace_off (bool): In-place activations have to be switched off, because they overwrite
             recorded outputs.
         equal_size (bool): Teacher and student have to get inputs of the same height and width.
@@ -42,6 +44,7 @@ class Requirements:
     """
     teacher: bool = True
     student_targets: bool = False
+    student_loss: bool = False
     inplace_off: bool = False
     equal_size: bool = True
     size_remedy: str = ''

@@ -97,6 +97,7 @@ class CompositeDistiller(BaseModule, Distiller):
             inplace_off=any(one.inplace_off for one in each),
             student_targets=any(distiller.requirements.student_targets
                                 for _, distiller, _ in self._active()),
+            student_loss=all(one.student_loss for one in each),
             equal_size=any(one.equal_size for one in each))
 
     def check_teacher_size(self, name: str, what: str) -> None:

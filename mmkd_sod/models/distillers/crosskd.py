@@ -64,7 +64,7 @@ class CrossKDDistiller(DenseDistiller):
             classes, box coding or channels at the split that differ.
     """
 
-    requirements = Requirements(student_targets=True)
+    requirements = Requirements(student_targets=True, student_loss=True)
 
     def __init__(self,
                  reused_teacher_head_idx: int,

@@ -63,7 +63,8 @@ class CSKDDistiller(DenseDistiller):
             raise ConfigError(f'CSKDDistiller: resize={resize!r} must name the side that is '
                               "resized to the other's size; use 'student', 'teacher' or None")
         self.requirements = Requirements(
-            equal_size=resize is None, size_remedy=" unless resize='teacher' is set")
+            student_loss=loss_logits is None, equal_size=resize is None,
+            size_remedy=" unless resize='teacher' is set")
         self.loss_logits = None if loss_logits is None else MODELS.build(loss_logits)
         self.loss_feat: nn.Module | None = None
         self._feat_cfg = None if loss_feat is None else dict(loss_feat)
