@@ -13,8 +13,9 @@ import mmkd_sod  # noqa: F401  (compat first)
 from mmkd_sod.datasets.scenes import SceneSettings, make_scenes
 
 ROOT = Path(__file__).resolve().parents[1]
-# Where the numbers of the authors' programs lie; MMKD_GOLDEN names another folder.
-GOLDEN = Path(os.environ.get('MMKD_GOLDEN', ROOT.parent / 'shared' / 'golden'))
+OWN_GOLDEN = ROOT / 'tests' / 'data' / 'golden'
+# Numbers of the authors' programs; MMKD_GOLDEN names another folder of them.
+GOLDEN = Path(os.environ.get('MMKD_GOLDEN', OWN_GOLDEN))
 
 
 def golden_files(pattern: str) -> list:

@@ -9,18 +9,8 @@ from mmkd_sod.models.distillers.hkd import HKDOutputs
 from mmkd_sod.models.losses.soft_signal import map_entropy
 from mmkd_sod.registry import MODELS
 from tests.conftest import golden_files
-from tests.hkd_golden import WEIGHTS, close, levels, read
+from tests.parity.hkd import FULL, PNLAD, terms
 from tests.rgbd import batch, hkdnet
-
-PNLAD = dict(type='mmkd_sod.PNLADLoss', level_weights=WEIGHTS, pos_weight=.9375)
-FULL = dict(
-    type='mmkd_sod.HKDDistiller',
-    loss_pnlad=PNLAD,
-    loss_fpd=dict(type='mmkd_sod.FPDLoss', level_weights=WEIGHTS),
-    loss_dssd=dict(type='mmkd_sod.DSSDLoss', loss_weight=4.),
-    loss_dssd_decoder=dict(type='mmkd_sod.DSSDLoss'),
-    label_weight=.0625,
-    schedule=dict())
 
 
 def distill(distiller, student=None, teacher=None):
@@ -40,25 +30,8 @@ def rgbd_losses(algorithm, number=2):
 @pytest.mark.golden
 @pytest.mark.parametrize('path', golden_files('hkd_*.json'))
 def test_golden_by_epoch(path):
-    arrays, by_epoch, _ = read(path)
-    distiller = MODELS.build(FULL)
-
-    def outputs(net):
-        return HKDOutputs(
-            logits=levels(arrays, f'logit_{net.lower()}'),
-            fused=levels(arrays, f'fuse_{net.lower()}'),
-            encoder=[arrays[f'enc_{net}_{mode}4'] for mode in 'RD'],
-            decoder=levels(arrays, f'enc_{net}_r') + levels(arrays, f'enc_{net}_d'))
-
-    for epoch, terms in by_epoch.items():
-        distiller.set_epoch(epoch)
-        ours = distiller.terms(outputs('S'), outputs('T'))
-        close(ours['loss_pos'] / .9375, terms['loss_positive'])
-        close(ours['loss_neg'], terms['loss_negative'])
-        close(ours['loss_fpd'], terms['loss_fpd'])
-        close(ours['loss_dssd'] + ours['loss_dssd_decoder'], terms['loss_dssd'])
-        total = sum(value for key, value in ours.items() if 'loss' in key)
-        close(total + 1.0625 * terms['loss_gt'], terms['total'])
+    for pair in terms(path):
+        assert pair.difference <= 1e-5, pair
 
 
 @pytest.mark.parametrize('number', [1, 3])

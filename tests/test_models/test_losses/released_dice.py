@@ -5,6 +5,8 @@ image. The losses repeat it where they are asked to, and are exact otherwise.
 """
 import pytest
 
+from tests.parity.scfnet import Dice
+
 
 def exact_dice(prob, target):
     """Dice of maps (N, 1, H, W), summed in float64."""
@@ -13,14 +15,8 @@ def exact_dice(prob, target):
     return (1 - (2 * overlap + 1) / (total + 1)).mean().item()
 
 
-def check_against_release(loss, as_released, prob, target, released):
-    """The loss is exact to 1e-6, and what it gives with the release's rounding is the release's.
-
-    Args:
-        loss (Tensor): What the module under test gave.
-        as_released (Tensor): The same with ``released_sums``.
-        prob, target (Tensor): The maps whose dice it is.
-        released (float): What the released program gave.
-    """
-    assert loss.item() == pytest.approx(exact_dice(prob, target), abs=1e-6)
-    assert as_released.item() == pytest.approx(released, rel=2e-6)
+def check_against_release(value: Dice) -> None:
+    """The loss is exact to 1e-6, and what it gives with the release's rounding is the release's."""
+    exact = exact_dice(value.prob, value.target)
+    assert value.exact.item() == pytest.approx(exact, abs=1e-6), value.name
+    assert value.as_released.item() == pytest.approx(value.released, rel=2e-6), value.name

