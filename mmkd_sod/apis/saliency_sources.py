@@ -42,8 +42,8 @@ def _expand(entry: str) -> list[tuple[str, str]]:
         files = sorted(p for p in Path(entry).rglob('*') if p.name.lower().endswith(suffixes)
                        and not p.name.startswith('.') and p.is_file())
         return [(str(p), p.relative_to(entry).as_posix()) for p in files]
-    files = sorted(p for p in glob.glob(entry, recursive=True) if osp.isfile(p))
-    return [(p, osp.basename(p)) for p in files]
+    found = sorted(p for p in glob.glob(entry, recursive=True) if osp.isfile(p))
+    return [(p, osp.basename(p)) for p in found]
 
 
 def find_sources(entries: Sequence[str]) -> list[Source]:

@@ -128,8 +128,10 @@ class WeakLabelWriter:
 
     def _report(self) -> dict | None:
         """Write report and list when all labels are there."""
-        noted, kept, dropped, broken = self._statistics(), [], [], []
-        confidences, salient = [], []
+        noted = self._statistics()
+        kept: list[dict] = []
+        dropped: list[dict] = []
+        broken, confidences, salient = [], [], []
         for image in self.images:
             entry, path = noted.get(self._name(image), {}), self._path(image)
             if path.exists():

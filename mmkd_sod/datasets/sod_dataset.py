@@ -96,7 +96,7 @@ class SODDataset(BaseDataset):
             reason = getattr(error, 'strerror', None) or 'it is no text'
             raise DataError(f"{self.name}: the list '{self.ann_file}' cannot be read ({reason}); "
                             'give a text file with one image a line') from None
-        entries = []
+        entries: list[tuple[str, str | None, str]] = []
         for number, line in enumerate(lines, 1):
             line = line.strip()
             if not line or line.startswith('#'):
@@ -137,8 +137,9 @@ class SODDataset(BaseDataset):
             else:
                 image = images[image]
             # What mmseg's transforms ask for stands beside what this project's do.
-            info = dict(img_path=osp.join(img_dir, image), img_name=stem, dataset_name=self.name,
-                        label_map=None, reduce_zero_label=False, seg_fields=[])
+            info: dict = dict(
+                img_path=osp.join(img_dir, image), img_name=stem, dataset_name=self.name,
+                label_map=None, reduce_zero_label=False, seg_fields=[])
             if mask_dir:
                 mask = mask or masks.get(stem)
                 if mask is None or not osp.isfile(osp.join(mask_dir, mask)):

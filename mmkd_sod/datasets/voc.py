@@ -79,10 +79,10 @@ def read_xml(path: Path) -> ET.Element:
 
 
 def _text(node: ET.Element, tag: str, path: Path) -> str:
-    child = node.find(tag)
-    if child is None or not (child.text or '').strip():
+    text = (node.findtext(tag) or '').strip()
+    if not text:
         raise DataError(f'{path}: <{node.tag}> has no <{tag}>; add it')
-    return child.text.strip()
+    return text
 
 
 def _number(node: ET.Element, tag: str, path: Path) -> int:
@@ -196,7 +196,7 @@ def find_classes(root, splits) -> list:
     """Names of all classes that the splits use, sorted."""
     root = Path(root)
     names = {name for split in splits for name in read_split(root, split)}
-    found = set()
+    found: set[str] = set()
     for name in names:
         path = root / 'Annotations' / f'{name}.xml'
         found.update(_text(item, 'name', path) for item in read_xml(path).iter('object'))
@@ -231,7 +231,8 @@ def convert_split(root, split: str, classes, difficult: str = 'ignore', advance=
         raise ConfigError(f'convert_split: difficult={difficult!r} should be one of '
                           f'{", ".join(DIFFICULT)}')
     root, classes, report = Path(root), list(classes), SplitReport(split)
-    images, annotations = [], []
+    images: list[dict] = []
+    annotations: list[dict] = []
     for name in read_split(root, split):
         xml_path = root / 'Annotations' / f'{name}.xml'
         tree, path = read_xml(xml_path), _find_image(root, name)

@@ -43,7 +43,8 @@ def check_data(cfg: Config,
 
 def _check_one(dataset: dict, where: str) -> None:
     root = dataset.get('data_root') or ''
-    wanted = [(key, dataset.get(key), osp.isfile) for key in ('ann_file', 'proposal_file')]
+    wanted: list[tuple] = [
+        (key, dataset.get(key), osp.isfile) for key in ('ann_file', 'proposal_file')]
     prefixes = dataset.get('data_prefix')
     if isinstance(prefixes, dict):
         wanted += [(f'data_prefix.{key}', value, osp.isdir) for key, value in prefixes.items()]

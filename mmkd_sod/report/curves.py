@@ -80,7 +80,7 @@ def _validation(study: Study, styles: dict, wanted: str | None) -> str:
     keys = list(dict.fromkeys(key for run in study.runs for record in run.val.values()
                               for key in metrics_of(record)))
     whole = [key for key in keys if describe(key).group is None and not key.startswith(TEACHERS)]
-    first = headline(whole, metric.key)
+    first = headline(whole, metric.key) or metric.key
     shown = [first, *(key for key in whole if key != first)][:3]
     students = [variant for variant in study.variants if variant.role != 'teacher']
     lines = students or study.variants

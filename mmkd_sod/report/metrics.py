@@ -73,9 +73,9 @@ def describe(key: str) -> Metric:
     if key in ('aAcc', 'mIoU', 'mAcc', 'mDice', 'mFscore', 'mPrecision', 'mRecall'):
         return Metric(key, key, 1., 2)
     if key.startswith('sod/'):
-        *member, name = key[4:].split('/')
-        return Metric(key, _SOD.get(name, name), 1., 4, less, 'data set' if member else None,
-                      '/'.join(member) or None)
+        *parts, name = key[4:].split('/')
+        return Metric(key, _SOD.get(name, name), 1., 4, less, 'data set' if parts else None,
+                      '/'.join(parts) or None)
     if key.startswith('pascal_voc/'):
         return Metric(key, key.split('/')[1], 100., 1)
     return Metric(key, key, 1., 4, less)

@@ -51,7 +51,7 @@ def data_address(picture: np.ndarray) -> str:
     if not done:
         raise DataError(f'a picture of shape {picture.shape} cannot be encoded as JPEG; leave the '
                         'pictures out with --images 0')
-    return 'data:image/jpeg;base64,' + base64.b64encode(encoded).decode('ascii')
+    return 'data:image/jpeg;base64,' + base64.b64encode(encoded.tobytes()).decode('ascii')
 
 
 def _shown_runs(study: Study) -> dict:
@@ -84,7 +84,7 @@ def gallery(study: Study, count: int, score_thr: float = 0.3,
     except (UserError, OSError) as error:
         result.notes.append(f'No pictures: {error}.')
         return result
-    answers = {}
+    answers: dict[str, list] = {}
     with progress_bar(len(runs)) as tell:
         for name, run in runs.items():
             if run.checkpoint is None:

@@ -98,9 +98,9 @@ def find_runs(places: list[str]) -> list[Run]:
     """
     found: dict[Path, Run] = {}
     for place in places:
-        role, sign, rest = place.partition('=')
-        role, folder = (role, Path(rest)) if sign and role in (
-            'teacher', 'plain', 'distilled') else (None, Path(place))
+        named, sign, rest = place.partition('=')
+        given = sign and named in ('teacher', 'plain', 'distilled')
+        role, folder = (named, Path(rest)) if given else (None, Path(place))
         if not folder.is_dir():
             raise DataError(f"run '{folder}' is no folder; give the work_dir of a run, or a folder "
                             'of several')
@@ -109,7 +109,7 @@ def find_runs(places: list[str]) -> list[Run]:
             raise DataError(f"'{folder}' holds no run (*/vis_data/config.py); give the work_dir of "
                             'a run, or a folder of several')
         for path in below:
-            run = found.setdefault(path.resolve(), None) or read_run(path)
+            run = found.get(path.resolve()) or read_run(path)
             run.forced_role = role or run.forced_role
             found[path.resolve()] = run
     return list(found.values())

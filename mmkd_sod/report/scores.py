@@ -144,7 +144,7 @@ def _gain_rows(variant: Variant, plain: Variant, split: str, metrics: list[Metri
             continue
         labels = [_seed(seed) for seed in mine if seed in base] if paired else ['means']
         text = with_spread(metric, differences, sign=True)
-        rows.append(Row(metric.member, style, [
+        rows.append(Row(metric.member or '', style, [
             (label, value * metric.scale)
             for label, value in zip(labels, differences, strict=True)], text))
         good = metric.better(mean(differences))
@@ -190,7 +190,7 @@ def score_blocks(study: Study, wanted: str | None = None) -> str:
     """
     split = main_split(study)
     metric = None if split is None else head_metric(study, split, wanted)
-    if metric is None:
+    if split is None or metric is None:
         return '<h3>Final scores</h3><p class="note">No run has logged a score yet.</p>'
     direction = 'less is better' if metric.less_is_better else 'more is better'
     tables = ''.join(_score_table(study, one) for one in _SPLITS if keys_of(study, one))

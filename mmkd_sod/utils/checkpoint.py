@@ -11,7 +11,7 @@ from mmkd_sod.errors import CheckpointError
 from .files import atomic_path
 
 
-def refusal(error: Exception, path: str, what: str = 'checkpoint') -> CheckpointError:
+def refusal(error: BaseException, path: str, what: str = 'checkpoint') -> CheckpointError:
     """What to say of a file that torch's weights-only loader did not take.
 
     Args:

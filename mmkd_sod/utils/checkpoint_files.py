@@ -21,9 +21,10 @@ def is_whole(path) -> bool:
         return False
 
 
-def _step(path) -> tuple[str, int] | None:
+def _step(path) -> tuple[str, int]:
+    """Return kind and number of a checkpoint's name, ``('epoch', 3)``; ``('', 0)`` of others."""
     match = _NAME.fullmatch(Path(path).name)
-    return (match[1], int(match[2])) if match else None
+    return (match[1], int(match[2])) if match else ('', 0)
 
 
 def latest_checkpoint(work_dir) -> str | None:
@@ -49,12 +50,12 @@ def latest_checkpoint(work_dir) -> str | None:
     told = next((str(path) for path in (named, folder / Path(named).name)
                  if named and is_whole(path)), None)
     here = sorted(
-        (path for path in folder.glob('*.pth') if _step(path)),
+        (path for path in folder.glob('*.pth') if _step(path)[0]),
         key=lambda path: (path.stat().st_mtime_ns, _step(path)), reverse=True)
     if told is not None:
-        step = _step(told)
+        kind, step = _step(told)
         here = [path for path in here
-                if step and _step(path)[0] == step[0] and _step(path)[1] > step[1]
+                if _step(path)[0] == kind and _step(path)[1] > step
                 and path.stat().st_mtime_ns > written]
     return next((str(path) for path in here if is_whole(path)), told)
 
@@ -66,7 +67,7 @@ def last_finite_checkpoint(work_dir, names) -> str | None:
         work_dir (str | Path): Folder of a run.
         names (Collection[str]): The entries of ``state_dict`` to look at.
     """
-    paths = [path for path in Path(work_dir).glob('*.pth') if _step(path) and is_whole(path)]
+    paths = [path for path in Path(work_dir).glob('*.pth') if _step(path)[0] and is_whole(path)]
     for path in sorted(paths, key=lambda path: path.stat().st_mtime_ns, reverse=True):
         state = torch.load(path, map_location='cpu', weights_only=True)['state_dict']
         if all(value.isfinite().all() for name, value in state.items() if name in names):

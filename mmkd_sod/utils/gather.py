@@ -48,9 +48,9 @@ def gather_batch(feat: Tensor) -> Tensor:
     shape = torch.tensor(feat.shape, device=feat.device)
     shapes = [torch.empty_like(shape) for _ in range(get_world_size())]
     dist.all_gather(shapes, shape)
-    shapes = [tuple(s.tolist()) for s in shapes]
-    if len(set(shapes)) > 1:
+    distinct = {tuple(s.tolist()) for s in shapes}
+    if len(distinct) > 1:
         raise ConfigError(
-            f'gather: the ranks hold features of different shapes {sorted(set(shapes))}; use the '
+            f'gather: the ranks hold features of different shapes {sorted(distinct)}; use the '
             'same batch size and crop size on all of them, or gather=False')
     return _GatherBatch.apply(feat.contiguous())

@@ -76,13 +76,12 @@ def convert_scfnet(arrays: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
     backbone_only = 'conv.conv.weight' in arrays
     state = {}
     for name, array in arrays.items():
+        if backbone_only and name.startswith(_CLASSIFIER):
+            continue
+        target = _rename(f'bkbone.{name}' if backbone_only else name) or ''
         if backbone_only:
-            if name.startswith(_CLASSIFIER):
-                continue
-            target = _rename(f'bkbone.{name}').removeprefix('backbone.')
-        else:
-            target = _rename(name)
-        if target is None:
+            target = target.removeprefix('backbone.')
+        if not target:
             raise CheckpointError(f'the weights hold {name!r}, which SCFNet does not have; give a '
                                   'file of SCFNet or of the MobileNetV3 it starts from')
         # The copy is writable, which torch asks for.

@@ -89,7 +89,8 @@ def draw_boxes(image: np.ndarray, bboxes, labels, classes, scores=None, scale: f
     order = range(len(bboxes)) if scores is None else np.argsort(scores)
     for index in order:
         _draw_frame(draw, bboxes[index], tuple(palette[labels[index] % len(palette)]))
-    face, taken = font(font_size), []
+    face = font(font_size)
+    taken: list[tuple] = []
     for index in reversed(order):
         color = tuple(palette[labels[index] % len(palette)])
         name = classes[labels[index]]

@@ -51,7 +51,7 @@ class GroupBatchSampler:
     @staticmethod
     def _groups(dataset) -> list[np.ndarray]:
         """Indices of each group, in the order in which the data set names them."""
-        groups: dict[str, list] = {}
+        groups: dict[tuple, list[int]] = {}
         for index in range(len(dataset)):
             info = dataset.get_data_info(index) if hasattr(dataset, 'get_data_info') else {}
             if 'group' not in info:

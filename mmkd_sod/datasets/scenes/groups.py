@@ -132,7 +132,7 @@ def make_group_image(settings: GroupSettings, split: str, group: int,
                     (scene.instances == number).astype(np.uint8) * 255)
 
 
-def make_groups(root, settings: GroupSettings = None, progress: bool = True) -> bool:
+def make_groups(root, settings: GroupSettings | None = None, progress: bool = True) -> bool:
     """Write a set of groups, unless it is there already.
 
     The folder then holds, for each of ``train`` and ``val``, ``image`` (JPEG), ``depth`` (8-bit

@@ -151,7 +151,7 @@ def place_objects(rng, width: int, height: int, shapes, background: tuple,
     side = min(width, height)
     near, far = OBJECT_DEPTH[1], OBJECT_DEPTH[0]
     gap = (near - far) / max(1, len(shapes))
-    placed = []
+    placed: list[SceneObject] = []
     for index, shape in enumerate(shapes):
         size = float(np.exp(rng.uniform(np.log(radius[0]), np.log(radius[1]))) * side)
         # A few tries keep objects from lying wholly on each other; partial overlap is wanted.

@@ -116,9 +116,9 @@ def render(layout: SceneLayout) -> Scene:
     """
     height, width = layout.height, layout.width
     rng = np.random.default_rng(layout.seed)
-    canvas = paint(layout.background, height, width).astype(np.uint8)
-    _draw_strokes(canvas, layout.strokes)
-    canvas = canvas.astype(np.float32)
+    ground = paint(layout.background, height, width).astype(np.uint8)
+    _draw_strokes(ground, layout.strokes)
+    canvas = ground.astype(np.float32)
     tilt = rng.uniform(-0.5, 0.5, size=2) * (BACKGROUND_DEPTH[1] - BACKGROUND_DEPTH[0])
     depth = np.mean(BACKGROUND_DEPTH, dtype=np.float32) + _plane(height, width, *tilt)
     instances = np.zeros((height, width), dtype=np.uint8)

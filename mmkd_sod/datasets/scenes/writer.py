@@ -93,9 +93,10 @@ def class_mask(scene: Scene) -> np.ndarray:
 
 
 def _write_split(root: Path, settings: SceneSettings, split: str, advance) -> None:
-    for folder in FOLDERS:
-        (root / split / folder).mkdir(parents=True)
-    images, annotations = [], []
+    for kind in FOLDERS:
+        (root / split / kind).mkdir(parents=True)
+    images: list[dict] = []
+    annotations: list[dict] = []
     for index in range(getattr(settings, split)):
         scene = make_scene(settings, split, index)
         name, folder = f'{index:06d}', root / split
@@ -116,7 +117,7 @@ def _write_split(root: Path, settings: SceneSettings, split: str, advance) -> No
     path.write_text(json.dumps(content) + '\n', encoding='utf-8')
 
 
-def make_scenes(root, settings: SceneSettings = None, progress: bool = True) -> bool:
+def make_scenes(root, settings: SceneSettings | None = None, progress: bool = True) -> bool:
     """Write a set of scenes, unless it is there already.
 
     The folder then holds, for each of ``train`` and ``val``, ``images`` (JPEG), ``masks`` (PNG,
