@@ -1,0 +1,46 @@
+"""Deformable convolution with a factor per sample: ``modulated_deform_conv_*`` of ``mmcv._ext``.
+
+Zhu et al., Deformable ConvNets v2, CVPR 2019, equation 1. See :mod:`.deform_conv`.
+"""
+from torch import Tensor
+
+from .deform_conv import Geometry, convolve, gradients
+from .sampling import plain
+
+
+def _geometry(images: Tensor, out: Tensor, *, kernel_h: int, kernel_w: int, stride_h: int,
+              stride_w: int, pad_h: int, pad_w: int, dilation_h: int, dilation_w: int, group: int,
+              deformable_group: int) -> Geometry:
+    return Geometry((kernel_h, kernel_w), (stride_h, stride_w), (pad_h, pad_w),
+                    (dilation_h, dilation_w), group, deformable_group, images.shape[2:],
+                    out.shape[2:])
+
+
+@plain
+def modulated_deform_conv_forward(images: Tensor, weight: Tensor, bias: Tensor, ones: Tensor,
+                                  offset: Tensor, mask: Tensor, output: Tensor, columns: Tensor, *,
+                                  with_bias: bool, **geometry) -> None:
+    """Write the convolution of images (N, C, H, W) into ``output`` (N, O, Ho, Wo)."""
+    output.copy_(convolve(images, weight, offset, mask, _geometry(images, output, **geometry)))
+    if with_bias:
+        output.add_(bias.view(-1, 1, 1))
+
+
+@plain
+def modulated_deform_conv_backward(images: Tensor, weight: Tensor, bias: Tensor, ones: Tensor,
+                                   offset: Tensor, mask: Tensor, columns: Tensor,
+                                   grad_input: Tensor, grad_weight: Tensor, grad_bias: Tensor,
+                                   grad_offset: Tensor, grad_mask: Tensor, grad_output: Tensor, *,
+                                   with_bias: bool, **geometry) -> None:
+    """Write the gradients by images, offsets and mask; add those by kernel and bias."""
+    grads = gradients(images, weight, offset, mask, grad_output,
+                      _geometry(images, grad_output, **geometry), True, True)
+    for target, grad in zip((grad_input, grad_offset, grad_mask), grads[:3], strict=True):
+        target.copy_(grad)
+    grad_weight.add_(grads[3])
+    if with_bias:
+        grad_bias.add_(grad_output.sum((0, 2, 3)))
+
+
+OPERATORS = dict(modulated_deform_conv_forward=modulated_deform_conv_forward,
+                 modulated_deform_conv_backward=modulated_deform_conv_backward)
