@@ -1,0 +1,131 @@
+"""One model on mmcv's compiled operators and on those in plain torch."""
+import copy
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import module_from_spec
+from types import ModuleType
+
+import torch
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from mmkd_sod.compat.mmcv_ops.extension import extension_spec
+
+
+def plain_extension() -> ModuleType:
+    """Return the module that stands in for ``mmcv._ext`` on mmcv-lite."""
+    spec = extension_spec([])  # no folder, so no compiled module in it
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class _Recorded:
+    """A module's functions; remembers which are called."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self._module, self.called = module, set()
+
+    def __getattr__(self, name: str) -> Callable:
+        def operator(*args, **kwargs):
+            self.called.add(name)
+            return getattr(self._module, name)(*args, **kwargs)
+        return operator
+
+
+@contextmanager
+def operators_of(extension: ModuleType) -> Iterator[set]:
+    """Let ``mmcv.ops`` call the operators of a module.
+
+    Args:
+        extension (module): In place of ``mmcv._ext``.
+
+    Yields:
+        set[str]: Names of the operators that have been called.
+    """
+    recorded = _Recorded(extension)
+    users = [module for name, module in sys.modules.items()
+             if name.startswith('mmcv.ops.') and hasattr(module, 'ext_module')]
+    before = [module.ext_module for module in users]
+    for module in users:
+        module.ext_module = recorded
+    try:
+        yield recorded.called
+    finally:
+        for module, kept in zip(users, before, strict=True):
+            module.ext_module = kept
+
+
+@dataclass
+class Step:
+    """What one training step and one prediction of a model give.
+
+    Attributes:
+        losses (dict[str, Tensor]): Each logged loss.
+        gradient (Tensor): Of all parameters, in one vector.
+        outputs (list[Tensor]): Boxes, scores, labels and masks of each image, or logits.
+        operators (set[str]): Operators that were called.
+    """
+
+    losses: dict[str, Tensor]
+    gradient: Tensor
+    outputs: list[Tensor]
+    operators: set
+
+    def differences(self, other: 'Step') -> tuple[float, float, float]:
+        """Return how far apart losses, gradients and outputs are.
+
+        Losses: the largest relative difference. Gradients: the difference's norm over the norm.
+        Outputs: the largest difference over the largest absolute value of the same tensor; infinite
+        where numbers of objects differ.
+        """
+        losses = max((abs(float(value - other.losses[name])) / max(abs(float(value)), 1e-3)
+                      for name, value in self.losses.items()), default=0.)
+        gradient = float((self.gradient - other.gradient).norm()
+                         / self.gradient.norm().clamp_min(1e-12))
+        if [x.shape for x in self.outputs] != [x.shape for x in other.outputs]:
+            return losses, gradient, float('inf')
+        outputs = max((float((a - b).abs().max() / a.abs().max().clamp_min(1.))
+                       for a, b in zip(self.outputs, other.outputs, strict=True) if a.numel()),
+                      default=0.)
+        return losses, gradient, outputs
+
+
+def _outputs(samples) -> list[Tensor]:
+    found = []
+    for sample in samples:
+        if 'seg_logits' in sample:
+            found.append(sample.seg_logits.data)
+        if 'pred_instances' in sample:
+            items = sample.pred_instances
+            found += [torch.as_tensor(items[key]) for key in ('bboxes', 'scores', 'labels', 'masks')
+                      if key in items]
+    return [x.detach().double() for x in found]
+
+
+def run_step(model: BaseModel, batch: dict, extension: ModuleType, seed: int = 0) -> Step:
+    """Run one training step and one prediction on the operators of a module.
+
+    Args:
+        model (BaseModel): A detector or segmentor; its weights and buffers are left as they were.
+        batch (dict): As a data loader gives it; left as it is.
+        extension (module): Whose operators mmcv calls.
+        seed (int): Of what is drawn within the step.
+    """
+    kept = copy.deepcopy(model.state_dict())
+    with operators_of(extension) as called:
+        torch.manual_seed(seed)
+        model.train().zero_grad()
+        data = model.data_preprocessor(copy.deepcopy(batch), training=True)
+        total, log = model.parse_losses(model(**data, mode='loss'))
+        total.backward()
+        gradient = torch.cat([p.grad.flatten().double() for p in model.parameters()
+                              if p.grad is not None])
+        model.load_state_dict(kept)
+        with torch.no_grad():
+            data = model.eval().data_preprocessor(copy.deepcopy(batch), training=False)
+            outputs = _outputs(model(**data, mode='predict'))
+    losses = {name: value.detach().double() for name, value in log.items()}
+    return Step(losses, gradient, outputs, set(called))

@@ -1,0 +1,173 @@
+"""Run the architectures of mmdet and mmseg on compiled and on plain operators; print a table.
+
+Each folder of the two zoos gives its config of the shortest name, in full size with random weights:
+one training step and one prediction on each set of operators, from the same weights and random
+numbers. Needs a compiled mmcv. Exit code 1: a model runs on one set alone, or they differ.
+"""
+import argparse
+import logging
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import mmcv.ops  # noqa: F401
+import torch
+from mmdet.testing import demo_mm_inputs
+from mmengine.hub import get_config
+from mmengine.logging import MessageHub
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import MODELS, DefaultScope, init_default_scope
+from mmengine.utils import get_installed_path
+
+from mmkd_sod.cli.common import run_tool
+from mmkd_sod.compat.mmcv_ops.extension import operators_in_use
+from mmkd_sod.errors import InstallationError
+from mmkd_sod.testing import small_segmentors
+from mmkd_sod.testing.operators import plain_extension, run_step
+
+# Folders that hold no architecture of their own, or one for videos.
+_ASIDE = {'_base_', 'albu_example', 'bytetrack', 'cityscapes', 'common', 'deepfashion', 'deepsort',
+          'dsdl', 'legacy_1.x', 'lvis', 'mask2former_vis', 'masktrack_rcnn', 'misc', 'objects365',
+          'ocsort', 'openimages', 'pascal_voc', 'qdtrack', 'reid', 'sort', 'strongsort', 'v3det',
+          'wider_face'}
+# Deformable convolutions; the shortest names of these folders are of deformable RoI pooling.
+_MORE = ('mmdet::dcn/faster-rcnn_r50-dconv-c3-c5_fpn_1x_coco.py',
+         'mmdet::dcnv2/faster-rcnn_r50-mdconv-c3-c5_fpn_1x_coco.py')
+# Above these the two sets of operators are said to differ: losses, gradients, outputs.
+LIMITS = (1e-5, 1e-3, 1e-4)
+
+
+@dataclass
+class Row:
+    """One architecture.
+
+    Attributes:
+        name (str): Of its config, as ``'package::folder/name.py'``.
+        operators (set[str]): Operators that it calls.
+        differences (tuple[float, ...]): In losses, gradients and outputs; empty where it did not
+            run.
+        compiled (str): Why it did not run on compiled operators; empty where it did.
+        plain (str): The same for the plain ones.
+    """
+
+    name: str
+    operators: set
+    differences: tuple = ()
+    compiled: str = ''
+    plain: str = ''
+
+    @property
+    def same(self) -> bool:
+        """Whether both ran and agree within ``LIMITS``, or neither ran."""
+        if not self.differences:
+            return bool(self.compiled) == bool(self.plain)
+        return all(found <= limit for found, limit in zip(self.differences, LIMITS, strict=True))
+
+    def __str__(self) -> str:
+        if self.compiled or self.plain:
+            told = [self.compiled or 'runs', self.plain or 'runs', '', '']
+        else:
+            told = [', '.join(sorted(self.operators)) or 'none',
+                    *(f'{value:.1g}' for value in self.differences)]
+        return f"| {self.name} | {' | '.join(told)} | {'yes' if self.same else '**no**'} |"
+
+
+def configs(package: str) -> list[str]:
+    """One config of each architecture of ``mmdet`` or ``mmseg``."""
+    root = Path(get_installed_path(package)) / '.mim' / 'configs'
+    found = []
+    for folder in sorted(root.iterdir()):
+        files = [path.name for path in folder.glob('*.py')
+                 if folder.name not in _ASIDE and not path.stem.endswith('_tta')]
+        if files:
+            name = min(files, key=lambda name: (len(name), name))
+            found.append(f'{package}::{folder.name}/{name}')
+    return found
+
+
+def _without_files(cfg) -> None:
+    """Drop weights that would be read from the network."""
+    if isinstance(cfg, dict):
+        for key in ('init_cfg', 'pretrained', 'teacher_ckpt'):
+            if key != 'init_cfg' or (isinstance(cfg.get(key), dict) and 'checkpoint' in cfg[key]):
+                cfg.pop(key, None)
+    for value in cfg.values() if isinstance(cfg, dict) else cfg:
+        if isinstance(value, (dict, list, tuple)):
+            _without_files(value)
+
+
+def build(name: str):
+    """A model of a config with random weights, and a batch for it."""
+    package = name.partition('::')[0]
+    cfg = get_config(name)
+    DefaultScope._instance_dict.clear()
+    init_default_scope(package)
+    MessageHub.get_current_instance().update_info('epoch', 0)
+    model_cfg = cfg.model
+    if 'data_preprocessor' in cfg:
+        model_cfg.setdefault('data_preprocessor', cfg.data_preprocessor)
+    _without_files(model_cfg)
+    if package == 'mmseg':
+        size = cfg.get('crop_size', (128, 128))
+        side = size[0] if model_cfg.backbone.type in ('VisionTransformer', 'BEiT', 'MAE') else 128
+        model_cfg.data_preprocessor.size = (side, side)
+        batch = small_segmentors.random_batch(2, side, side)
+    else:
+        model_cfg.data_preprocessor.pop('batch_augments', None)
+        batch = demo_mm_inputs(2, [(3, 384, 384)] * 2, num_items=[3, 3], with_mask=True,
+                               with_semantic=True)
+    torch.manual_seed(0)
+    model = revert_sync_batchnorm(MODELS.build(model_cfg))
+    model.init_weights()
+    return model, batch
+
+
+def _sentence(error: Exception) -> str:
+    text = ' '.join(str(error).split()).replace('|', '/')
+    return f'{type(error).__name__}: {text[:100]}'
+
+
+def compare(name: str) -> Row:
+    """Run one architecture on both sets of operators."""
+    try:
+        model, batch = build(name)
+    except Exception as error:
+        return Row(name, set(), (), _sentence(error), _sentence(error))
+    steps, failed = {}, {}
+    for kind, extension in (('compiled', sys.modules['mmcv._ext']), ('plain', plain_extension())):
+        try:
+            steps[kind] = run_step(model, batch, extension)
+        except Exception as error:
+            failed[kind] = _sentence(error)
+    if failed:
+        return Row(name, set(), (), failed.get('compiled', ''), failed.get('plain', ''))
+    compiled, plain = steps['compiled'], steps['plain']
+    return Row(name, plain.operators, compiled.differences(plain))
+
+
+def main(argv=None) -> int:
+    """Compare the architectures one after the other."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('configs', nargs='*',
+                        help="as 'mmdet::gfl/gfl_r50_fpn_1x_coco.py'; default: the zoos of both")
+    args = parser.parse_args(argv)
+    if operators_in_use() != 'compiled':
+        raise InstallationError('mmcv has no compiled operators here; they are what the plain ones '
+                                'are compared with; install mmcv in place of mmcv-lite')
+    logging.disable(logging.WARNING)  # mmengine prints the initialisation of every weight
+    rows = []
+    print('| config | operators called | losses | gradients | outputs | same |\n'
+          '| --- | --- | --- | --- | --- | --- |', flush=True)
+    for name in args.configs or [*configs('mmdet'), *_MORE, *configs('mmseg')]:
+        rows.append(compare(name))
+        print(rows[-1], flush=True)
+    ran = [row for row in rows if row.differences]
+    alone = sum(not row.same for row in rows if not row.differences)
+    print(f'\n{len(rows)} architectures: {len(ran)} run on both, {sum(row.same for row in ran)} of '
+          f'them alike; {alone} run on one set alone; {len(rows) - len(ran) - alone} on neither')
+    return int(not all(row.same for row in rows))
+
+
+if __name__ == '__main__':
+    run_tool(main)
