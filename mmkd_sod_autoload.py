@@ -5,6 +5,7 @@ works on mmcv-lite whatever is imported first, as its tools/test.py and spawned 
 they read a config. Nothing of mmkd_sod is imported until mmcv asks for operators that it lacks;
 ``TORCH_DEVICE_BACKEND_AUTOLOAD=0`` switches this off.
 """
+import os
 import sys
 
 
@@ -21,5 +22,6 @@ class _Finder:
 
 def offer() -> None:
     """Let ``import mmcv._ext`` find mmkd_sod's operators where no other are found."""
-    if not any(finder is _Finder for finder in sys.meta_path):
+    off = os.environ.get('MMKD_COMPAT_OFF', '').split(',')
+    if 'mmcv_operators' not in off and _Finder not in sys.meta_path:
         sys.meta_path.append(_Finder)

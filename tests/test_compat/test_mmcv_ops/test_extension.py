@@ -1,5 +1,6 @@
 """mmcv finds its operators: the compiled ones where they load, else those in plain torch."""
 import importlib
+import os
 import subprocess
 import sys
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -97,10 +98,21 @@ print("mmkd_sod" in sys.modules, sys.modules["mmcv._ext"].__spec__.origin)
     # As torch calls it in an environment where mmkd_sod is installed.
     ('import mmkd_sod_autoload; mmkd_sod_autoload.offer()', None), ('import mmkd_sod', True)])
 def test_operators_are_there_before_mmcv_asks(start, shown):
-    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', LATE.format(start=start)],
+    env = dict(os.environ, TORCH_DEVICE_BACKEND_AUTOLOAD='0')
+    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', LATE.format(start=start)], env=env,
                           cwd=ROOT, text=True, capture_output=True)
     assert done.returncode == 0, done.stderr
     imported, origin = done.stdout.split()
     assert (origin == 'mmkd_sod') == (not COMPILED)
     # Nothing of mmkd_sod is imported where compiled operators are.
     assert imported == str(not COMPILED if shown is None else shown)
+
+
+@pytest.mark.skipif(bool(COMPILED), reason='a compiled mmcv is installed')
+@pytest.mark.parametrize('start', ['import mmkd_sod_autoload; mmkd_sod_autoload.offer()',
+                                   'import mmkd_sod'])
+def test_the_switch_of_the_entry_holds_everywhere(start):
+    env = dict(os.environ, MMKD_COMPAT_OFF='mmcv_operators', TORCH_DEVICE_BACKEND_AUTOLOAD='0')
+    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', LATE.format(start=start)], env=env,
+                          cwd=ROOT, text=True, capture_output=True)
+    assert "No module named 'mmcv._ext'" in done.stderr
