@@ -12,7 +12,7 @@ from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.builder import build_model
 from mmkd_sod.models.saliency import resize_like, saliency_head, saliency_logits
 from mmkd_sod.models.student import student_config
-from mmkd_sod.models.teachers.frozen_teacher import FrozenTeacher
+from mmkd_sod.models.teachers.frozen_teacher import FrozenTeacher, find_accelerator
 from mmkd_sod.utils.checkpoint import check_fits, read_checkpoint
 from mmkd_sod.utils.weak_labels import teacher_key
 
@@ -60,8 +60,9 @@ class SaliencyInferencer:
         device (str, optional): ``'cuda'``, ``'cpu'``, ...; a GPU where there is one by default.
         side (int): Side of the network's input.
         batch_size (int): Images a forward takes at most.
-        fast (bool): Fold BN layers into convolutions and, on a CPU, run in channels_last; it is
-            kept only where it moves no answer by more than 1e-4.
+        fast (bool): Fold BN layers into convolutions, unless that moves an output by more than
+            1e-4, and, on a CPU, run in channels_last; both where ``mmkd_sod/models/acceleration``
+            is there.
 
     Raises:
         ConfigError: The config's model gives no saliency map.
@@ -87,10 +88,11 @@ class SaliencyInferencer:
         model.load_state_dict(state)
         self._state = state
         self.device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
-        frozen = FrozenTeacher(model, trusted=True, fold_bn=fast,
-                               channels_last=fast and self.device == 'cpu')
-        frozen.load()
+        # All in channels_last: nobody else reads the maps inside.
+        whole = True if self.device == 'cpu' and find_accelerator() else None
+        frozen = FrozenTeacher(model, trusted=True, channels_last=whole, exact=not fast)
         self.model = frozen.module.to(self.device)
+        frozen.tune()
         self.side = side
         self.batch_size = batch_size
 

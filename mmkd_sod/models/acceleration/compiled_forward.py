@@ -1,32 +1,30 @@
 """A teacher's feature extractors through torch.compile."""
+from collections.abc import Callable
 from contextlib import nullcontext
 
 import torch
 from torch import nn
 
 from mmkd_sod.errors import ConfigError
+from mmkd_sod.utils.tensors import map_tensors
 
 from .memory_format import feature_extractors, hooks_inside
-from .parity import largest_move
-
-_AUTOCAST_TOLERANCE = 0.05  # what bf16 leaves of a map's largest number
+from .parity import TOLERANCE, device_type, full_float32, largest_move
 
 
 class CompiledForward:
     """A module's forward, compiled at its first call and compared with the plain one there.
 
-    On a CPU the weights are compiled in (inductor's freezing), laid out as the kernels want them,
-    which takes as much memory again. While something inside the module is read, through hooks that
-    were not there at first, the plain forward runs.
+    The comparison runs on the first call's inputs in full float32. On a CPU the weights are
+    compiled in (inductor's freezing), which takes their memory again. While something inside the
+    module is read, through hooks that were not there at first, the plain forward runs.
 
     Args:
         part (nn.Module): The module; its weights must not change any more.
-        tolerance (float): How far the answers may move, see :func:`largest_move`.
     """
 
-    def __init__(self, part: nn.Module, tolerance: float) -> None:
+    def __init__(self, part: nn.Module) -> None:
         self.part = part
-        self.tolerance = tolerance
         self.plain = part.forward
         self.fast = torch.compile(part.forward)
         self.hooks = hooks_inside(part)
@@ -36,52 +34,62 @@ class CompiledForward:
         if hooks_inside(self.part) != self.hooks:
             return self.plain(*args)
         if not self.compared:
-            return self._first(*args)
+            self._compare(args)
+            self.compared = True
         return self._run(*args)
 
     def _run(self, *args):
         context = nullcontext()
-        if next(self.part.parameters()).is_cpu:
+        if device_type(self.part) == 'cpu':
             from torch._inductor import config
             context = config.patch(freezing=True)
         with context:
             return self.fast(*args)
 
-    def _first(self, *args):
-        """Both ways; raises where they differ or the compiler fails."""
-        wanted = self.plain(*args)
+    def _compare(self, args: tuple) -> None:
+        """Raise where both ways differ or the compiler fails."""
         name = type(self.part).__name__
-        try:
-            found = self._run(*args)
-        except Exception as error:  # torch.compile has no error of its own for all that can fail
-            what = str(error).strip().split('\n')[0][:200]
-            raise ConfigError(
-                f"DenseDistill: teacher_compile=True, but torch.compile fails on the teacher's "
-                f'{name} ({type(error).__name__}: {what}); leave the option out') from error
+        weight = next(self.part.parameters())
+        # Autocast, which is off here, may have given the inputs another type.
+        args = map_tensors(args, lambda x: x.to(weight.dtype) if x.is_floating_point() else x)
+        with full_float32(weight.device.type):
+            wanted = self.plain(*args)
+            try:
+                found = self._run(*args)
+            except Exception as error:  # torch.compile has no error of its own for all failures
+                what = str(error).strip().split('\n')[0][:200]
+                raise ConfigError(
+                    f"DenseDistill: teacher_compile=True, but torch.compile fails on the teacher's "
+                    f'{name} ({type(error).__name__}: {what}); leave the option out') from error
         moved = largest_move(found, wanted)
-        cast = any(map(torch.is_autocast_enabled, ('cpu', 'cuda')))
-        if not moved <= (_AUTOCAST_TOLERANCE if cast else self.tolerance):
+        if not moved <= TOLERANCE:
             raise ConfigError(
-                f"DenseDistill: teacher_compile=True, but compiled the teacher's {name} answers "
-                f'otherwise (by {moved:.1e} of its largest number); leave the option out')
-        self.compared = True
-        return found
+                f"DenseDistill: teacher_compile=True, but compiling the teacher's {name} moves its "
+                f'outputs by {moved:.1e} of the largest value; leave the option out')
 
 
-def compile_extractors(teacher: nn.Module, tolerance: float) -> None:
+def compile_extractors(teacher: nn.Module) -> Callable[[], None]:
     """Let a teacher's backbone and neck run through ``torch.compile``; the head stays as it is.
 
     Args:
         teacher (nn.Module): A frozen detector or segmentor.
-        tolerance (float): See :class:`CompiledForward`.
+
+    Returns:
+        Callable: Undoes it.
 
     Raises:
-        ConfigError: There is no backbone. At the first call: the compiler fails or answers
-            otherwise.
+        ConfigError: At the first call: the compiler fails, or the outputs move by more than
+            ``TOLERANCE``.
     """
     parts = feature_extractors(teacher)
-    if not parts:
-        raise ConfigError(f'DenseDistill: teacher_compile=True, but {type(teacher).__name__} has '
-                          'neither backbone nor neck to compile; leave the option out')
+    before = [vars(part).get('forward') for part in parts]
     for part in parts:
-        part.forward = CompiledForward(part, tolerance)
+        part.forward = CompiledForward(part)
+
+    def undo() -> None:
+        for part, forward in zip(parts, before, strict=True):
+            del part.forward
+            if forward is not None:
+                part.forward = forward
+
+    return undo

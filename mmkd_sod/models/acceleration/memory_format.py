@@ -1,13 +1,14 @@
-"""Where a teacher on a CPU runs in channels_last."""
+"""Running a teacher in channels_last, as a whole or in part."""
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from mmkd_sod.utils.tensors import map_tensors
 
-# At a 32nd of the image a map is a few pixels and a stage's weights are megabytes: what the plain
-# layout costs at the maps, channels_last costs at the weights, several times over.
+# At a 32nd of the image a map is a few pixels and a stage's weights are megabytes, which oneDNN
+# reorders at every call in channels_last; that costs several times what is gained on the maps.
 COARSE = 32
 
 
@@ -15,10 +16,45 @@ def _to(memory_format: torch.memory_format) -> Callable[[Tensor], Tensor]:
     return lambda x: x.contiguous(memory_format=memory_format) if x.dim() == 4 else x
 
 
+def _lay_weights(module: nn.Module, memory_format: torch.memory_format) -> None:
+    module.to(memory_format=memory_format)  # type: ignore[call-overload]
+
+
+def deformable_convolutions(teacher: nn.Module) -> list[str]:
+    """Names of mmcv's deformable convolutions, which fail or compute wrong values on channels_last.
+
+    They are recognised by the name of their class, so that mmcv.ops need not be imported.
+    """
+    return [name for name, part in teacher.named_modules()
+            if any(cls.__module__.startswith('mmcv.ops') and 'DeformConv' in cls.__name__
+                   for cls in type(part).__mro__)]
+
+
+def use_channels_last(teacher: nn.Module) -> Callable[[], None]:
+    """Keep all weights, and the input of each forward, in channels_last.
+
+    Args:
+        teacher (nn.Module): A detector or segmentor, called with the images first.
+
+    Returns:
+        Callable: Undoes it.
+    """
+    change = _to(torch.channels_last)
+    _lay_weights(teacher, torch.channels_last)
+    handle = teacher.register_forward_pre_hook(
+        lambda _, args: (map_tensors(args[0], change), *args[1:]))
+
+    def undo() -> None:
+        handle.remove()
+        _lay_weights(teacher, torch.contiguous_format)
+
+    return undo
+
+
 def feature_extractors(teacher: nn.Module) -> list[nn.Module]:
     """The backbone and, if there is one, the neck of a detector or segmentor."""
-    parts = [getattr(teacher, name, None) for name in ('backbone', 'neck')]
-    return [part for part in parts if isinstance(part, nn.Module)]
+    children = dict(teacher.named_children())
+    return [children[name] for name in ('backbone', 'neck') if name in children]
 
 
 def hooks_inside(part: nn.Module) -> int:
@@ -32,7 +68,7 @@ def _coarse_stages(backbone: nn.Module, forward: Callable[[], object]) -> list[n
     sizes: dict[nn.Module, int] = {}
 
     def see(module, args, output) -> None:
-        maps = []
+        maps: list[Tensor] = []
         map_tensors((args if module is backbone else output), maps.append)
         sizes[module] = max((x.shape[-1] for x in maps if x.dim() == 4), default=0)
 
@@ -48,15 +84,15 @@ def _coarse_stages(backbone: nn.Module, forward: Callable[[], object]) -> list[n
 
 
 def lay_out(teacher: nn.Module, forward: Callable[[], object]) -> Callable[[], None]:
-    """Let backbone and neck run in channels_last inside; maps that they hand out stay plain.
+    """Let backbone and neck run in channels_last inside; the maps that they return are contiguous.
 
-    Convolutions on large maps are faster so on a CPU, and max-pooling many times. A head keeps its
-    layout: it works on smaller maps, where there is nothing to win, and a distiller may run parts
-    of it on the student's features.
+    On a CPU this makes convolutions on large maps faster, and max-pooling many times. A head keeps
+    its memory format: it works on smaller maps, where there is nothing to gain, and a distiller may
+    run parts of it on the student's features.
 
     Args:
         teacher (nn.Module): A detector or segmentor. Where a recorder reads inside the backbone or
-            the neck, that part is left alone.
+            the neck, that module is not changed.
         forward (Callable): Runs the teacher on an image of 256 pixels or more a side.
 
     Returns:
@@ -64,27 +100,27 @@ def lay_out(teacher: nn.Module, forward: Callable[[], object]) -> Callable[[], N
     """
     parts = [part for part in feature_extractors(teacher) if not hooks_inside(part)]
     plain, last = _to(torch.contiguous_format), _to(torch.channels_last)
-    handles = []
+    handles: list[RemovableHandle] = []
 
     def undo() -> None:
         for handle in handles:
             handle.remove()
         for part in parts:
-            part.to(memory_format=torch.contiguous_format)
+            _lay_weights(part, torch.contiguous_format)
 
     try:
-        backbone = getattr(teacher, 'backbone', None)
+        backbone = dict(teacher.named_children()).get('backbone')
         coarse = _coarse_stages(backbone, forward) if backbone in parts else []
         for part in parts:
-            part.to(memory_format=torch.channels_last)
+            _lay_weights(part, torch.channels_last)
             handles.append(part.register_forward_pre_hook(
                 lambda _, args: map_tensors(args, last), prepend=True))
-            # What the neck alone reads need not be plain.
+            # What only the neck reads need not be contiguous.
             if part is parts[-1] or part._forward_hooks:
                 handles.append(part.register_forward_hook(
                     lambda _, args, output: map_tensors(output, plain), prepend=True))
         for stage in coarse:
-            stage.to(memory_format=torch.contiguous_format)
+            _lay_weights(stage, torch.contiguous_format)
             handles.append(stage.register_forward_pre_hook(
                 lambda _, args: map_tensors(args, plain)))
     except Exception:

@@ -12,7 +12,6 @@ from mmrazor.models.utils import add_prefix
 from torch import Tensor, nn
 
 from mmkd_sod.errors import ConfigError
-from mmkd_sod.models.acceleration.max_pooling import pool_by_rows_and_columns
 from mmkd_sod.models.builder import build_model
 from mmkd_sod.models.data_preprocessors.normalisation import normalisation_of
 from mmkd_sod.models.distillers.base import Distiller, Losses
@@ -64,8 +63,7 @@ class DenseDistill(SingleTeacherDistill):
       or EMA copies. Checkpoints hold the student under the names of the plain model and the learned
       parameters of the distiller under ``distiller.``, so mmdet and mmseg load them unchanged;
     - the teacher's weights are loaded and checked when training starts: testing needs no teacher;
-    - the teacher's forward can be made faster without changing its answers, and on a CPU a frozen
-      stem of the student is pooled faster, bit for bit alike (:class:`RowColumnMaxPool2d`);
+    - the teacher's forward is made faster without changing its outputs by more than a tolerance;
     - building teacher and distiller does not advance torch's random state, so a plain and a
       distilled student of one seed start from the same weights.
 
@@ -93,16 +91,15 @@ class DenseDistill(SingleTeacherDistill):
             ``dict(scale=2.)``, the batch at another resolution, or ``dict(view='teacher_view')``,
             the view that ``TeacherView`` stored in each sample; for several teachers by their
             names. See :class:`~mmkd_sod.models.teachers.teacher_input.TeacherInput`.
-        teacher_fold_bn (bool): Fold the teacher's BN layers into its convolutions (undone where it
-            moves an answer by more than 1e-4). Default: True.
+        teacher_fold_bn (bool, optional): Fold the teacher's BN layers into its convolutions, unless
+            that changes an output by more than 1e-4. Default None: as True, if
+            ``mmkd_sod/models/acceleration`` exists.
         teacher_channels_last (bool, optional): Run the teacher in channels_last. Default None: on a
-            CPU its backbone and neck, inside, and the weights that its head shares between levels
-            are laid out once; neither moves an answer by more than 1e-4.
+            CPU its backbone and neck, inside, unless that changes an output by more than 1e-4.
         teacher_autocast (str, optional): ``'bf16'`` or ``'fp16'`` for the teacher's forward alone.
-        teacher_compile (bool): Run the teacher's backbone and neck through ``torch.compile`` and,
-            on a CPU, its head's wide 3x3 convolutions by Winograd's algorithm; moves no answer by
-            more than 1e-4. Takes a minute or two when training starts, and some seconds at the
-            first batch of another size. Default: False.
+        teacher_compile (bool): Run the teacher's backbone and neck through ``torch.compile``;
+            refused if that changes an output by more than 1e-4. The first step takes a minute or
+            two longer, the first batch of another size some seconds. Default: False.
         teacher_exact (bool): Switch every acceleration of the teacher off, whatever the four
             options above say: its modules run as in its own framework, in the precision of the
             surrounding code, and the outputs are bit for bit the same. Default: False.
@@ -125,7 +122,7 @@ class DenseDistill(SingleTeacherDistill):
                  distiller: dict,
                  teacher_ckpt: str | Mapping[str, str] | None = None,
                  teacher_allow_missing: Sequence[str] | Mapping[str, Sequence[str]] = (),
-                 teacher_fold_bn: bool = True,
+                 teacher_fold_bn: bool | None = None,
                  teacher_channels_last: bool | None = None,
                  teacher_autocast: str | None = None,
                  calculate_student_loss: bool = True,
@@ -143,7 +140,6 @@ class DenseDistill(SingleTeacherDistill):
             data_preprocessor,
             init_cfg,
             module_inplace=True)
-        pool_by_rows_and_columns(self.student)
         with torch.random.fork_rng(devices=[]):
             self._teachers = build_teachers(
                 teacher,
@@ -267,7 +263,7 @@ class DenseDistill(SingleTeacherDistill):
         self.load_teacher()
 
     def load_teacher(self) -> None:
-        """Load and check the teachers' weights and apply their speed options, once.
+        """Load and check the teachers' weights, once.
 
         Raises:
             CheckpointError: The teacher's weights are missing or do not fit.

@@ -139,6 +139,7 @@ class Teachers:
         records: dict[str, Record] = {}
         for name, frozen in self.frozen.items():
             if distiller.runs_teacher(name):
+                frozen.tune()  # before a recorder is open
                 batch = self._batch(distiller, name, inputs, data_samples)
                 with distiller.record_teacher(name) as records[name]:
                     frozen(*batch)

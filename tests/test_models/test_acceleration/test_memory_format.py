@@ -4,7 +4,12 @@ import torch
 from mmengine.registry import init_default_scope
 from torch import nn
 
-from mmkd_sod.models.acceleration.memory_format import feature_extractors, hooks_inside, lay_out
+from mmkd_sod.models.acceleration.memory_format import (
+    deformable_convolutions,
+    feature_extractors,
+    hooks_inside,
+    lay_out,
+)
 from mmkd_sod.models.builder import build_model
 from mmkd_sod.models.teachers import FrozenTeacher
 from mmkd_sod.testing.small_detectors import small_detector
@@ -93,7 +98,7 @@ def test_a_failing_trial_leaves_nothing():
 def test_by_default_on_a_cpu():
     for option, expected in ((None, True), (False, False)):
         teacher = FrozenTeacher(gfl(), trusted=True, channels_last=option)
-        teacher.load()
+        teacher.tune()
         assert is_last(teacher.module.backbone.conv1) == expected
         assert not is_last(teacher.module.bbox_head.cls_convs[0].conv)
 
@@ -101,7 +106,7 @@ def test_by_default_on_a_cpu():
 def test_not_with_deformable_convolutions():
     init_default_scope('mmdet')
     teacher = FrozenTeacher(build_model(small_detector('VFNetHead')), trusted=True)
-    teacher.load()
+    teacher.tune()
     assert not hooks_inside(teacher.module)
 
 
@@ -124,7 +129,7 @@ def test_undone_where_the_teacher_cannot():
     teacher = FrozenTeacher(module, trusted=True)
     image = torch.rand(1, 3, 32, 32)
     wanted = teacher(image)
-    teacher.load()
+    teacher.tune()
     assert not hooks_inside(module) and not is_last(module.backbone.conv)
     assert torch.equal(teacher(image), wanted)
 
@@ -139,3 +144,10 @@ def test_feature_extractors():
     module = gfl()
     assert feature_extractors(module) == [module.backbone, module.neck]
     assert feature_extractors(nn.Linear(1, 1)) == []
+
+
+def test_deformable_convolutions_are_found_by_name():
+    init_default_scope('mmdet')
+    assert deformable_convolutions(gfl()) == []
+    found = deformable_convolutions(build_model(small_detector('VFNetHead')))
+    assert found and all(name.startswith('bbox_head') for name in found)

@@ -1,97 +1,25 @@
-"""FrozenTeacher: frozen, prediction only, folded where its answers stay."""
+"""FrozenTeacher: frozen, prediction only, with the accelerations that are there."""
+import sys
+
 import pytest
 import torch
-from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 from torch import nn
 
-from mmkd_sod.errors import ConfigError
+from mmkd_sod.errors import CheckpointError, ConfigError
 from mmkd_sod.models.builder import build_model
 from mmkd_sod.models.teachers import FrozenTeacher
-from mmkd_sod.testing.small_detectors import small_detector
+from mmkd_sod.models.teachers import frozen_teacher as module_under_test
 from mmkd_sod.utils.tensors import flat
 from tests.detection import detector
-from tests.rgbd import hkdnet
-
-
-class Toy(BaseModel):
-    """Two conv + BN pairs and a dropout; ``shared`` uses one convolution in both."""
-
-    def __init__(self, shared=False):
-        super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(3, 3, 3), nn.BatchNorm2d(3)
-        self.conv2 = self.conv1 if shared else nn.Conv2d(3, 3, 3)
-        self.bn2, self.drop = nn.BatchNorm2d(3), nn.Dropout(0.5)
-        for bn, mean in ((self.bn1, 1.), (self.bn2, -2.)):
-            bn.running_mean.fill_(mean)
-            bn.running_var.fill_(0.3)
-
-    def forward(self, inputs, data_samples=None, mode='tensor'):
-        return self.drop(self.bn2(self.conv2(self.bn1(self.conv1(inputs)))))
-
-
-def norms(module):
-    return sum(isinstance(m, nn.BatchNorm2d) for m in module.modules())
-
-
-def test_folding_keeps_the_answers():
-    image = torch.rand(1, 3, 16, 16)
-    wanted = FrozenTeacher(toy := Toy(), trusted=True)(image)
-    teacher = FrozenTeacher(toy, trusted=True)
-    teacher.load()
-    assert norms(toy) == 0
-    torch.testing.assert_close(teacher(image), wanted, rtol=0, atol=1e-5)
-    assert not any(p.requires_grad for p in toy.parameters())
-
-
-def test_folding_keeps_the_answers_of_a_detector():
-    init_default_scope('mmdet')
-    module = build_model(detector(width=8))
-    module.init_weights()
-    teacher = FrozenTeacher(module, trusted=True)
-    before = teacher._answers()
-    teacher.load()
-    assert norms(module) == 0
-    for a, b in zip(teacher._answers(), before, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
-
-
-def test_folding_tries_with_as_many_channels_as_the_teacher_takes():
-    init_default_scope('mmseg')
-    module = build_model(hkdnet())
-    module.init_weights()
-    assert norms(module) > 0
-    FrozenTeacher(module, trusted=True).load()
-    assert norms(module) == 0
-
-
-def test_folding_is_undone_where_a_convolution_is_shared():
-    toy = Toy(shared=True)
-    image = torch.rand(1, 3, 16, 16)
-    wanted = toy.eval()(image)
-    teacher = FrozenTeacher(toy, trusted=True)
-    teacher.load()
-    assert norms(toy) == 2
-    assert torch.equal(teacher(image), wanted)
-
-
-def test_folding_leaves_layers_that_are_read():
-    toy = Toy()
-    toy.bn1.register_forward_hook(lambda *_: None)
-    FrozenTeacher(toy, trusted=True).load()
-    assert norms(toy) == 2
-
-
-def test_folding_can_be_switched_off():
-    toy = Toy()
-    FrozenTeacher(toy, trusted=True, fold_bn=False).load()
-    assert norms(toy) == 2
+from tests.hidden_modules import HiddenModules
+from tests.toy import Toy, norms
 
 
 def test_sync_bn_becomes_bn():
     toy = Toy()
     toy.bn1 = nn.SyncBatchNorm(3)
-    teacher = FrozenTeacher(toy, trusted=True, fold_bn=False)
+    teacher = FrozenTeacher(toy, trusted=True)
     assert not any(isinstance(m, nn.SyncBatchNorm) for m in teacher.module.modules())
 
 
@@ -103,24 +31,28 @@ def test_no_gradient_and_no_dropout():
     assert torch.equal(first, second)
 
 
-@pytest.mark.parametrize('option', [dict(channels_last=True), dict(autocast='bf16')])
-def test_speed_options(option):
+def test_a_random_teacher_is_refused():
+    with pytest.raises(CheckpointError, match='teacher_ckpt is None'):
+        FrozenTeacher(Toy()).load()
+    FrozenTeacher(Toy(), allow_missing=['*']).load()
+
+
+def test_autocast():
     image = torch.rand(2, 3, 16, 16)
     toy = Toy()
     wanted = FrozenTeacher(toy, trusted=True)(image)
-    teacher = FrozenTeacher(toy, trusted=True, **option)
+    found = FrozenTeacher(toy, trusted=True, autocast='bf16')(image)
+    assert not torch.equal(found.float(), wanted)
+    torch.testing.assert_close(found.float(), wanted, rtol=0, atol=0.1)
+
+
+def test_loading_leaves_the_network_alone():
+    teacher = FrozenTeacher(toy := Toy(), trusted=True)
     teacher.load()
-    tolerance = 0.1 if 'autocast' in option else 1e-5
-    torch.testing.assert_close(teacher(image).float(), wanted, rtol=0, atol=tolerance)
-
-
-@pytest.mark.parametrize('head', ['NASFCOSHead', 'VFNetHead'])
-def test_channels_last_is_refused_with_deformable_convolutions(head):
-    init_default_scope('mmdet')
-    module = build_model(small_detector(head))
-    with pytest.raises(ConfigError, match='bbox_head.* is a deformable convolution'):
-        FrozenTeacher(module, trusted=True, channels_last=True)
-    FrozenTeacher(module, trusted=True)
+    assert norms(toy) == 2  # nothing is known yet of the device where it will run
+    teacher.tune()
+    assert norms(toy) == 0
+    assert not any(p.requires_grad for p in toy.parameters())
 
 
 def test_exact_switches_every_acceleration_off():
@@ -134,5 +66,47 @@ def test_exact_switches_every_acceleration_off():
     teacher = FrozenTeacher(module, trusted=True, channels_last=True, autocast='bf16',
                             compile=True, exact=True)
     teacher.load()
+    teacher.tune()
     assert norms(module) == norms_before > 0
     assert all(torch.equal(a, b) for a, b in zip(flat(teacher(image)), flat(wanted), strict=True))
+
+
+@pytest.fixture
+def hide(monkeypatch):
+    def hide(*names):
+        for name in [n for n in sys.modules if n.startswith('mmkd_sod.models.acceleration')]:
+            monkeypatch.delitem(sys.modules, name)
+        monkeypatch.setattr(sys, 'meta_path', [HiddenModules(*names), *sys.meta_path])
+    return hide
+
+
+@pytest.mark.parametrize('name', ['mmkd_sod.models.acceleration',
+                                  'mmkd_sod.models.acceleration.accelerator'])
+def test_without_the_folder(hide, monkeypatch, name):
+    hide(name)
+    said = []
+    monkeypatch.setattr(module_under_test, 'print_log', lambda text, **_: said.append(text))
+    module_under_test._log_slow.cache_clear()
+    image = torch.rand(1, 3, 16, 16)
+    toy = Toy().eval()
+    wanted = toy(image)
+    for _ in range(2):
+        teacher = FrozenTeacher(toy, trusted=True)
+        teacher.load()
+        teacher.tune()
+    assert torch.equal(teacher(image), wanted) and norms(toy) == 2
+    assert len(said) == 1 and 'mmkd_sod.models.acceleration is missing' in said[0]
+
+
+@pytest.mark.parametrize('option', ['fold_bn', 'channels_last', 'compile'])
+def test_an_option_without_the_folder_is_refused(hide, option):
+    hide('mmkd_sod.models.acceleration')
+    with pytest.raises(ConfigError, match=f'teacher_{option}=True, but .* is missing; leave'):
+        FrozenTeacher(Toy(), trusted=True, **{option: True})
+    FrozenTeacher(Toy(), trusted=True, **{option: False})
+
+
+def test_a_broken_folder_is_not_taken_for_a_missing_one(hide):
+    hide('mmkd_sod.models.acceleration.parity')
+    with pytest.raises(ModuleNotFoundError, match='acceleration.parity'):
+        FrozenTeacher(Toy(), trusted=True)
