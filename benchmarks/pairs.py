@@ -171,7 +171,7 @@ PAIRS = dict(
 
 # What DenseDistill offers to make the teacher faster; `default` is what it does unasked.
 TEACHER_OPTIONS = dict(
-    plain=dict(teacher_fold_bn=False, teacher_channels_last=False),
+    plain=dict(teacher_exact=True),
     folded=dict(teacher_channels_last=False),
     default=dict(),
     channels_last=dict(teacher_channels_last=True),

@@ -72,8 +72,8 @@ def teacher_options(name: str, found: dict) -> str:
         'A step of each method, by teacher option',
         "The lower bound is the student's step plus the teacher's forward, BN not folded; that of "
         "labels from files (offline) is the student's step alone. `plain` has no option on, "
-        "`default` folds BN and, on a CPU, runs the teacher's backbone and neck in channels_last "
-        "and keeps the head's shared weights laid out; the options after it come on top of it; "
+        "`default` folds BN and, on a CPU, runs the teacher's backbone and neck in channels_last; "
+        'the options after it come on top of it; '
         '`compiled` is `teacher_compile=True`. A plain '
         'SCFNet pays for its boundary loss, which weak labels do without. '
         '`python benchmarks/run.py teacher_options`.', found, *parts[:-1])

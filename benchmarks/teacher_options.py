@@ -1,10 +1,9 @@
 """A training step of every method with each teacher option, over its lower bound.
 
-Options are the teacher as it is, BN folded, the default (folded, and on a CPU backbone and neck in
-channels_last and the head's shared weights laid out once), all of it in channels_last, compiled (on
-a CPU with Winograd's algorithm in the head), and bf16 autocast. The lower bound is the plain
-student's step plus the plain teacher's forward, where weak labels come from files (offline) the
-student's step alone; the peer is mmrazor's SingleTeacherDistill with what comes closest.
+Options are the exact teacher, BN folded, the default (folded, and on a CPU backbone and neck in
+channels_last), all of it in channels_last, compiled, and bf16 autocast. The lower bound is the
+plain student's step plus the plain teacher's forward; where weak labels come from files (offline),
+the student's step alone. The peer is mmrazor's SingleTeacherDistill with the closest loss.
 """
 import torch
 from cells import Cells
