@@ -17,7 +17,7 @@ from mmkd_sod.errors import InstallationError
 
 NAME = 'mmcv._ext'
 # Modules of this package with a dict OPERATORS.
-FAMILIES = ('nms', )
+FAMILIES = ('deform_conv', 'modulated_deform_conv', 'nms', 'roi_align')
 # Of mmcv and mmcv-lite: mmrazor refuses any above, and torch those below when they are built.
 VERSION = '2.1.0'
 # How to get the compiled operators.
