@@ -1,4 +1,4 @@
-"""Results of a benchmark, kept cell by cell, so that a run goes on where it was stopped."""
+"""Results of a benchmark, saved cell by cell, so that an interrupted run can resume."""
 import os
 import sys
 import time
@@ -10,7 +10,7 @@ _TICKS = os.sysconf('SC_CLK_TCK')
 
 
 def _busy() -> tuple[float, float]:
-    """Seconds of processor time that the whole machine, and this program, have spent so far."""
+    """Return the processor seconds used so far by the whole machine and by this program."""
     with open('/proc/stat') as stat:
         user, nice, system, _, _, irq, softirq, *_ = map(int, stat.readline().split()[1:9])
     own = os.times()
@@ -18,7 +18,7 @@ def _busy() -> tuple[float, float]:
 
 
 class OtherWork:
-    """How many processors others kept busy meanwhile; None where /proc does not tell."""
+    """Measures how many processors other programs kept busy; needs /proc."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
@@ -28,7 +28,10 @@ class OtherWork:
             self._start = None
 
     def processors(self) -> float | None:
-        """Mean number of processors that other programs used since this was made."""
+        """Return the mean number of processors used by other programs since construction.
+
+        None without /proc.
+        """
         if self._start is None:
             return None
         everyone, own = (now - then for now, then in zip(_busy(), self._start, strict=True))
@@ -36,16 +39,16 @@ class OtherWork:
 
 
 class Cells:
-    """The json of a benchmark: settings, machine, and a cell for each thing measured.
+    """The json file of a benchmark: settings, machine, and one cell per measurement.
 
     A cell is written as soon as it is measured. A later run with the same settings on the same
-    machine keeps the cells that are there; other settings begin anew.
+    machine keeps existing cells; with other settings it starts from scratch.
 
     Args:
         name (str): Name of the json, without suffix.
-        settings (dict): What the figures depend on, as json gives it back (lists, no tuples).
+        settings (dict): What the figures depend on, as read from json (lists, no tuples).
         device (str): 'cpu' or 'cuda'.
-        again (bool): Measure everything again.
+        again (bool): Ignore existing cells.
     """
 
     def __init__(self, name: str, settings: dict, device: str = 'cpu',
@@ -58,30 +61,30 @@ class Cells:
 
     @property
     def cells(self) -> dict:
-        """Cells by their keys."""
+        """The cells by key."""
         return self.content['cells']
 
     def measure(self, keys: Iterable[str], make: Callable[[str], dict],
                 show: Callable[[str, dict], str] | None = None) -> None:
-        """Measure the cells that are missing, with progress and the time left.
+        """Measure the missing cells and print progress and the remaining time.
 
         Args:
             keys (Iterable[str]): All cells.
-            make (Callable): Gives the cell of a key; its values must be json's. What other
-                programs did to the machine meanwhile is added as ``other_processors``.
-            show (Callable, optional): Gives the line that is printed for a cell.
+            make (Callable): Returns the cell of a key; its values must be valid in json. The load
+                from other programs is added as ``other_processors``.
+            show (Callable, optional): Returns the line that is printed for a cell.
         """
         keys = list(keys)
         missing = [key for key in keys if key not in self.cells]
         if len(missing) < len(keys):
-            print(f'{self.name}: {len(keys) - len(missing)} of {len(keys)} cells are there',
+            print(f'{self.name}: {len(keys) - len(missing)} of {len(keys)} cells exist',
                   file=sys.stderr)
         began = time.monotonic()
         for number, key in enumerate(missing, start=1):
             others = OtherWork()
             cell = make(key)
             self.cells[key] = dict(cell, other_processors=others.processors())
-            # In the order of the keys, also where a run filled a gap.
+            # Keep the order of the keys if this run filled a gap.
             ordered = [one for one in keys if one in self.cells]
             rest = [one for one in self.cells if one not in ordered]
             self.content['cells'] = {one: self.cells[one] for one in (*ordered, *rest)}

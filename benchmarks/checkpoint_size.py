@@ -1,6 +1,6 @@
 """Size of a checkpoint's weights: plain student, DenseDistill, mmrazor's SingleTeacherDistill.
 
-The state dict as a training saves it, without the optimizer's state.
+The state dict that a training saves, without the optimizer's state.
 """
 import io
 
@@ -11,14 +11,14 @@ from pairs import PAIRS
 
 
 def mib(model) -> float:
-    """Size of a model's saved state dict in MiB."""
+    """Return the size of a model's saved state dict in MiB."""
     file = io.BytesIO()
     torch.save(model.state_dict(), file)
     return round(file.tell() / 2 ** 20, 2)
 
 
 def measure(method: str) -> dict:
-    """Sizes of one method's three checkpoints."""
+    """Return the sizes of the three checkpoints of a method."""
     pair = PAIRS[method]
     return dict(config=pair.config, mib={
         name: mib(getattr(pair, name)()) for name in ('student', 'distilled', 'mmrazor')})

@@ -1,4 +1,4 @@
-"""What the benchmarks share: steps, interleaved timing, peak memory, machine, results on disk."""
+"""Shared by the benchmarks: steps, interleaved timing, peak memory, machine, results on disk."""
 import argparse
 import copy
 import json
@@ -19,19 +19,19 @@ RESULTS = Path(__file__).resolve().parent / 'results'
 
 
 def synchronize(device: str) -> None:
-    """Wait for a GPU; nothing on CPU."""
+    """Wait until the GPU has finished; do nothing on a CPU."""
     if device != 'cpu':
         torch.cuda.synchronize()
 
 
 def interleaved(variants: dict[str, Callable[[], None]], rounds: int, warmup: int,
                 device: str = 'cpu') -> dict[str, list[float]]:
-    """Seconds of every call, the variants taking turns so that drift meets all of them alike.
+    """Time every call in seconds; variants take turns, so that drift affects all of them equally.
 
     Args:
-        variants (dict): Name to a function that does one step.
+        variants (dict): Functions that run one step, by name.
         rounds (int): Timed rounds.
-        warmup (int): Rounds before, not timed.
+        warmup (int): Rounds before the timed ones.
         device (str): 'cpu' or 'cuda'.
     """
     seconds: dict[str, list[float]] = {name: [] for name in variants}
@@ -52,7 +52,7 @@ def interleaved(variants: dict[str, Callable[[], None]], rounds: int, warmup: in
 
 
 def training_step(model, data: dict) -> Callable[[], None]:
-    """A function that does preprocessing, forward, backward and update on a batch."""
+    """Return a function that runs preprocessing, forward, backward and update on a batch."""
     model.train()
     optimizer = torch.optim.SGD((p for p in model.parameters() if p.requires_grad), 1e-6,
                                 momentum=0.9)
@@ -68,7 +68,7 @@ def training_step(model, data: dict) -> Callable[[], None]:
 
 
 def teacher_forward(model, data: dict) -> Callable[[], None]:
-    """A function that does a plain teacher's preprocessing and forward on a batch."""
+    """Return a function that runs a plain teacher's preprocessing and forward on a batch."""
     model.eval().requires_grad_(False)
 
     def step():
@@ -80,22 +80,22 @@ def teacher_forward(model, data: dict) -> Callable[[], None]:
 
 
 def median(values: list[float]) -> float:
-    """Median, rounded to what the clock tells."""
+    """Return the median, rounded to the resolution of the clock."""
     return round(statistics.median(values), 5)
 
 
 def ratio_of_medians(seconds: dict[str, list[float]], name: str, *bound: str) -> float:
-    """Median time of a variant over the sum of the medians of others."""
+    """Return the median time of a variant divided by the sum of the medians of others."""
     return round(statistics.median(seconds[name])
                  / sum(statistics.median(seconds[part]) for part in bound), 4)
 
 
 def timed(variants: dict[str, Callable[[], None]], bounds: dict[str, tuple], args) -> dict:
-    """Seconds of all variants and, of those in ``bounds``, the ratio to the sum of others'.
+    """Time all variants and divide those in ``bounds`` by the sum of the named others.
 
     Args:
         variants (dict): As for :func:`interleaved`.
-        bounds (dict): Name of a variant to the names of those that make its lower bound.
+        bounds (dict): For a variant, the names of the variants that make up its lower bound.
         args (argparse.Namespace): With ``rounds``, ``warmup`` and ``device``.
     """
     seconds = interleaved(variants, args.rounds, args.warmup, args.device)
@@ -105,12 +105,12 @@ def timed(variants: dict[str, Callable[[], None]], bounds: dict[str, tuple], arg
 
 
 def ratios(_: str, cell: dict) -> str:
-    """What a cell of :func:`timed` says in one line."""
+    """Return the ratios of a cell of :func:`timed` as one line."""
     return ', '.join(f'{name} {ratio:.3f}' for name, ratio in cell['over_bound'].items())
 
 
 def peak_memory_mib(script: str, *args: str) -> float:
-    """Peak resident memory of a script run in a process of its own, which prints it last."""
+    """Run a script in a separate process and return the peak memory that it prints last."""
     out = subprocess.run([sys.executable, '-W', 'ignore', script, *args], check=True,
                          capture_output=True, text=True)
     return float(out.stdout.strip().split('\n')[-1])
@@ -119,7 +119,7 @@ def peak_memory_mib(script: str, *args: str) -> float:
 def print_peak_memory() -> None:
     """Print this process's peak resident memory in MiB.
 
-    From /proc where there is one: ``ru_maxrss`` starts at the parent's figure after a fork.
+    Read from /proc if available: after a fork ``ru_maxrss`` starts at the parent's value.
     """
     try:
         with open('/proc/self/status') as status:
@@ -130,7 +130,7 @@ def print_peak_memory() -> None:
 
 
 def machine(device: str = 'cpu') -> dict:
-    """What the figures depend on: processor, threads, versions."""
+    """Return what the figures depend on: processor, threads, versions."""
     name = platform.processor() or platform.machine()
     try:
         with open('/proc/cpuinfo') as info:
@@ -145,18 +145,18 @@ def machine(device: str = 'cpu') -> dict:
 
 
 def parser(description: str) -> argparse.ArgumentParser:
-    """Arguments that every benchmark takes."""
+    """Return a parser with the arguments of every benchmark."""
     made = argparse.ArgumentParser(description=description)
     made.add_argument('--rounds', type=int, default=15, help='timed rounds')
-    made.add_argument('--warmup', type=int, default=3, help='rounds before')
+    made.add_argument('--warmup', type=int, default=3, help='rounds before the timed ones')
     made.add_argument('--device', default='cpu', choices=['cpu', 'cuda'])
-    made.add_argument('--threads', type=int, help='CPU threads; default: as torch chooses')
-    made.add_argument('--again', action='store_true', help='measure also what is there already')
+    made.add_argument('--threads', type=int, help="CPU threads; default: torch's choice")
+    made.add_argument('--again', action='store_true', help='measure existing results again')
     return made
 
 
 def parse(arguments: argparse.ArgumentParser) -> argparse.Namespace:
-    """The command line; CPU threads are set to what it says."""
+    """Parse the command line and set the number of CPU threads."""
     args = arguments.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)

@@ -1,9 +1,9 @@
-"""CrossKD's training step beside its lower bound and mmrazor's, for the recipe gfl_r18.
+"""CrossKD's training step compared with its lower bound and mmrazor, for the recipe gfl_r18.
 
-(a) the plain student's step, (b) the plain teacher's forward, (c) our step, (d) mmrazor's
-SingleTeacherDistill with PKD alone take turns, four and no more: what else runs in the process
-moves the plain teacher's time by a few per cent. Once with the default teacher options, once with
-``teacher_compile=True``. Peak memory of each is that of a process of its own.
+Four variants take turns: the plain student's step, the plain teacher's forward, our step, and
+mmrazor's SingleTeacherDistill with PKD only. More variants in one process would change the plain
+teacher's time by a few per cent. Our step runs with the default teacher options, then with
+``teacher_compile=True``. Peak memory is measured in separate processes.
 """
 import torch
 from cells import Cells
@@ -19,13 +19,13 @@ MEMORY = dict(student='student', teacher='teacher', default='ours', mmrazor='mmr
 
 
 def teacher_mib() -> float:
-    """Weights of the teacher, in MiB."""
+    """Return the size of the teacher's weights in MiB."""
     teacher = build_model(PAIRS[METHOD].recipe().teacher)
     return round(sum(x.numel() * x.element_size() for x in teacher.parameters()) / 2**20, 1)
 
 
 def main() -> None:
-    """Time our step with each of its options."""
+    """Time our step with each option."""
     args = parse(parser(__doc__.splitlines()[0]))
     pair = PAIRS[METHOD]
 

@@ -1,8 +1,8 @@
-"""Forward + backward of CSKD's feature loss, ours against the plain loop over blocks of the tests.
+"""Forward and backward of CSKD's feature loss, compared with the tests' plain loop over blocks.
 
-The plain version is tests/test_models/test_losses/cskd_oracle.py: block after block, with
-convolutions of torch.nn and HSIC as the formula has it. Ours and it take turns in one process; peak
-memory is that of a process of its own over that of one which only makes the features.
+The plain version is tests/test_models/test_losses/cskd_oracle.py: it processes one block after the
+other with convolutions of torch.nn and HSIC as in the formula. Both take turns in one process; peak
+memory is that of a separate process minus that of one which only creates the features.
 """
 import runpy
 from collections.abc import Callable
@@ -30,14 +30,14 @@ ORACLE = Path(__file__).resolve().parents[1] / 'tests/test_models/test_losses/cs
 
 
 def plain_convolutions(projection) -> nn.ModuleList | None:
-    """The same convolutions for the plain version; None where every block draws its own."""
+    """Return the same convolutions for the plain version; None if every block draws its own."""
     if projection.mode == 'resampled':
         return None
     return nn.ModuleList([projection.query, projection.key, projection.value])
 
 
 def variants(mode: str, images: int, size: tuple, device: str) -> dict[str, Callable[[], None]]:
-    """Name to a function that does one forward and backward."""
+    """Return functions that run one forward and backward pass, by name."""
     plain_losses = runpy.run_path(str(ORACLE))['channel_spatial_losses']
     torch.manual_seed(0)
     loss = ChannelSpatialKDLoss(**CHANNELS, projection=mode).to(device)
@@ -67,12 +67,12 @@ def variants(mode: str, images: int, size: tuple, device: str) -> dict[str, Call
 
 
 def main() -> None:
-    """Time both in each mode, then measure the memory of each in a process of its own."""
+    """Time both in each mode, then measure the memory of each in a separate process."""
     arguments = parser(__doc__.splitlines()[0])
     arguments.add_argument('--images', type=int, default=8)
     arguments.add_argument('--size', type=int, nargs=2, default=(33, 65), metavar=('H', 'W'))
     arguments.add_argument('--memory-of', nargs=2, metavar=('MODE', 'VARIANT'),
-                           help='run this alone and print its peak memory')
+                           help='run only this variant and print its peak memory')
     args = parse(arguments)
     if args.memory_of:
         mode, name = args.memory_of

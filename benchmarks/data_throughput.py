@@ -1,4 +1,4 @@
-"""Images a second that each demo's training pipeline gives, in one process without workers."""
+"""Images per second of each demo's training pipeline, in one process without workers."""
 import sys
 import tempfile
 from pathlib import Path
@@ -11,7 +11,7 @@ from mmengine.registry import DATASETS, init_default_scope
 import mmkd_sod  # noqa: F401
 from mmkd_sod.datasets.scenes import GroupSettings, SceneSettings, make_groups, make_scenes
 
-# Demo to the folder of its data; None where they are made for the benchmark.
+# Data folder of each demo; None: generated for the benchmark.
 PIPELINES = dict(
     scenes_gfl_student=None, groups_hkdnet_student=None, bccd_gfl_student='data/bccd_coco',
     camvid_pspnet_student='data/camvid', human_seg_scfnet_student='data/human_seg',
@@ -20,7 +20,7 @@ IMAGES = 32
 
 
 def dataset(name: str, folder: Path):
-    """The training set of a demo."""
+    """Return the training set of a demo."""
     cfg = Config.fromfile(f'configs/demo/{name}.py')
     init_default_scope(cfg.default_scope)
     wanted = cfg.train_dataloader.dataset
@@ -54,9 +54,9 @@ def main() -> None:
 
     there = [name for name, folder in PIPELINES.items() if folder is None or Path(folder).is_dir()]
     for name in sorted(set(PIPELINES) - set(there)):
-        print(f"{name}: '{PIPELINES[name]}' is not there; left out", file=sys.stderr)
+        print(f"{name}: '{PIPELINES[name]}' does not exist; skipped", file=sys.stderr)
     Cells('data_throughput_cpu', dict(rounds=args.rounds), again=args.again).measure(
-        there, measure, lambda _, cell: f"{cell['images_per_second']} images a second")
+        there, measure, lambda _, cell: f"{cell['images_per_second']} images per second")
 
 
 if __name__ == '__main__':

@@ -1,10 +1,10 @@
-"""Gains of distillation on real data: teacher, plain and distilled students, of several seeds.
+"""Gains of distillation on real data: teacher, plain and distilled students, several seeds.
 
-Every training and test is a process of tools/train.py and tools/test.py with work folders under
-work_dirs/benchmarks/gain/SET/seedN/. Stop it with Ctrl-C and start it again: what is finished is
-kept, what is not goes on from its last checkpoint. A work folder of an earlier run counts where it
-lies (or is linked) under the same name, with its config and its test's scores in it, and was made
-from the same settings. Results are written after each test.
+Every training and test is a process of tools/train.py or tools/test.py with a work directory under
+work_dirs/benchmarks/gain/SET/seedN/. After Ctrl-C, the same command keeps finished runs and resumes
+the others from their last checkpoints. A work directory of an earlier run is used if it has the
+same name (or is linked under it), contains its config and test scores, and was made with the same
+settings. Results are written after each test.
 """
 import argparse
 import os
@@ -25,27 +25,27 @@ from mmkd_sod.utils.progress import progress_bar
 
 NAME = 'gain_cpu'
 WORK_DIRS = Path('work_dirs/benchmarks/gain')
-_POLL = 0.5  # seconds between looks at the processes
-_LOOK = 15.  # seconds between looks at how far the trainings are
-# A step's maps are taken from the system and given back at every step unless told otherwise: 2 to
-# 6 % of a step on one core. Memory that is kept, in large pages, costs nothing and changes no
-# number; other C libraries than glibc do not look.
+_POLL = 0.5  # seconds between checks of the processes
+_LOOK = 15.  # seconds between updates of the trainings' progress
+# By default glibc returns a step's large buffers to the system at every step, which takes 2 to 6 %
+# of a step on one core. These settings keep them without changing results; other C libraries ignore
+# them.
 _TUNABLES = ':'.join(f'glibc.malloc.{name}' for name in (
     'hugetlb=1', 'mmap_max=0', f'trim_threshold={2 ** 35}', f'top_pad={2 ** 26}'))
 
 
 def summary(metric: str, plain: dict, distilled: dict) -> dict | None:
-    """Mean and deviation of both, and the gain, over the seeds that both have.
+    """Return mean and standard deviation of both, and of the gain, over their common seeds.
 
     Args:
         metric (str): Name of the score.
         plain (dict): Scores by seed, ``{seed: {metric: value}}``.
-        distilled (dict): The same of the distilled student.
+        distilled (dict): The same for the distilled student.
 
     Returns:
         dict | None: ``plain``, ``distilled`` and ``gain`` as [mean, sample standard deviation or
-        None]; a positive gain is an improvement, whichever way the score counts. ``exceeds`` says
-        whether the mean gain is above one standard deviation of the gains; None of one seed.
+        None]; a positive gain is an improvement, also for scores where less is better. ``exceeds``:
+        the mean gain is larger than one standard deviation of the gains; None with one seed.
     """
     seeds = [seed for seed in plain if seed in distilled]
     if not seeds:
@@ -64,7 +64,7 @@ def summary(metric: str, plain: dict, distilled: dict) -> dict | None:
 
 
 def summaries(scores: dict, one) -> dict:
-    """All gains of a set: by method, then length, then metric."""
+    """Return all gains of a set by method, length and metric."""
     found: dict = {}
     for method in one.distilled:
         for epochs in map(str, one.epochs):
@@ -77,14 +77,14 @@ def summaries(scores: dict, one) -> dict:
 
 
 class Results:
-    """The json of all sets: scores by role, length and seed, and the gains."""
+    """The json file of all sets: scores by role, length and seed, and the gains."""
 
     def __init__(self, again: bool = False) -> None:
         there = (RESULTS / f'{NAME}.json').is_file() and not again
         self.content = load(NAME) if there else dict(sets={})
 
     def of(self, group: str) -> dict:
-        """A set's part; begun anew where the settings are others."""
+        """Return the part of a set; start a new one if its settings have changed."""
         settings = SETS[group].settings()
         part = self.content['sets'].get(group)
         if part is None or part['settings'] != settings:
@@ -92,12 +92,12 @@ class Results:
         return part
 
     def get(self, run: GainRun) -> dict | None:
-        """Scores of a run that are written already."""
+        """Return the scores of a run that are already written."""
         lengths = self.of(run.group)['scores'].get(run.role, {})
         return lengths.get(str(run.epochs), {}).get(str(run.seed))
 
     def put(self, run: GainRun, scores: dict) -> None:
-        """Write the scores of a run, and what follows from them."""
+        """Write the scores of a run, and update the gains."""
         part = self.of(run.group)
         lengths = part['scores'].setdefault(run.role, {}).setdefault(str(run.epochs), {})
         lengths[str(run.seed)] = scores
@@ -108,11 +108,11 @@ class Results:
 
 
 class Work:
-    """Runs processes, several at a time, until all scores are there.
+    """Runs processes, several at a time, until all scores are written.
 
     Args:
-        runs (list[GainRun]): What is wanted, teachers before their students.
-        results (Results): Where scores go.
+        runs (list[GainRun]): The runs, teachers before their students.
+        results (Results): Where scores are written.
         jobs (int): Processes at a time.
         threads (int): Threads of each.
     """
@@ -124,25 +124,25 @@ class Work:
         self.waiting = [run for run in runs if results.get(run) is None]
         for run in self.waiting:
             run.check()
-        # A teacher whose score is known may still have to be trained for its students' sake.
+        # A teacher whose score is known may still have to be trained for its students.
         needed = {id(run.teacher): run.teacher for run in self.waiting
                   if run.teacher is not None and not run.teacher.trained()
                   and not self._tested(run)}
         self.waiting = [run for run in runs if run in self.waiting or id(run) in needed]
-        # Process to its run, and whether that was trained when it began.
+        # The run of each process, and whether it was already trained when the process started.
         self.active: dict[subprocess.Popen, tuple[GainRun, bool]] = {}
         self.failed: list[GainRun] = []
         self.total, self.began = self._rest(), time.monotonic()
 
     def _rest(self) -> float:
-        """Minutes that what waits, or runs, is expected to take from here, one at a time."""
+        """Return the expected minutes of all waiting and running runs, one at a time."""
         return sum(run.minutes() for run in self.waiting)
 
     def _tested(self, run: GainRun) -> bool:
         return run.scores(run.one.metrics) is not None
 
     def _settle(self, run: GainRun) -> bool:
-        """Take the scores of a run, if there are any; whether nothing is left to do for it."""
+        """Record the scores of a run, if there are any; return whether it is complete."""
         scores = self.results.get(run)
         if scores is None:
             scores = run.scores(run.one.metrics)
@@ -159,14 +159,14 @@ class Work:
         print(f'{run.name}: {main} {score:.4f} {what}; {self.left()}', flush=True)
 
     def left(self) -> str:
-        """What is left, by what things took so far."""
+        """Return the number of remaining runs and the time left, estimated from the pace so far."""
         elapsed, rest = (time.monotonic() - self.began) / 60, self._rest()
         done = self.total - rest
         rate = elapsed / done if done > 1 else 1 / self.jobs
         return f'{len(self.waiting)} runs, about {rest * rate / 60:.1f} h left'
 
     def _start(self) -> None:
-        """Start what can run now."""
+        """Start the runs that are ready."""
         for run in list(self.waiting):
             if len(self.active) >= self.jobs:
                 return
@@ -181,7 +181,7 @@ class Work:
                 self.active[process] = run, trained
 
     def _collect(self) -> None:
-        """Look after the processes that ended."""
+        """Handle the processes that have ended."""
         for process in [one for one in self.active if one.poll() is not None]:
             run, tested = self.active.pop(process)
             if process.returncode == 0 and self._settle(run):
@@ -191,19 +191,19 @@ class Work:
                 print(f"{run.name}: failed; see '{run.log}'", file=sys.stderr, flush=True)
 
     def stop(self) -> None:
-        """End the processes; trainings go on from their last checkpoints next time."""
+        """End the processes; next time trainings resume from their last checkpoints."""
         for process in self.active:
             process.terminate()
         for process in self.active:
             process.wait()
 
     def go(self) -> bool:
-        """Run everything; whether nothing failed."""
+        """Run everything; return whether nothing failed."""
         for run in list(self.waiting):
             if self._settle(run):
-                self._finish(run, 'was there')
+                self._finish(run, 'from an earlier run')
         self.total, self.began = self._rest(), time.monotonic()
-        # A plain kill stops as Ctrl-C does.
+        # SIGTERM stops the run as Ctrl-C does.
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             with progress_bar(round(self.total)) as update:
@@ -224,16 +224,16 @@ class Work:
 
 
 def prepare(groups: list[str]) -> list[str]:
-    """See to the data; the sets that can be run."""
+    """Prepare the data; return the sets that can be run."""
     able = []
     for group in groups:
         one = SETS[group]
         if not one.made and not Path(one.data).is_dir():
-            print(f"{group}: '{one.data}' is not there; the set is left out", file=sys.stderr)
+            print(f"{group}: '{one.data}' does not exist; the set is skipped", file=sys.stderr)
             continue
         command = [sys.executable, '-W', 'ignore', *one.prepare]
         if one.prepare and subprocess.run(command).returncode:
-            print(f"{group}: '{' '.join(one.prepare)}' failed; the set is left out",
+            print(f"{group}: '{' '.join(one.prepare)}' failed; the set is skipped",
                   file=sys.stderr)
             continue
         able.append(group)
@@ -241,7 +241,7 @@ def prepare(groups: list[str]) -> list[str]:
 
 
 def main(argv=None) -> int:
-    """Run what is missing; 1 where something failed, 130 where it was stopped."""
+    """Run what is missing; return 1 if something failed, 130 if interrupted."""
     arguments = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument('--sets', nargs='*', default=list(SETS), choices=list(SETS))
@@ -249,7 +249,7 @@ def main(argv=None) -> int:
     arguments.add_argument('--jobs', type=int, default=1, help='processes at a time')
     arguments.add_argument('--threads', type=int, default=1, help='CPU threads of each')
     arguments.add_argument('--again', action='store_true',
-                           help='forget the scores that are written; work folders are kept')
+                           help='ignore scores that are already written; work directories are kept')
     args = arguments.parse_args(argv)
     if args.jobs < 1 or args.threads < 1:
         raise ConfigError(f'gain.py: --jobs {args.jobs} --threads {args.threads} must be at least '
@@ -266,7 +266,7 @@ def main(argv=None) -> int:
     try:
         return 0 if work.go() else 1
     except KeyboardInterrupt:
-        print(f'{NAME}: stopped; the same command goes on from here', file=sys.stderr)
+        print(f'{NAME}: interrupted; run the same command again to resume', file=sys.stderr)
         return EXIT_INTERRUPTED
 
 

@@ -1,4 +1,4 @@
-"""One training of the gains and its test: what of it is there, and what has to be run."""
+"""One training and its test: what is finished, and what has to be run next."""
 import filecmp
 import json
 import sys
@@ -12,29 +12,29 @@ from mmkd_sod.engine.run_results import newest_checkpoint
 from mmkd_sod.errors import DataError
 from mmkd_sod.report.runs import read_run
 
-# What has to agree between a work folder and what would be run now.
+# Settings that must agree between a work directory and the run that would be started.
 _COMPARED = ('optim_wrapper', 'param_scheduler', 'train_dataloader')
 
 
 def _plain(value) -> str:
-    """A part of a config as text that does not tell lists from tuples."""
+    """Return a part of a config as text, with lists and tuples written the same way."""
     value = value.to_dict() if hasattr(value, 'to_dict') else value
     return json.dumps(value, sort_keys=True, default=str)
 
 
 @dataclass
 class GainRun:
-    """A teacher, a plain student or a distilled one, of one seed and length.
+    """A teacher, plain student or distilled student of one seed and length.
 
     Attributes:
         group (str): Name of its set.
         role (str): ``teacher``, ``student`` or the name of a method.
         config (str): Its config.
-        epochs (int): Its length.
+        epochs (int): Its number of epochs.
         seed (int): Its seed.
-        root (Path): Folder of all work folders.
+        root (Path): Folder of all work directories.
         one (GainSet): Its set.
-        teacher (GainRun | None): Whose checkpoint it needs.
+        teacher (GainRun | None): The run whose checkpoint it needs.
     """
     group: str
     role: str
@@ -47,38 +47,38 @@ class GainRun:
     _options: dict = field(default_factory=dict, repr=False)
 
     def minutes(self) -> float:
-        """What is left of its training takes, and its test, roughly."""
+        """Return the approximate minutes of the rest of its training and its test."""
         newest = newest_checkpoint(self.folder) if self.folder.is_dir() else None
         done = int(newest.stem.rpartition('_')[2]) if newest is not None else 0
         return self.one.minutes(self.role, self.epochs - done)
 
     @property
     def name(self) -> str:
-        """What it is called in progress lines."""
+        """Its name in progress lines."""
         return f'{self.group} seed {self.seed} {self.role}, {self.epochs} epochs'
 
     @property
     def folder(self) -> Path:
-        """Its work folder."""
+        """Its work directory."""
         return self.root / self.group / f'seed{self.seed}' / f'{self.role}_{self.epochs}e'
 
     @property
     def test_folder(self) -> Path:
-        """The work folder of its test."""
+        """The work directory of its test."""
         return self.folder.with_name(f'test_{self.folder.name}')
 
     @property
     def checkpoint(self) -> Path:
-        """What its training ends with."""
+        """The last checkpoint of its training."""
         return self.folder / f'epoch_{self.epochs}.pth'
 
     @property
     def log(self) -> Path:
-        """What its processes print."""
+        """The file with the output of its processes."""
         return self.folder.with_name(f'{self.folder.name}.log')
 
     def options(self) -> dict:
-        """Overrides of its config, dotted key to value."""
+        """Return the overrides of its config by dotted key."""
         if not self._options:
             self._options = length_options(Config.fromfile(self.config), self.epochs,
                                            self.one.pace[self.role])
@@ -88,18 +88,18 @@ class GainRun:
         return self._options
 
     def trained(self) -> bool:
-        """Whether the training has reached its end."""
+        """Return whether the training is finished."""
         newest = newest_checkpoint(self.folder) if self.folder.is_dir() else None
         return newest is not None and newest.name == self.checkpoint.name
 
     def scores(self, metrics) -> dict | None:
-        """Its test's scores, or None where it was not tested.
+        """Return its test scores, or None if it was not tested.
 
         Args:
-            metrics (Sequence[str]): Names of the scores that are wanted.
+            metrics (Sequence[str]): Names of the required scores.
 
         Raises:
-            DataError: The test's folder cannot be read or lacks one of the scores.
+            DataError: The test's directory cannot be read or lacks one of the scores.
         """
         if not any(self.test_folder.glob('*/vis_data/config.py')):
             return None
@@ -108,20 +108,20 @@ class GainRun:
             return None
         missing = [name for name in metrics if name not in run.test]
         if missing:
-            raise DataError(f"'{self.test_folder}' holds no {missing[0]}; remove the folder, and "
-                            'the test is run again')
+            raise DataError(f"'{self.test_folder}' has no {missing[0]}; remove the folder to "
+                            'run the test again')
         return {name: round(float(run.test[name]), 6) for name in metrics}
 
     def check(self) -> None:
-        """See that a work folder which is there was made from these settings.
+        """Check that an existing work directory was made with these settings.
 
         Raises:
-            DataError: It was not; nothing of it is touched.
+            DataError: It was not; the directory is left unchanged.
         """
         if not any(self.folder.glob('*/vis_data/config.py')):
             if any(self.test_folder.glob('*/vis_data/config.py')):
-                raise DataError(f"'{self.test_folder}' is a test of a training that is not there; "
-                                f"put '{self.folder}' beside it, or move it away")
+                raise DataError(f"'{self.test_folder}' tests a training that does not exist; put "
+                                f"'{self.folder}' next to it, or move it away")
             return
         cfg = read_run(self.folder).cfg
         wanted = Config.fromfile(self.config)
@@ -145,9 +145,9 @@ class GainRun:
             raise DataError(f"'{self.folder}' was made with {problem}; move it away")
 
     def _same_teacher(self, path: str | None) -> bool:
-        """Whether a checkpoint named by a run, relative to where that ran, is the one wanted."""
+        """Return whether the checkpoint that a run names, relative to its own root, is ours."""
         if path is None or not self.teacher.checkpoint.is_file():
-            # A run without its teacher's checkpoint is taken at its word where it names ours.
+            # Without the teacher's checkpoint, compare the names only.
             return path is not None and Path(path) == self.teacher.checkpoint
         real = self.folder.resolve()
         places = (Path(path), *(parent / path for parent in real.parents))
@@ -155,7 +155,7 @@ class GainRun:
                    for place in places)
 
     def command(self) -> list[str]:
-        """The next thing to run: the training, from where it stopped, or the test."""
+        """Return the next command: the training, resumed if possible, or the test."""
         if self.trained():
             return [sys.executable, '-W', 'ignore', 'tools/test.py', self.config,
                     str(self.checkpoint), '--work-dir', str(self.test_folder)]
@@ -166,18 +166,18 @@ class GainRun:
 
 
 def _argument(value) -> str:
-    """A value as ``--cfg-options`` reads it."""
+    """Return a value as ``--cfg-options`` reads it."""
     return f"[{','.join(map(str, value))}]" if isinstance(value, list) else str(value)
 
 
 def runs_of(group: str, one: GainSet, seeds, root: Path) -> list[GainRun]:
-    """All runs of a set, seed by seed, the shorter lengths first.
+    """Return all runs of a set, seed by seed, the shorter lengths first.
 
     Args:
         group (str): Name of the set.
         one (GainSet): The set.
         seeds (Sequence[int]): Its seeds.
-        root (Path): Folder of all work folders.
+        root (Path): Folder of all work directories.
     """
     made = []
     for seed in seeds:

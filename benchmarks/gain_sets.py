@@ -1,30 +1,29 @@
-"""What is trained to measure gains: sets of data, models and lengths."""
+"""The data sets, models and training lengths with which gains are measured."""
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mmengine.config import Config
 
-_AROUND = .3  # minutes: two processes start, one tests
+_AROUND = .3  # minutes: start of two processes and a test
 
 
 @dataclass(frozen=True)
 class GainSet:
-    """A teacher, a plain student and the distilled ones, which differ in the distiller alone.
+    """A teacher, a plain student and distilled students, which differ only in the distiller.
 
     Attributes:
-        teacher (str): The teacher's config; every seed trains its own.
+        teacher (str): The teacher's config; one teacher is trained per seed.
         student (str): The plain student's config.
         distilled (dict): Configs of the distilled students by the name of the method.
         teacher_epochs (int): Length of the teacher's training.
         epochs (tuple[int, ...]): Lengths at which the students are compared, in epochs.
-        metrics (tuple[str, ...]): Scores that are kept, the one that counts first.
-        data (str): Folder that has to be there, or that ``prepare`` makes.
-        prepare (tuple[str, ...]): Command that makes what is missing of the data, quick where
-            nothing is.
-        pace (dict): Minutes an epoch takes on one core beside another training, by role; for the
-            time left.
-        made (bool): Whether ``prepare`` makes all of the data.
+        metrics (tuple[str, ...]): Scores that are recorded, the main one first.
+        data (str): Folder that must exist, or that ``prepare`` creates.
+        prepare (tuple[str, ...]): Command that creates missing data; quick if none is missing.
+        pace (dict): Minutes per epoch on one core next to another training, by role; used to
+            estimate the time left.
+        made (bool): Whether ``prepare`` creates all of the data.
     """
     teacher: str
     student: str
@@ -38,15 +37,15 @@ class GainSet:
     made: bool = False
 
     def students(self) -> dict[str, str]:
-        """Configs of the plain and the distilled students by role."""
+        """Return the configs of the plain and distilled students by role."""
         return dict(student=self.student, **self.distilled)
 
     def minutes(self, role: str, epochs: int) -> float:
-        """What so many epochs of a role take, with a start, a test and its start."""
+        """Return the minutes of so many epochs of a role, including start-up and test."""
         return self.pace[role] * epochs + _AROUND
 
     def settings(self) -> dict:
-        """What the scores depend on, as json gives it back."""
+        """Return what the scores depend on, as read from json."""
         return json.loads(json.dumps(dict(
             teacher=self.teacher, student=self.student, distilled=self.distilled,
             teacher_epochs=self.teacher_epochs, epochs=self.epochs, metrics=self.metrics)))
@@ -84,7 +83,7 @@ SETS = dict(
 
 
 def expected_hours(seeds: int, jobs: int) -> float:
-    """What all trainings and tests take, roughly."""
+    """Return the approximate hours of all trainings and tests."""
     minutes = sum(
         one.minutes('teacher', one.teacher_epochs)
         + sum(one.minutes(role, epochs) for role in one.students() for epochs in one.epochs)
@@ -93,9 +92,9 @@ def expected_hours(seeds: int, jobs: int) -> float:
 
 
 def _stages(cfg, path: str, ratio: float) -> Iterator[tuple[str, list | float]]:
-    """What a distiller's config counts by epochs, for a training ``ratio`` as long.
+    """Yield the epoch-based settings of a distiller, for a training ``ratio`` times as long.
 
-    The ends of its stages come later, and what the temperature loses an epoch gets less.
+    The ends of its stages are scaled, and so is the decrease of the temperature per epoch.
     """
     items = cfg.items() if isinstance(cfg, dict) else enumerate(cfg)
     for key, value in items:
@@ -108,16 +107,16 @@ def _stages(cfg, path: str, ratio: float) -> Iterator[tuple[str, list | float]]:
 
 
 def length_options(cfg: Config, epochs: int, pace: float) -> dict:
-    """Overrides that give a config another length, all that counts epochs with it.
+    """Return overrides that change the length of a training and everything that counts epochs.
 
     Args:
         cfg (Config): A config that trains by epochs.
         epochs (int): The length wanted.
-        pace (float): Minutes an epoch takes.
+        pace (float): Minutes per epoch.
 
     Returns:
-        dict: Dotted key to value. Checkpoints come about every minute, so that little is lost when
-        a training is stopped; there is no validation, since every training is tested.
+        dict: Values by dotted key. A checkpoint is written about every minute, so that little is
+        lost if a training is interrupted; there is no validation, since every training is tested.
     """
     own = cfg.train_cfg.max_epochs
     options = {'train_cfg.max_epochs': epochs,

@@ -1,8 +1,8 @@
-"""How a step over its lower bound grows with image size, batch, levels, classes and teachers.
+"""Time of a step relative to its bound, by image size, batch, levels, classes and teachers.
 
-CrossKD and CSKD on the small pairs of configs/demo (GFL and PSPNet, random weights and images), one
-thing changed at a time. The lower bound is the plain student's step plus the forward of every plain
-teacher.
+CrossKD and CSKD on the small models of configs/demo (GFL and PSPNet, random weights and images),
+with one property changed at a time. The lower bound is the plain student's step plus the forward
+pass of every plain teacher.
 """
 import copy
 
@@ -15,8 +15,8 @@ from pairs import boxes_batch, maps_batch
 from mmkd_sod.models.builder import build_model, resolve_model_cfg
 from mmkd_sod.registry import MODELS
 
-# Method to its config and to the values of each axis; the first one is the demo's, where all others
-# stand while an axis grows.
+# Config and values of each axis by method. The first value is the demo's; it is used while another
+# axis changes.
 AXES = dict(
     crosskd=('bccd_gfl_crosskd', dict(
         size=(160, 96, 128, 224, 320), batch=(8, 1, 2, 4, 16), levels=(5, 3, 4, 6),
@@ -27,25 +27,25 @@ AXES = dict(
 
 
 def set_levels(model: dict, levels: int) -> None:
-    """Give a detector's pyramid so many levels, from stride 8 on."""
+    """Set the number of pyramid levels of a detector, from stride 8 on."""
     model['neck']['num_outs'] = levels
     model['bbox_head']['anchor_generator']['strides'] = [8 * 2 ** level for level in range(levels)]
 
 
 def set_channels(model: dict, channels: int) -> None:
-    """Give a segmentor's decode head, and so its last feature, other channels."""
+    """Set the channels of a segmentor's decode head, and so of its last feature."""
     model['decode_head']['channels'] = channels
 
 
 def set_classes(model: dict, classes: int) -> None:
-    """Give all heads of a model so many classes."""
+    """Set the number of classes of all heads of a model."""
     for head in ('bbox_head', 'decode_head', 'auxiliary_head'):
         if head in model:
             model[head]['num_classes'] = classes
 
 
 def recipe(method: str, point: dict) -> tuple[dict, dict]:
-    """Model config and batch of one point of the axes."""
+    """Return model config and batch of one point of the axes."""
     config, _ = AXES[method]
     cfg = Config.fromfile(f'configs/demo/{config}.py')
     init_default_scope(cfg.default_scope)
@@ -67,7 +67,7 @@ def recipe(method: str, point: dict) -> tuple[dict, dict]:
 
 
 def variants(method: str, point: dict, device: str) -> tuple[dict, tuple]:
-    """Name to step function, and the names of those that make the bound."""
+    """Return step functions by name, and the names of those that make up the bound."""
     model, data = recipe(method, point)
     names = [f'teacher{number}' for number in range(point['teachers'])]
     made = dict(student=training_step(
@@ -88,7 +88,7 @@ def variants(method: str, point: dict, device: str) -> tuple[dict, tuple]:
 
 
 def points(method: str) -> dict[str, dict]:
-    """Cell key to what is set there; the demo's own point comes once for each axis."""
+    """Return the settings of each cell; the demo's own point occurs once per axis."""
     axes = AXES[method][1]
     start = {axis: values[0] for axis, values in axes.items()}
     return {f'{method} {axis} {value}': {**start, axis: value}

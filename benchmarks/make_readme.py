@@ -1,4 +1,4 @@
-"""Write benchmarks/README.md and its pictures from the json files in benchmarks/results."""
+"""Write benchmarks/README.md and its plots from the json files in benchmarks/results."""
 from pathlib import Path
 
 import plots
@@ -10,14 +10,16 @@ from mmkd_sod.utils.files import atomic_path
 HERE = Path(__file__).resolve().parent
 HEAD = '''# Benchmarks
 
-    python benchmarks/run.py --list            # what there is, how long it takes, what it needs
-    python benchmarks/run.py growth gain       # some of them; stopped and started again, they go on
+Gains of distillation, and time and memory of a training step.
+
+    python benchmarks/run.py --list            # names, durations and required data
+    python benchmarks/run.py growth gain       # run some; if interrupted, the same command resumes
     python benchmarks/run.py --all
 
-This page is written by `python benchmarks/make_readme.py` from `benchmarks/results/*.json`; what
-was not measured yet is left out. Ratios of times are those of medians over rounds in which all
-variants took turns in one process. The lower bound of a training step is the plain student's step
-plus the plain teacher's forward.
+`python benchmarks/make_readme.py` writes this page from `benchmarks/results/*.json`. Every section
+names its command and its machine. A ratio of times is a ratio of medians over rounds in which all
+variants take turns in one process. The lower bound ("bound") of a training step is the plain
+student's step plus the plain teacher's forward pass.
 '''
 
 
@@ -32,7 +34,7 @@ def readme() -> str:
 
 
 def main() -> None:
-    """Write page and pictures."""
+    """Write the page and its plots."""
     plots.draw_all()
     with atomic_path(HERE / 'README.md') as temporary:
         temporary.write_text(readme())

@@ -1,7 +1,7 @@
-"""The student-teacher pair on which each method is measured: random weights, random images.
+"""The student and teacher with which each method is measured: random weights, random images.
 
-CrossKD has the recipe configs/crosskd/gfl_r18.py (GFL ResNet-18 <- GFL ResNet-50), the others the
-small pairs of configs/demo.
+CrossKD uses the recipe configs/crosskd/gfl_r18.py (GFL ResNet-18 <- GFL ResNet-50), the others the
+small models of configs/demo.
 """
 import copy
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from mmkd_sod.registry import MODELS
 
 
 def boxes_batch(images: int, size: tuple[int, int], classes: int = 80) -> dict:
-    """Random images with five boxes each."""
+    """Return random images with five boxes each."""
     from mmdet.structures import DetDataSample
     torch.manual_seed(0)
     height, width = size
@@ -39,7 +39,7 @@ def boxes_batch(images: int, size: tuple[int, int], classes: int = 80) -> dict:
 
 
 def maps_batch(images: int, size: tuple[int, int], classes: int, depth: bool = False) -> dict:
-    """Random images with masks, weak labels and, if wanted, depth maps."""
+    """Return random images with masks, weak labels and optionally depth maps."""
     from mmseg.structures import SegDataSample
     generator = torch.Generator().manual_seed(0)
     pictures = [torch.randint(0, 256, (3, *size), generator=generator).byte()
@@ -60,7 +60,7 @@ def maps_batch(images: int, size: tuple[int, int], classes: int, depth: bool = F
 
 
 def _razor(source: dict, loss: dict, inputs: tuple[str, str], **data) -> dict:
-    """A distiller of mmrazor's own that compares one recorded tensor."""
+    """Return an mmrazor distiller that compares one recorded tensor."""
     recorder = dict(what=source)
     return dict(
         type='mmrazor.ConfigurableDistiller', student_recorders=recorder,
@@ -76,15 +76,15 @@ def _head_output(head: str) -> dict:
 
 @dataclass(frozen=True)
 class Pair:
-    """A pair and its batch.
+    """A student, a teacher and their batch.
 
     Attributes:
-        config (str): The distillation's config; batch and size are its own.
-        images (int): Images a step.
-        size (tuple[int, int]): Their height and width.
-        data (Callable): Makes the batch of ``images`` and ``size``.
-        razor (dict): mmrazor's distiller that comes closest.
-        closest (str): What that compares.
+        config (str): The distillation's config.
+        images (int): Images per step.
+        size (tuple[int, int]): Height and width of the images.
+        data (Callable): Creates the batch from ``images`` and ``size``.
+        razor (dict): The most similar distiller of mmrazor.
+        closest (str): What that distiller compares.
     """
     config: str
     images: int
@@ -94,37 +94,37 @@ class Pair:
     closest: str
 
     def batch(self) -> dict:
-        """The batch of the pair."""
+        """Return the batch."""
         return self.data(self.images, self.size)
 
     def recipe(self) -> dict:
-        """The model config, with a random teacher."""
+        """Return the model config with a random teacher."""
         cfg = Config.fromfile(f'configs/{self.config}.py')
         init_default_scope(cfg.default_scope)
         model = cfg.model
         model.update(teacher_ckpt=None, teacher_allow_missing=['*'])
         if self.config.startswith('crosskd'):
             model.architecture.backbone.init_cfg = None
-        if 'scfnet' in self.config:  # one size of batch, so that rounds are alike
+        if 'scfnet' in self.config:  # one batch size for all rounds
             model.architecture.data_preprocessor = dict(sides=self.size[:1])
         return model
 
     def student(self):
-        """The plain student."""
+        """Build the plain student."""
         return first_epoch(build_model(copy.deepcopy(self.recipe().architecture)))
 
     def teacher(self):
-        """The plain teacher."""
+        """Build the plain teacher."""
         return build_model(copy.deepcopy(self.recipe().teacher))
 
     def distilled(self, **options):
-        """DenseDistill with its teacher ready; options override its arguments."""
+        """Build DenseDistill with a loaded teacher; options override its arguments."""
         model = MODELS.build({**self.recipe(), **options})
         model.load_teacher()
         return first_epoch(model)
 
     def mmrazor(self):
-        """mmrazor's SingleTeacherDistill."""
+        """Build mmrazor's SingleTeacherDistill."""
         from mmrazor.models.algorithms import SingleTeacherDistill
         recipe = self.recipe()
         return first_epoch(SingleTeacherDistill(
@@ -134,7 +134,7 @@ class Pair:
 
 
 def first_epoch(model: nn.Module) -> nn.Module:
-    """Tell all that follow the epoch that it is the first one."""
+    """Set the epoch of all modules that depend on it to the first one."""
     for module in model.modules():
         if hasattr(module, 'set_epoch'):
             module.set_epoch(0)
@@ -169,7 +169,7 @@ PAIRS = dict(
                data_idx=0),
         'L2 on the finest map'))
 
-# What DenseDistill offers to make the teacher faster; `default` is what it does unasked.
+# Options of DenseDistill for the teacher's speed; `default` is without any setting.
 TEACHER_OPTIONS = dict(
     plain=dict(teacher_exact=True),
     folded=dict(teacher_channels_last=False),
@@ -180,7 +180,7 @@ TEACHER_OPTIONS = dict(
 
 
 def steps(method: str, names, device: str) -> dict[str, Callable[[], None]]:
-    """Name to a function that does one step.
+    """Return functions that run one step, by name.
 
     Args:
         method (str): Key of ``PAIRS``.

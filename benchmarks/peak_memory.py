@@ -1,7 +1,7 @@
-"""Peak memory of a training step of every method beside its lower bound.
+"""Peak memory of a training step of every method compared with its lower bound.
 
-Each variant runs two steps in a process of its own. The bound is one process that holds the plain
-student and the plain teacher and does the student's step and the teacher's forward in turn.
+Each variant runs two steps in a separate process. The bound is one process that holds the plain
+student and the plain teacher and alternates the student's step and the teacher's forward.
 """
 import torch
 from cells import Cells
@@ -13,7 +13,7 @@ VARIANTS = dict(student=('student', ), teacher=('teacher', ), bound=('teacher', 
 
 
 def peak_of(method: str, variant: str) -> float:
-    """Peak memory in MiB of a variant of a method, in a process of its own."""
+    """Return the peak memory in MiB of a variant of a method in a separate process."""
     return peak_memory_mib(__file__, '--memory-of', method, variant, '--threads',
                            str(torch.get_num_threads()))
 
@@ -22,7 +22,7 @@ def main() -> None:
     """Measure each variant of each method."""
     arguments = parser(__doc__.splitlines()[0])
     arguments.add_argument('--memory-of', nargs=2, metavar=('METHOD', 'VARIANT'),
-                           help='run this alone and print its peak memory in MiB')
+                           help='run only this variant and print its peak memory in MiB')
     args = parse(arguments)
     if args.memory_of:
         method, variant = args.memory_of

@@ -1,4 +1,4 @@
-"""Pictures of benchmarks/README.md, each from one json, whose digest it carries."""
+"""Plots of benchmarks/README.md, each from one json file, whose digest is stored in the image."""
 import hashlib
 import json
 import math
@@ -19,7 +19,7 @@ FOLDER = Path(__file__).resolve().parent / PLOTS
 
 
 def growth(found: dict) -> Figure:
-    """A step over its bound along each axis."""
+    """Plot the time of a step relative to its bound along each axis."""
     axes_of: dict = {}
     for key, cell in found['cells'].items():
         points = axes_of.setdefault(cell['axis'], {}).setdefault(key.split()[0], [])
@@ -33,13 +33,13 @@ def growth(found: dict) -> Figure:
                        color=COLORS[methods.index(method)])
         panel.axhline(1, color='0.6', linewidth=0.8)
         panel.set_xlabel(axis)
-    panels[0].set_ylabel('step over lower bound')
+    panels[0].set_ylabel('step / lower bound')
     panels[0].legend(frameon=False)
     return figure
 
 
 def gain(found: dict) -> Figure:
-    """The gain in each set's first score: mean, deviation and length."""
+    """Plot mean and standard deviation of the gain in each set's first metric."""
     bars = []
     for group, part in found['sets'].items():
         metric = describe(part['settings']['metrics'][0])
@@ -58,7 +58,7 @@ def gain(found: dict) -> Figure:
     axes.set_yticks(range(len(bars)), [name for name, *_ in bars])
     axes.invert_yaxis()
     axes.axvline(0, color='0.3', linewidth=0.8)
-    axes.set_xlabel('gain over the plain student, points of 100 (lines: one deviation)')
+    axes.set_xlabel('gain over the plain student in points, ± standard deviation')
     return figure
 
 
@@ -66,18 +66,18 @@ DRAWN: dict[str, Callable[[dict], Figure]] = dict(growth=growth, gain=gain)
 
 
 def digest(found: dict) -> str:
-    """What tells one json from another."""
+    """Return the digest of a json file's content."""
     return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
 
 
 def drawn_from(path: Path) -> str | None:
-    """The digest of the json that a picture was made from."""
+    """Return the digest of the json file from which a plot was made, if it has one."""
     with Image.open(path) as image:
         return image.text.get('Results')
 
 
 def pictures() -> dict[str, Callable[[dict], Figure]]:
-    """Names of the json files that have a picture, and what draws it."""
+    """Return the plotting function of each json file that has a plot, by name."""
     return {path.stem: draw for path in sorted(RESULTS.glob('*.json'))
             for prefix, draw in DRAWN.items()
             if path.stem.rsplit('_', 1)[0] == prefix and _worth(load(path.stem))}
@@ -88,7 +88,7 @@ def _worth(found: dict) -> bool:
 
 
 def draw_all() -> None:
-    """Draw the pictures whose json has changed."""
+    """Draw the plots whose json file has changed."""
     for name, draw in pictures().items():
         found, path = load(name), FOLDER / f'{name}.png'
         if path.is_file() and drawn_from(path) == digest(found):

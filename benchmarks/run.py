@@ -1,7 +1,8 @@
-"""Run benchmarks by name: `--list` tells which there are, `--all` runs what is missing.
+"""Run benchmarks by name; `--list` lists them, `--all` runs all that are not finished.
 
-Each writes benchmarks/results/NAME_*.json as it goes on; stopped with Ctrl-C and started again, it
-measures what is not there yet. `--again` measures anew. benchmarks/README.md is made afterwards.
+Each writes its results to benchmarks/results/NAME_*.json while it runs. After Ctrl-C, the same
+command measures what is missing; `--again` measures everything. benchmarks/README.md is updated at
+the end.
 """
 import argparse
 import signal
@@ -26,8 +27,8 @@ class Entry:
 
     Attributes:
         measures (str): What it measures.
-        minutes (float): How long it takes on 2 cores, roughly.
-        data (str): What it needs beside the repository.
+        minutes (float): Approximate duration on 2 cores.
+        data (str): Data that it needs.
         arguments (tuple[str, ...]): Arguments of its script.
     """
     measures: str
@@ -36,19 +37,19 @@ class Entry:
     arguments: tuple = ()
 
 
-# Name, which is that of the script, to what there is to know; in the order in which they run.
+# Benchmarks by the name of their script, in the order in which they run.
 ENTRIES = dict(
     checkpoint_size=Entry("a checkpoint's weights: student, ours, mmrazor's", 1),
-    start_up=Entry("imports; command to first step against mmdet's train.py", 3),
-    data_throughput=Entry('images a second of each demo pipeline', 1,
-                          'data/bccd, camvid, human_seg; what is missing is left out'),
-    sod_evaluation=Entry('SODMetric against a plain loop, 1,000 maps', 1),
-    saliency_inference=Entry('images a second of the 0.80 M student, torch and ONNX', 1),
-    cskd_loss=Entry("CSKD's feature loss against a plain loop over blocks", 2),
-    crosskd_step=Entry("CrossKD's step and peak memory over its bound, beside mmrazor's", 4),
-    teacher_options=Entry("each method's step with each teacher option, over its bound", 5),
-    peak_memory=Entry("each method's peak memory beside its bound", 3),
-    growth=Entry('a step over its bound as size, batch, levels, classes, teachers grow', 7),
+    start_up=Entry("imports; time to the first step, also of mmdet's train.py", 3),
+    data_throughput=Entry('images per second of each demo pipeline', 1,
+                          'data/bccd, camvid, human_seg; missing ones are skipped'),
+    sod_evaluation=Entry('SODMetric and a plain loop, 1,000 maps', 1),
+    saliency_inference=Entry('images per second of the 0.80 M student, torch and ONNX', 1),
+    cskd_loss=Entry("CSKD's feature loss and a plain loop over blocks", 2),
+    crosskd_step=Entry("CrossKD's step and peak memory, its bound, and mmrazor", 4),
+    teacher_options=Entry("each method's step with each teacher option, and its bound", 5),
+    peak_memory=Entry("each method's peak memory and its bound", 3),
+    growth=Entry('a step and its bound by size, batch, levels, classes, teachers', 7),
     gain=Entry('teacher, plain and distilled students on real data, 3 seeds',
                round(60 * expected_hours(3, GAIN_JOBS)),
                ', '.join(sorted({one.data for one in SETS.values() if not one.made})),
@@ -56,7 +57,7 @@ ENTRIES = dict(
 
 
 def table() -> str:
-    """What there is, one line each."""
+    """Return the list of benchmarks, one line each."""
     lines = [f'{name:19}{entry.minutes:5.0f} min  {entry.measures} (data: {entry.data})'
              for name, entry in ENTRIES.items()]
     hours = sum(entry.minutes for entry in ENTRIES.values()) / 60
@@ -64,7 +65,7 @@ def table() -> str:
 
 
 def finish(process: subprocess.Popen) -> int:
-    """Wait for a process; give it the time to stop its own ones where this one is stopped."""
+    """Wait for a process; after Ctrl-C, give it time to stop its own processes."""
     try:
         return process.wait()
     except KeyboardInterrupt:
@@ -77,7 +78,7 @@ def finish(process: subprocess.Popen) -> int:
 
 
 def run(names: list[str], again: bool) -> list[str]:
-    """Run entries one after another, each in a process of its own; names of those that failed."""
+    """Run entries one after another in separate processes; return those that failed."""
     failed, left = [], sum(ENTRIES[name].minutes for name in names)
     for number, name in enumerate(names, start=1):
         print(f'== {number}/{len(names)} {name}; about {left:.0f} min left in all', flush=True)
@@ -96,22 +97,22 @@ def main(argv=None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('names', nargs='*', help='entries to run')
-    parser.add_argument('--list', action='store_true', help='tell which entries there are')
+    parser.add_argument('--list', action='store_true', help='list the entries')
     parser.add_argument('--all', action='store_true', help='run every entry')
-    parser.add_argument('--again', action='store_true', help='measure also what is there already')
+    parser.add_argument('--again', action='store_true', help='measure existing results again')
     args = parser.parse_args(argv)
     unknown = [name for name in args.names if name not in ENTRIES]
     if unknown:
-        raise ConfigError(f"there is no benchmark '{unknown[0]}'; choose of {', '.join(ENTRIES)}")
+        raise ConfigError(f"there is no benchmark '{unknown[0]}'; choose from {', '.join(ENTRIES)}")
     if args.list or not (args.names or args.all):
         print(table())
         return 0
-    # A plain kill stops as Ctrl-C does.
+    # SIGTERM stops the run as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         failed = run(list(ENTRIES) if args.all else args.names, args.again)
     except KeyboardInterrupt:
-        print('run.py: stopped; the same command goes on from here', file=sys.stderr)
+        print('run.py: interrupted; run the same command again to resume', file=sys.stderr)
         return EXIT_INTERRUPTED
     subprocess.run([sys.executable, '-W', 'ignore', str(HERE / 'make_readme.py')], check=True,
                    cwd=HERE.parent)

@@ -1,7 +1,7 @@
-"""Images a second of the 0.80 M SCFNet student on one CPU core: torch and ONNX Runtime.
+"""Images per second of the 0.80 M SCFNet student on one CPU core: torch and ONNX Runtime.
 
-From decoded images of 352 x 352 to maps, one image at a time and eight, random weights; preparation
-and resizing are part of it.
+From decoded images of 352 x 352 to maps, with batches of one and eight and random weights;
+preprocessing and resizing are included.
 """
 import tempfile
 from collections.abc import Callable
@@ -23,7 +23,7 @@ SIDE = 352
 
 
 def variants(folder: Path, batches: list[int]) -> tuple[dict[str, Callable[[], None]], float]:
-    """Name to a function that predicts a batch, and how far ONNX is from torch."""
+    """Return functions that predict a batch, by name, and the difference of ONNX and torch."""
     import onnxruntime
     init_default_scope('mmseg')
     torch.manual_seed(0)

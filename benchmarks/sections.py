@@ -1,4 +1,4 @@
-"""The sections of benchmarks/README.md, each from one json."""
+"""The sections of benchmarks/README.md, each from one json file."""
 
 from mmkd_sod.report.metrics import describe
 
@@ -6,26 +6,25 @@ PLOTS = 'plots'
 
 
 def table(head: list, rows: list) -> list[str]:
-    """Lines of a table."""
+    """Return the lines of a Markdown table."""
     return [f"| {' | '.join(map(str, row))} |" for row in (head, ['---'] * len(head), *rows)]
 
 
 def machine_line(found: dict) -> str:
-    """One line on what the figures depend on."""
+    """Return processor, threads and torch version as one line."""
     machine = found['machine']
     gpu = f"{machine['gpu']}, " if 'gpu' in machine else ''
     return f"{gpu}{machine['cpu']}, threads: {machine['threads']}, torch {machine['torch']}."
 
 
 def page_section(title: str, text: str, found: dict, *lines: str, disturbed: bool = True) -> str:
-    """A section: title, what was measured on what, tables."""
+    """Return a section: title, what was measured on which machine, tables."""
     text = f'{text} {machine_line(found)}'
     cells = found.get('cells', {})
     others = [cell.get('other_processors') for cell in cells.values()]
     others = [number for number in others if number is not None]
     if others and disturbed:
-        text += (f' Other programs kept {min(others):.2f} to {max(others):.2f} processors busy '
-                 'meanwhile.')
+        text += f' Load from other programs: {min(others):.2f} to {max(others):.2f} processors.'
     return '\n'.join([f'## {title}', '', text, '', *lines, ''])
 
 
@@ -35,7 +34,7 @@ def _size(cell: dict) -> str:
 
 
 def crosskd_step(name: str, found: dict) -> str:
-    """Section of `crosskd_step.py`."""
+    """Return the section of `crosskd_step.py`."""
     rows, lines = [], []
     for option, cell in found['cells'].items():
         memory = cell.get('peak_mib', {})
@@ -46,20 +45,20 @@ def crosskd_step(name: str, found: dict) -> str:
         if memory:
             weights = cell['teacher_weights_mib']
             limit = (memory['student'] + weights) * 1.15
-            lines = ['', f"The student's peak, {weights:.0f} MiB of teacher's weights and 15 % are "
-                     f'{limit:.0f} MiB.']
+            lines = ['', f"For comparison: the student's peak plus {weights:.0f} MiB of teacher "
+                     f'weights, plus 15 %, is {limit:.0f} MiB.']
     settings = found['settings']
     return page_section(
-        "CrossKD's step",
-        f"{_size(settings)}, {settings['rounds']} rounds; four variants take turns, ours with the "
-        "default teacher options, then with `teacher_compile=True`. The bound is the student's "
-        f"step plus the teacher's forward; mmrazor: {settings['closest']}. Peak memory is resident "
-        'memory of a process of its own. `python benchmarks/run.py crosskd_step`.', found,
-        *table(['option', 'variant', 'ms a step', 'x bound', 'peak, MiB'], rows), *lines)
+        'Training step of CrossKD',
+        f"{_size(settings)}, {settings['rounds']} rounds. CrossKD runs with the default teacher "
+        'options, then with `teacher_compile=True`; in each case four variants take turns. '
+        f"mmrazor: {settings['closest']}. Peak memory is the resident memory of a separate "
+        'process. `python benchmarks/run.py crosskd_step`.', found,
+        *table(['option', 'variant', 'ms per step', 'x bound', 'peak, MiB'], rows), *lines)
 
 
 def teacher_options(name: str, found: dict) -> str:
-    """Section of `teacher_options.py`."""
+    """Return the section of `teacher_options.py`."""
     parts = []
     for method, cell in found['cells'].items():
         rows = [(variant, f'{seconds * 1000:.0f}',
@@ -67,20 +66,20 @@ def teacher_options(name: str, found: dict) -> str:
                 for variant, seconds in cell['seconds'].items()]
         closest = f"; mmrazor: {cell['closest']}" if 'mmrazor' in cell['seconds'] else ''
         parts += [f"{method}: {_size(cell)}, {cell['rounds']} rounds{closest}.", '',
-                  *table(['variant', 'ms a step', 'x bound'], rows), '']
+                  *table(['variant', 'ms per step', 'x bound'], rows), '']
     return page_section(
-        'A step of each method, by teacher option',
-        "The lower bound is the student's step plus the teacher's forward, BN not folded; that of "
-        "labels from files (offline) is the student's step alone. `plain` has no option on, "
-        "`default` folds BN and, on a CPU, runs the teacher's backbone and neck in channels_last; "
-        'the options after it come on top of it; '
-        '`compiled` is `teacher_compile=True`. A plain '
-        'SCFNet pays for its boundary loss, which weak labels do without. '
+        'Training step of each method, by teacher option',
+        "The bound uses a teacher without folded BN; with labels from files (`offline`) it is the "
+        "student's step alone. `plain` has all options off. `default` folds BN and, on a CPU, runs "
+        "the teacher's backbone and neck in channels_last. The options below it are added to the "
+        'default; `compiled` is `teacher_compile=True`. The plain SCFNet student computes a '
+        'boundary loss that training with weak labels does not need, so ratios below 1 are '
+        'possible there. '
         '`python benchmarks/run.py teacher_options`.', found, *parts[:-1])
 
 
 def peak_memory(name: str, found: dict) -> str:
-    """Section of `peak_memory.py`."""
+    """Return the section of `peak_memory.py`."""
     rows: dict = {}
     for key, cell in found['cells'].items():
         method, variant = key.split()
@@ -90,27 +89,28 @@ def peak_memory(name: str, found: dict) -> str:
               f"{row['ours'] / row['bound']:.3f}" if {'ours', 'bound'} <= set(row) else '')
              for method, row in rows.items()]
     return page_section(
-        'Peak memory of a step',
-        'Resident memory in MiB, two steps, each variant in a process of its own; the pairs are '
-        'those of the table above. `bound`: one process does the plain teacher\'s forward and the '
-        "plain student's step. `python benchmarks/run.py peak_memory`.", found,
+        'Peak memory of a training step',
+        'Resident memory in MiB after two steps, each variant in a separate process; the models '
+        "and batches are those of the previous section. `bound`: one process runs the plain "
+        "teacher's forward pass and the plain student's step. "
+        '`python benchmarks/run.py peak_memory`.', found,
         *table(['method', *head, 'ours / bound'], lines), disturbed=False)
 
 
 def checkpoint_size(name: str, found: dict) -> str:
-    """Section of `checkpoint_size.py`."""
+    """Return the section of `checkpoint_size.py`."""
     rows = [(method, f"`{cell['config']}`", *(f'{mib:.2f}' for mib in cell['mib'].values()))
             for method, cell in found['cells'].items()]
     return page_section(
-        'Weights in a checkpoint',
-        "MiB, without the optimizer's state; mmrazor's is its SingleTeacherDistill. `python "
+        'Checkpoint size',
+        "MiB, without the optimizer's state. mmrazor: its `SingleTeacherDistill`. `python "
         'benchmarks/run.py checkpoint_size`.', found,
-        *table(['method', 'pair', 'plain student', 'DenseDistill', 'mmrazor'], rows),
+        *table(['method', 'config', 'plain student', 'DenseDistill', 'mmrazor'], rows),
         disturbed=False)
 
 
 def growth(name: str, found: dict) -> str:
-    """Section of `growth.py`."""
+    """Return the section of `growth.py`."""
     rows = []
     for key, cell in found['cells'].items():
         method = key.split()[0]
@@ -119,18 +119,18 @@ def growth(name: str, found: dict) -> str:
                      f"{cell['seconds'][method] * 1000:.0f}", f"{cell['over_bound'][method]:.3f}"))
     configs = ', '.join(dict.fromkeys(f"`{cell['config']}`" for cell in found['cells'].values()))
     return page_section(
-        'How a step grows',
-        f'The pairs of {configs}, one thing changed at a time: height of the images (CrossKD: '
-        "squares; CSKD: 4:3), images a step, pyramid levels, classes, channels of the student's "
-        "last feature (the teacher's are twice as many), teachers. The bound is the student's "
-        f"step plus every teacher's forward. {found['settings']['rounds']} rounds, "
-        '`python benchmarks/run.py growth`.', found,
-        f'![step over its bound]({PLOTS}/{name}.png)', '',
+        'Scaling of a training step',
+        f'The models of {configs}, with one property changed at a time: height of the images '
+        '(CrossKD: square; CSKD: 4:3), images per step, pyramid levels, classes, channels of the '
+        "student's last feature (the teacher has twice as many), number of teachers. The bound is "
+        "the student's step plus the forward pass of every teacher. "
+        f"{found['settings']['rounds']} rounds, `python benchmarks/run.py growth`.", found,
+        f'![time of a step relative to its bound]({PLOTS}/{name}.png)', '',
         *table(['method', 'axis', 'value', 'bound, ms', 'step, ms', 'x bound'], rows))
 
 
 def cskd_loss(name: str, found: dict) -> str:
-    """Section of `cskd_loss.py`."""
+    """Return the section of `cskd_loss.py`."""
     rows = []
     for mode, cell in found['cells'].items():
         memory = cell.get('peak_memory_mib', {})
@@ -141,46 +141,46 @@ def cskd_loss(name: str, found: dict) -> str:
     student, teacher = settings['channels']
     height, width = settings['size']
     return page_section(
-        "CSKD's feature loss",
+        'Feature loss of CSKD',
         f'Forward and backward at {settings["images"]} x ({student} | {teacher}) x {height} x '
-        f"{width}, against the tests' plain loop over blocks, {settings['rounds']} rounds, `python "
-        'benchmarks/run.py cskd_loss`. Memory: peak of a process of its own, over that of one '
-        'which only holds the features.', found,
+        f"{width}, compared with the tests' plain loop over blocks, {settings['rounds']} rounds, "
+        '`python benchmarks/run.py cskd_loss`. Memory: peak of a separate process, minus that of '
+        'one which only holds the features.', found,
         *table(['convolutions', 'loop, ms', 'ours, ms', 'x faster', 'loop, MiB', 'ours, MiB'],
                rows))
 
 
 def saliency_inference(name: str, found: dict) -> str:
-    """Section of `saliency_inference.py`."""
+    """Return the section of `saliency_inference.py`."""
     cell, = found['cells'].values()
     settings = found['settings']
     rows = [(variant, f'{rate:.1f}') for variant, rate in cell['images_per_second'].items()]
     return page_section(
-        'Saliency maps on one core',
+        'Inference of a saliency network on one core',
         f"SCFNet on MobileNetV3, 0.80 M parameters, {settings['side']} x {settings['side']}, from "
         f"decoded images to maps, {settings['rounds']} rounds, `python benchmarks/run.py "
-        f"saliency_inference`. ONNX differs from torch by {cell['onnx_differs_by']:.0e}.", found,
-        *table(['runtime, images at a time', 'images a second'], rows))
+        f"saliency_inference`. ONNX and torch differ by at most {cell['onnx_differs_by']:.0e}.",
+        found, *table(['runtime, batch size', 'images per second'], rows))
 
 
 def data_throughput(name: str, found: dict) -> str:
-    """Section of `data_throughput.py`."""
+    """Return the section of `data_throughput.py`."""
     rows = [(f'`configs/demo/{key}.py`', cell['images'], f"{cell['images_per_second']:.1f}")
             for key, cell in found['cells'].items()]
     return page_section(
         'Training pipelines',
-        'From file to packed sample, in one process without workers; files are in the cache. '
-        f"Median of {found['settings']['rounds']} rounds, `python benchmarks/run.py "
+        'From file to packed sample, in one process without workers, with files in the page '
+        f"cache. Median of {found['settings']['rounds']} rounds, `python benchmarks/run.py "
         'data_throughput`.', found,
-        *table(['training set of', 'images', 'images a second'], rows))
+        *table(['training set of', 'images', 'images per second'], rows))
 
 
 def sod_evaluation(name: str, found: dict) -> str:
-    """Section of `sod_evaluation.py`."""
+    """Return the section of `sod_evaluation.py`."""
     cell, = found['cells'].values()
     height, width = found['settings']['size']
     rows = [('SODMetric', cell['seconds']['ours'], f"{cell['over_loop']:.3f}"),
-            ("PySODMetrics' objects in a loop", cell['seconds']['loop'], '1')]
+            ('PySODMetrics in a loop', cell['seconds']['loop'], '1')]
     return page_section(
         'Evaluation of saliency maps',
         f"{cell['maps']} maps of {height} x {width}: MAE, S-measure, weighted F, F and E. Scores "
@@ -189,14 +189,14 @@ def sod_evaluation(name: str, found: dict) -> str:
 
 
 def start_up(name: str, found: dict) -> str:
-    """Section of `start_up.py`."""
+    """Return the section of `start_up.py`."""
     rows = [(f'from command to the first logged step, {what}' if key == 'first step' else what,
              f'{seconds:.2f}')
             for key, cell in found['cells'].items() for what, seconds in cell['seconds'].items()]
     return page_section(
-        'Starting',
-        "Processes of their own, taking turns. Both trainers run the plain student of "
-        "`configs/demo/scenes_gfl_student.py`; mmdet's own without mmkd_sod. Median of "
+        'Start-up time',
+        'Each measured in a new process, taking turns. Both trainers run the plain student of '
+        "`configs/demo/scenes_gfl_student.py`, mmdet's train.py without mmkd_sod. Median of "
         f"{found['settings']['rounds']} rounds, `python benchmarks/run.py start_up`.", found,
         *table(['', 'seconds'], rows))
 
@@ -224,7 +224,7 @@ def _gain_rows(group: str, part: dict) -> list[tuple]:
 
 
 def gain(name: str, found: dict) -> str:
-    """Section of `gain.py`."""
+    """Return the section of `gain.py`."""
     rows, teachers = [], []
     for group, part in found['sets'].items():
         rows += _gain_rows(group, part)
@@ -237,17 +237,19 @@ def gain(name: str, found: dict) -> str:
                              *settings['distilled'].values()))
         teachers.append((group, configs, epochs, describe(key).name, ', '.join(
             describe(key).show(one[key]) for _, one in sorted(scores.items()))))
-    lines = table(['set', 'configs', "teacher's epochs", 'score', 'teachers by seed'], teachers)
+    lines = table(['set', 'configs', 'teacher epochs', 'metric', 'teachers by seed'], teachers)
     if rows:
         lines += ['', f'![gains]({PLOTS}/{name}.png)', '', *table(
-            ['set', 'method', 'epochs', 'seeds', 'score', 'plain', 'distilled', 'gain',
-             'above one deviation'], rows)]
+            ['set', 'method', 'epochs', 'seeds', 'metric', 'plain', 'distilled', 'gain',
+             'gain > 1 std'], rows)]
     return page_section(
         'Gains',
-        'Test scores of plain and distilled students of the same length and seed, alike in all but '
-        'the distiller, each seed with a teacher of its own; the last checkpoint counts. Mean ± '
-        'sample standard deviation over seeds; the gain is paired by seed and positive where the '
-        'distilled student is better. `python benchmarks/run.py gain`.', found, *lines)
+        'Test scores of the last checkpoint of plain and distilled students, trained from random '
+        'weights with the same number of epochs and the same seed; they differ only in the '
+        'distiller. Each seed has its own teacher. Mean ± sample standard deviation over seeds. '
+        'The gain is the mean of the differences per seed, positive if the distilled student is '
+        'better; the last column tells whether it exceeds one standard deviation of these '
+        'differences. `python benchmarks/run.py gain`.', found, *lines)
 
 
 SECTIONS = dict(

@@ -1,7 +1,7 @@
-"""Evaluation of 1,000 saliency maps: SODMetric against PySODMetrics in a plain loop.
+"""Evaluation of 1,000 saliency maps: SODMetric compared with PySODMetrics in a plain loop.
 
-Both measure MAE, S-measure, weighted F, F and E of the same generated maps; blocks of 50 take turns
-in one process, and the scores have to agree.
+Both compute MAE, S-measure, weighted F, F and E of the same generated maps. Blocks of 50 take turns
+in one process; the largest difference of the scores is recorded.
 """
 import cv2
 import numpy as np
@@ -16,7 +16,7 @@ BLOCK = 50
 
 
 def maps(number: int, size: tuple[int, int]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Pairs of a map in [0, 1], float32, and a mask of 0 and 1: an ellipse, blurred and noisy."""
+    """Return pairs of a float32 map in [0, 1] and a 0/1 mask: a noisy, blurred ellipse."""
     rng = np.random.default_rng(0)
     made = []
     height, width = size
@@ -31,7 +31,7 @@ def maps(number: int, size: tuple[int, int]) -> list[tuple[np.ndarray, np.ndarra
 
 
 def plain_loop() -> dict:
-    """PySODMetrics' objects, as its examples use them."""
+    """Return PySODMetrics' objects, used as in its examples."""
     return dict(mae=py_sod_metrics.MAE(), sm=py_sod_metrics.Smeasure(),
                 wfm=py_sod_metrics.WeightedFmeasure(), fm=py_sod_metrics.Fmeasure(),
                 em=py_sod_metrics.Emeasure())

@@ -1,8 +1,8 @@
-"""Time to start: imports, and from command to the first logged training step.
+"""Start-up time: imports, and from command to the first logged training step.
 
-Each figure is the median of processes of their own, taking turns. The plain student of
-configs/demo/scenes_gfl_student.py trains on a few generated scenes: by tools/train.py, and by
-mmdet's own train.py on the same config without mmkd_sod in it.
+Each figure is a median over separate processes, which take turns. The plain student of
+configs/demo/scenes_gfl_student.py trains on a few generated scenes with tools/train.py, and with
+mmdet's own train.py on the same config without mmkd_sod.
 """
 import subprocess
 import sys
@@ -23,7 +23,7 @@ MMDET_TRAIN = Path(mmdet.__file__).parent / '.mim' / 'tools' / 'train.py'
 
 
 def importing(module: str) -> Callable[[], None]:
-    """A function that starts Python and imports a module."""
+    """Return a function that starts Python and imports a module."""
     return lambda: subprocess.run([sys.executable, '-W', 'ignore', '-c', f'import {module}'],
                                   check=True, capture_output=True)
 
@@ -38,7 +38,7 @@ def building() -> None:
 
 
 def student_config(folder: Path) -> Path:
-    """The plain student's config on scenes made in ``folder``, without mmkd_sod in it."""
+    """Write the plain student's config for scenes in ``folder``, without mmkd_sod; its path."""
     make_scenes(folder / 'scenes', SceneSettings(train=16, val=2), progress=False)
     cfg = Config.fromfile('configs/demo/scenes_gfl_student.py')
     cfg.pop('custom_imports')
@@ -52,7 +52,7 @@ def student_config(folder: Path) -> Path:
 
 
 def first_step(script: Path, config: Path, folder: Path) -> Callable[[], None]:
-    """A function that trains until the first step is logged."""
+    """Return a function that trains until the first step is logged."""
     def run() -> None:
         process = subprocess.Popen(
             [sys.executable, '-u', '-W', 'ignore', str(script), str(config), '--work-dir',

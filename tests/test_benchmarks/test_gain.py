@@ -192,8 +192,8 @@ def test_jobs_must_be_positive(gain):
 
 
 @pytest.mark.parametrize('changes, told', [
-    (dict(data='data/that is not there'), 'is not there; the set is left out'),
-    (dict(prepare=('-c', 'raise SystemExit(1)')), 'failed; the set is left out')])
+    (dict(data='data/that is not there'), 'does not exist; the set is skipped'),
+    (dict(prepare=('-c', 'raise SystemExit(1)')), 'failed; the set is skipped')])
 def test_a_set_without_data_is_left_out(gain, pretend, monkeypatch, capsys, changes, told):
     one = gain.SETS['made_up']
     monkeypatch.setitem(gain.SETS, 'made_up', type(one)(**{**vars(one), **changes}))

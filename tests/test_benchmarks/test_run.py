@@ -39,7 +39,7 @@ def test_every_entry_is_a_script_and_every_script_an_entry(run):
 
 
 def test_unknown_entry(run):
-    with pytest.raises(ConfigError, match="there is no benchmark 'nix'; choose of"):
+    with pytest.raises(ConfigError, match="there is no benchmark 'nix'; choose from"):
         run.main(['nix'])
 
 
@@ -77,6 +77,6 @@ run.run_tool(run.main)
             break
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130 and 'goes on from here' in err
+    assert process.returncode == 130 and 'run the same command again' in err
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid.read_text()), 0)
