@@ -10,6 +10,7 @@ import os
 import warnings
 
 from . import (
+    checkpoint_config_text,
     checkpoint_types,
     http_checkpoints,
     local_checkpoints,
@@ -20,6 +21,7 @@ from . import (
     onedl_configs,
     own_configs,
     pkg_resources_warning,
+    resumed_paths,
     whole_checkpoints,
 )
 from .entry import (
@@ -42,6 +44,7 @@ SWITCH = 'MMKD_COMPAT_OFF'
 
 # The order does not matter.
 ENTRIES = (
+    checkpoint_config_text.ENTRY,
     checkpoint_types.ENTRY,
     http_checkpoints.ENTRY,
     local_checkpoints.ENTRY,
@@ -52,6 +55,7 @@ ENTRIES = (
     onedl_configs.ENTRY,
     own_configs.ENTRY,
     pkg_resources_warning.ENTRY,
+    resumed_paths.ENTRY,
     whole_checkpoints.ENTRY,
 )
 
