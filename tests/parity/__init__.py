@@ -22,23 +22,22 @@ class Pair:
         quantity (str): What it is a value of, e.g. ``'losses'``.
         name (str): Which one.
         found, wanted (float | Tensor): Ours and the released one, of one shape.
-        floor (float): An absolute difference up to this counts as none.
+        least (float): Differences of smaller values are relative to this one.
     """
     quantity: str
     name: str
     found: float | Tensor
     wanted: float | Tensor
-    floor: float = 0.
+    least: float = 0.
 
     @property
     def difference(self) -> float:
         """``|found - wanted| / |wanted|``; of tensors by their Euclidean norms."""
-        if isinstance(self.wanted, Tensor):
-            absolute = (self.found - self.wanted).norm().item()
-            size = self.wanted.norm().item()
-        else:
-            absolute, size = abs(self.found - self.wanted), abs(self.wanted)
-        if absolute <= self.floor:
+        found, wanted = (torch.as_tensor(value, dtype=torch.float64)
+                         for value in (self.found, self.wanted))
+        assert found.shape == wanted.shape, self.name
+        absolute, size = (found - wanted).norm().item(), max(wanted.norm().item(), self.least)
+        if not absolute:
             return 0.
         return absolute / size if size else math.inf
 

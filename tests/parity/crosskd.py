@@ -116,5 +116,5 @@ def compare(path: Path, dtype: torch.dtype = torch.float32, **options) -> list[P
     wanted = dict(numbers['grad_norm'], total=numbers['total_grad_norm'])
     return [*(Pair('losses', name, losses[name], value)
               for name, value in numbers['losses'].items()),
-            *(Pair('gradient norms', name, norms.get(name, 0.), value, floor=1e-6)
+            *(Pair('gradient norms', name, norms.get(name, 0.), value, least=.01)
               for name, value in wanted.items())]
