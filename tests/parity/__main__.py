@@ -1,4 +1,7 @@
-"""Write the tables of docs/parity.md: ``python -m tests.parity``; ``--print`` only prints them."""
+"""Print the tables of docs/parity.md and write them there.
+
+Of another folder than the repository's own, which MMKD_GOLDEN names, they are only printed.
+"""
 import argparse
 import logging
 import re
@@ -10,7 +13,7 @@ import torch
 from mmengine.logging import MMLogger
 
 from mmkd_sod.utils.files import atomic_path
-from tests.conftest import GOLDEN, ROOT
+from tests.conftest import GOLDEN, OWN_GOLDEN, ROOT
 from tests.parity import Pair, crosskd, cskd, hkd, rounding, scfnet
 
 PAGE = ROOT / 'docs' / 'parity.md'
@@ -29,10 +32,10 @@ def largest(pairs: list[Pair]) -> dict[str, tuple[int, float]]:
     return {quantity: (len(values), max(values)) for quantity, values in groups}
 
 
-def cases() -> list[tuple[str, Path, Callable, bool]]:
-    """All cases of the golden folder, with what :data:`METHODS` says of their method."""
+def cases(folder: Path = GOLDEN) -> list[tuple[str, Path, Callable, bool]]:
+    """All cases of a folder, with what :data:`METHODS` says of their method."""
     return [(method, path, compare, teacher) for method, pattern, compare, teacher in METHODS
-            for path in sorted(GOLDEN.glob(pattern))]
+            for path in sorted(folder.glob(pattern))]
 
 
 def released_table() -> list[str]:
@@ -79,8 +82,8 @@ def insert(page: str, name: str, lines: list[str]) -> str:
 
 def main() -> None:
     """Compute the tables and write or print them."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--print', action='store_true', help='print the tables, write nothing')
+    parser = argparse.ArgumentParser(prog='python -m tests.parity', description=__doc__)
+    parser.add_argument('--print', action='store_true', help='write nothing')
     args = parser.parse_args()
     torch.set_num_threads(1)
     MMLogger.get_instance('mmengine', log_level=logging.ERROR)
@@ -89,7 +92,7 @@ def main() -> None:
         lines = table()
         print('\n'.join(lines), end='\n\n', flush=True)
         page = insert(page, name, lines)
-    if not args.print:
+    if not args.print and GOLDEN == OWN_GOLDEN:
         with atomic_path(PAGE) as temporary:
             temporary.write_text(page)
 

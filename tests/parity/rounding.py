@@ -1,4 +1,4 @@
-"""What rounding does to CrossKD's losses and gradients, on pairs of detectors with random weights."""
+"""What rounding does to CrossKD on pairs of detectors with random weights."""
 from pathlib import Path
 from statistics import median
 
