@@ -6,7 +6,6 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.model import BaseModel
-from torch.utils.data import DataLoader, Dataset
 
 from mmkd_sod.errors import UserError
 
@@ -36,14 +35,14 @@ class Case:
     work_dir: str = ''
     images: int = 8
     steps: int = 4
-    train_loader: DataLoader | None = None
-    val_set: Dataset | None = None
+    train_loader: Any = None
+    val_set: Any = None
     batch: Any = None
-    model: BaseModel | None = None
+    model: Any = None
     weighed: bool | None = None
     runner: Any = None
     image_seconds: float | None = None
-    losses: dict | None = None
+    losses: Any = None
     comparisons: list = field(default_factory=list)
 
     @property

@@ -87,10 +87,11 @@ class _Watch:
         if self._depth > 1:
             return
         function = getattr(type(module), method)
+        arguments: dict
         try:
             arguments = inspect.signature(function).bind(module, *args, **kwargs).arguments
         except TypeError:
-            arguments = dict(enumerate(args), **kwargs)
+            arguments = dict(enumerate(args)) | kwargs
         seen = [look(str(name), tensors) for name, value in arguments.items()
                 if name not in ('self', 'weight') and (tensors := flat(value))
                 and any(tensor.dim() for tensor in tensors)]
@@ -133,7 +134,8 @@ def watch(distiller: nn.Module) -> Iterator[list]:
     Yields:
         list[Comparison]: Filled as calls are made; complete when the context ends.
     """
-    state, found, handles = _Watch(), [], []
+    state, handles = _Watch(), []
+    found: list = []
     for path, module in distiller.named_modules():
         if isinstance(module, (Distiller, BaseDistiller)):
             continue

@@ -6,7 +6,6 @@ import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DATASETS
 from mmengine.runner import Runner
-from torch.utils.data import Dataset
 
 from mmkd_sod.engine.checks import check_data
 
@@ -26,7 +25,7 @@ def spread(length: int, count: int) -> list:
     return sorted({int(i) for i in np.linspace(0, length - 1, min(count, length)).round()})
 
 
-def _records(dataset: Dataset) -> list:
+def _records(dataset) -> list:
     return [dataset.get_data_info(i) for i in spread(len(dataset), SAMPLE)]
 
 
@@ -42,7 +41,7 @@ def _count_boxes(records: list, classes: tuple) -> dict:
     return counts
 
 
-def _describe(dataset: Dataset, where: str, section: Section) -> dict:
+def _describe(dataset, where: str, section: Section) -> dict:
     """Count a set's images and boxes and look for its files."""
     classes = tuple((getattr(dataset, 'metainfo', None) or {}).get('classes') or ())
     found = dict(images=len(dataset), classes=list(classes))

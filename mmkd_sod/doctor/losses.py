@@ -79,7 +79,7 @@ def measure(terms: list, parameters: list) -> float:
     for term in terms:
         gradient = _gradient(term.value, parameters)
         term.norm = 0. if gradient is None else float(gradient.norm())
-        if norm and term.norm:
+        if gradient is not None and reference is not None and norm and term.norm:
             term.cosine = float(gradient @ reference) / (norm * term.norm)
     return norm
 
@@ -100,7 +100,7 @@ class Weight:
     @property
     def raised(self) -> bool:
         """Whether it is far above its default."""
-        return bool(self.default) and self.value > RAISED * self.default
+        return self.value > RAISED * self.default if self.default else False
 
 
 def _weight_of(term: Term, case: Case) -> Weight | None:

@@ -1,4 +1,6 @@
 """Student, teacher and distiller: that they build, their sizes, and classes against the data."""
+from typing import Any
+
 from mmengine.model import BaseModel
 from mmengine.registry import MODELS
 from torch import nn
@@ -45,7 +47,7 @@ def _check_classes(case: Case, section: Section) -> None:
     heads = classes_of(case.student)
     section.data['classes'] = heads
     dataset = case.val_set if case.train_loader is None else case.train_loader.dataset
-    names = (getattr(dataset, 'metainfo', None) or {}).get('classes')
+    names: Any = (getattr(dataset, 'metainfo', None) or {}).get('classes')
     wrong = {name: count for name, count in heads.items()
              if names is not None and count != len(names)}
     if wrong:

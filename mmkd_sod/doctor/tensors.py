@@ -1,7 +1,7 @@
 """The first forward pass: the tensors that each distiller compares, with shapes and ranges."""
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 from .case import Case
 from .comparing import Comparison, Seen, watch
@@ -56,7 +56,8 @@ def examine(case: Case, section: Section) -> None:
     model.train()
     data = model.data_preprocessor(case.batch, True)
     distiller = model.distiller if case.distils else None
-    watching = nullcontext([]) if distiller is None else watch(distiller)
+    watching: AbstractContextManager[list] = (
+        nullcontext([]) if distiller is None else watch(distiller))
     with watching as calls, case.runner.optim_wrapper.optim_context(model):
         losses = model(**data, mode='loss')
     case.losses, case.comparisons = losses, calls

@@ -116,12 +116,12 @@ def _student(case: Case, section: Section) -> list:
     if path:
         given, _ = read_checkpoint(path, 'load_from')
         state = student.state_dict()
-        hits = {key: value for key, value in given.items()
-                if key in state and state[key].shape == value.shape}
-        student.load_state_dict(hits, strict=False)
-        loaded |= hits.keys()
+        fitting = {key: value for key, value in given.items()
+                   if key in state and state[key].shape == value.shape}
+        student.load_state_dict(fitting, strict=False)
+        loaded |= fitting.keys()
         places.append(path)
-        if not hits:
+        if not fitting:
             section.error(f"nothing of load_from='{path}' fits the student; give a checkpoint of "
                           'this student')
     parts = by_part(student.state_dict(), loaded)

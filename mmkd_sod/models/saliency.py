@@ -1,5 +1,6 @@
 """What saliency maps of any mmseg segmentor have in common."""
 from collections.abc import Sequence
+from typing import Any
 
 import torch.nn.functional as F
 from mmengine.model import BaseModel
@@ -25,7 +26,7 @@ def saliency_head(model: BaseModel, role: str) -> nn.Module:
     Raises:
         ConfigError: There is no decode head, or it has neither one output channel nor two.
     """
-    head = getattr(model, 'decode_head', None)
+    head: Any = getattr(model, 'decode_head', None)
     if isinstance(head, nn.ModuleList):
         head = head[-1]
     channels = getattr(head, 'out_channels', None)

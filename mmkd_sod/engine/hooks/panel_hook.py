@@ -47,7 +47,7 @@ class PanelHook(Hook):
         self.images = images
         self.score_thr = score_thr
         self.side = side
-        self._samples: SampleImages | None = None
+        self._samples: SampleImages
         self._teacher: list | None = None
 
     def before_train(self, runner) -> None:
@@ -74,7 +74,7 @@ class PanelHook(Hook):
         teacher = getattr(model, 'teacher', None)
         student = model.student if hasattr(model, 'student') else model
         answers = samples.predictions(student, preprocessor)
-        columns = {}
+        columns: dict[str, list] = {}
         truths = samples.truths(answers[0])
         if None not in truths:
             columns['truth'] = truths

@@ -6,7 +6,7 @@ from mmengine.model import BaseModule
 from mmseg.models.utils import PatchEmbed, nchw_to_nlc, nlc_to_nchw
 from torch import Tensor, nn
 
-NORM = dict(type='LN', eps=1e-6)
+NORM: dict = dict(type='LN', eps=1e-6)
 
 
 class TokenBranch(BaseModule):
@@ -49,7 +49,8 @@ class TokenBranch(BaseModule):
             tokens = F.gelu(tokens)
         key, value = self.kv(tokens).chunk(2, -1)
         local = nchw_to_nlc(self.local(nlc_to_nchw(value.contiguous(), size)))
-        return tuple(split_heads(x, self.heads) for x in (key, value, local))
+        key, value, local = (split_heads(x, self.heads) for x in (key, value, local))
+        return key, value, local
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:

@@ -16,7 +16,7 @@ from mmkd_sod.utils.checkpoint import read_checkpoint
 from .shunted_attention import NORM, ShuntedBlock
 
 # Per size: blocks a stage, extra 3x3 convolutions of the stem, stochastic depth.
-ARCHITECTURES = {
+ARCHITECTURES: dict[str, dict] = {
     'T': dict(depths=(1, 2, 4, 1), stem_convs=0, drop_path_rate=.1),
     'S': dict(depths=(2, 4, 12, 1), stem_convs=1, drop_path_rate=.1),
     'B': dict(depths=(3, 4, 24, 2), stem_convs=2, drop_path_rate=.3),
@@ -207,7 +207,7 @@ class ShuntedTransformer(BaseModule):
         outs = []
         for stage, (blocks, norm) in enumerate(zip(self.stages, self.norms, strict=True)):
             tokens, size = self.stem(x) if stage == 0 else self.embeds[stage - 1](x)
-            for block in blocks:
+            for block in blocks.children():
                 tokens = block(tokens, size)
             x = nlc_to_nchw(norm(tokens), size).contiguous()
             outs.append(x)

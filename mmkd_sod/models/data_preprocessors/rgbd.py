@@ -25,6 +25,9 @@ class RGBDDataPreprocessor(SegDataPreProcessor):
         kwargs: As for mmseg's ``SegDataPreProcessor``.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self,
                  mean: Sequence[float] = (123.675, 116.28, 103.53),
                  std: Sequence[float] = (58.395, 57.12, 57.375),
@@ -32,11 +35,9 @@ class RGBDDataPreprocessor(SegDataPreProcessor):
                  size_divisor: int = 32,
                  **kwargs) -> None:
         kwargs.setdefault('test_cfg', dict(size_divisor=size_divisor))
-        if kwargs.get('size') is not None:
-            # mmseg pads to either of them.
-            size_divisor = None
-        super().__init__(mean=mean, std=std, bgr_to_rgb=bgr_to_rgb, size_divisor=size_divisor,
-                         **kwargs)
+        # mmseg pads to either of them.
+        padding = dict(size_divisor=size_divisor) if kwargs.get('size') is None else {}
+        super().__init__(mean=mean, std=std, bgr_to_rgb=bgr_to_rgb, **padding, **kwargs)
         # The depth map is left as it is. (onedl-mmsegmentation takes no more than three means.)
         self.mean = torch.cat([self.mean, torch.zeros(3, 1, 1)])
         self.std = torch.cat([self.std, torch.ones(3, 1, 1)])

@@ -49,7 +49,7 @@ class SODDataPreprocessor(SegDataPreProcessor):
         """As mmseg's, after the resizing of a training batch."""
         if training and self.sides is not None:
             data = self.cast_data(data)
-            side = self._draw_side()
+            side = self._draw_side(self.sides)
             data['inputs'] = [resize_map(image.float(), side) for image in data['inputs']]
             for sample in data['data_samples']:
                 resize_sample(sample, side)
@@ -60,8 +60,8 @@ class SODDataPreprocessor(SegDataPreProcessor):
                 sample.set_metainfo(dict(pad_shape=tuple(out['inputs'].shape[2:])))
         return out
 
-    def _draw_side(self) -> int:
-        side = int(np.random.choice(self.sides))
+    def _draw_side(self, sides: Sequence[int]) -> int:
+        side = int(np.random.choice(sides))
         if get_world_size() == 1:
             return side
         shared = torch.tensor(side, device=self.device)

@@ -79,7 +79,8 @@ class CrossModalWindowAttention(BaseModule):
         r, d = (to_windows(F.pad(x, fill), window) for x in (rgb, depth))
         for _ in range(self.repeats):
             r, d = self._attend(r, d, mask)
-        return tuple(from_windows(x, window, size)[..., :height, :width] for x in (r, d))
+        r, d = (from_windows(x, window, size)[..., :height, :width] for x in (r, d))
+        return r, d
 
     def _attend(self, r: Tensor, d: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         (q_r, k_r, v_r), (q_d, k_d, v_d) = self.rgb.split(r), self.depth.split(d)

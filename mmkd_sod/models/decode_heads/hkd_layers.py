@@ -86,6 +86,6 @@ class CrossModalFusion(BaseModule):
         r = self.merge_rgb(torch.cat([rgb, attended_rgb], 1)) + rgb
         d = self.merge_depth(torch.cat([depth, attended_depth], 1)) + depth
         parts = (r + d, (r - d).abs(), (rgb + depth) / 2 * prior)
-        parts = [weigh(part) for weigh, part in zip(self.spatial, parts, strict=True)]
-        fused = self.fuse(torch.cat([rgb, depth, *parts], 1))
+        weighed = [weigh(part) for weigh, part in zip(self.spatial, parts, strict=True)]
+        fused = self.fuse(torch.cat([rgb, depth, *weighed], 1))
         return fused + fused * fused.sigmoid()
