@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .sampling import crossed, plain, to_maps, to_rows, weighted_rows, zero_padded
+from ._sampling import crossed, plain, to_maps, to_rows, weighted_rows, zero_padded
 
 # Elements of the columns at once; on a CPU, blocks of memory above 32 MB are slow to get.
 COLUMNS = dict(cpu=2 ** 22, cuda=2 ** 26)

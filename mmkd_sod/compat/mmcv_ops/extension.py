@@ -17,7 +17,9 @@ from mmkd_sod.errors import InstallationError
 
 NAME = 'mmcv._ext'
 # Modules of this package with a dict OPERATORS.
-FAMILIES = ('deform_conv', 'modulated_deform_conv', 'nms', 'roi_align')
+FAMILIES = ('bbox', 'border_align', 'carafe', 'deform_conv', 'deform_roi_pool', 'focal_loss',
+            'masked_conv', 'modulated_deform_conv', 'ms_deform_attn', 'nms', 'polygons', 'psa_mask',
+            'roi_align', 'roi_align_rotated', 'roi_pool', 'sync_bn')
 # Of mmcv and mmcv-lite: mmrazor refuses any above, and torch those below when they are built.
 VERSION = '2.1.0'
 # How to get the compiled operators.

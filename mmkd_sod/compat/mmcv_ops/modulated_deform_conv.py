@@ -4,8 +4,8 @@ Zhu et al., Deformable ConvNets v2, CVPR 2019, equation 1. See :mod:`.deform_con
 """
 from torch import Tensor
 
+from ._sampling import plain
 from .deform_conv import Geometry, convolve, gradients
-from .sampling import plain
 
 
 def _geometry(images: Tensor, out: Tensor, *, kernel_h: int, kernel_w: int, stride_h: int,

@@ -34,25 +34,27 @@ def _settle(suppressed_by: Tensor) -> Tensor:
             return keep.bool()
 
 
-def greedy(boxes: Tensor, overlaps: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+def greedy(boxes: Tensor, overlaps: Callable[[Tensor, Tensor], Tensor], cost: int = 1) -> Tensor:
     """Return the positions of the boxes that greedy suppression keeps, in order.
 
     Args:
         boxes (Tensor): (fields, n), by falling score.
         overlaps (Callable): Gives a boolean (k, c) for (fields, k) and (fields, c): which of the
             first would remove which of the second.
+        cost (int): Memory that ``overlaps`` takes, in that of an IoU of upright boxes.
     """
     kind = 'cpu' if boxes.device.type == 'cpu' else 'cuda'
+    size, pairs = int(BLOCK[kind] / cost ** 0.5), PAIRS[kind] // cost
     left = torch.arange(boxes.shape[1], device=boxes.device)
     kept = [left[:0]]
     with torch.autocast(boxes.device.type, enabled=False):
         while len(left):
-            block, boxes = boxes[:, :BLOCK[kind]], boxes[:, BLOCK[kind]:]
+            block, boxes = boxes[:, :size], boxes[:, size:]
             stays = _settle(overlaps(block, block)).nonzero().squeeze(1)
-            kept.append(left[:BLOCK[kind]][stays])
-            left, block = left[BLOCK[kind]:], block[:, stays]
+            kept.append(left[:size][stays])
+            left, block = left[size:], block[:, stays]
             if len(left):
-                step = max(1, PAIRS[kind] // len(stays))
+                step = max(1, pairs // len(stays))
                 # The maximum of bytes is several times faster than `any` of booleans.
                 hit = torch.cat([overlaps(block, columns).view(torch.uint8).amax(0)
                                  for columns in boxes.split(step, dim=1)])

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from .sampling import crossed, edge_padded, plain, spread_rows, to_maps, to_rows, weighted_rows
+from ._sampling import crossed, edge_padded, plain, spread_rows, to_maps, to_rows, weighted_rows
 
 # Weighted pixels at once.
 ENTRIES = dict(cpu=2 ** 22, cuda=2 ** 25)
@@ -18,29 +18,42 @@ ENTRIES = dict(cpu=2 ** 22, cuda=2 ** 25)
 LOWEST = -10000
 
 
+def in_float(rois: Tensor) -> Tensor:
+    """RoIs in single precision at least, as sixteen bits do not tell a map's pixels apart."""
+    return rois.to(torch.promote_types(rois.dtype, torch.float32)).nan_to_num()
+
+
 class Regions:
-    """Bins and sampling grids of RoIs.
+    """Bins of RoIs and the samples in them; pairs are (along the height, along the width).
 
     Args:
-        rois (Tensor): (R, 5) as image, x1, y1, x2, y2.
-        bins (tuple): Along the height and along the width.
-        spatial_scale (float): From the RoIs' coordinates to pixels of the map.
+        image (Tensor): Which map each RoI is of (R,).
+        start, sizes (Tensor): In pixels of the map (2, R).
+        bins (tuple): Of each RoI.
         sampling_ratio (int): Samples along each axis of a bin; 0: one per pixel, rounded up.
-        aligned (bool): Whether pixels' centres are at half coordinates; otherwise at whole ones,
-            and RoIs are at least one pixel wide.
     """
 
-    def __init__(self, rois: Tensor, bins: tuple[int, int], spatial_scale: float,
-                 sampling_ratio: int, aligned: bool) -> None:
-        # Sixteen bits do not tell the pixels of a map apart.
-        rois = rois.to(torch.promote_types(rois.dtype, torch.float32)).nan_to_num()
-        self.image, self.bins, self.ratio = rois[:, 0].int(), bins, sampling_ratio
-        # (2, R) from here on: along the height, along the width.
-        corners = rois[:, 1:].T * spatial_scale - (0.5 if aligned else 0)
-        self.start, sizes = corners[[1, 0]], corners[[3, 2]] - corners[[1, 0]]
-        if not aligned:
-            sizes = sizes.clamp(min=1)
+    def __init__(self, image: Tensor, start: Tensor, sizes: Tensor, bins: tuple[int, int],
+                 sampling_ratio: int) -> None:
+        self.image, self.start, self.bins, self.ratio = image.int(), start, bins, sampling_ratio
+        self.sizes = sizes
         self.steps = torch.stack([size / count for size, count in zip(sizes, bins, strict=True)])
+
+    @classmethod
+    def upright(cls, rois: Tensor, bins: tuple[int, int], spatial_scale: float,
+                sampling_ratio: int, aligned: bool) -> 'Regions':
+        """Regions of RoIs (R, 5) given as image, x1, y1, x2, y2.
+
+        Args:
+            spatial_scale (float): From the RoIs' coordinates to pixels of the map.
+            aligned (bool): Whether pixels' centres are at half coordinates; otherwise at whole
+                ones, and RoIs are at least a pixel wide and high.
+        """
+        rois = in_float(rois)
+        corners = rois[:, 1:].T * spatial_scale - (0.5 if aligned else 0)
+        start, sizes = corners[[1, 0]], corners[[3, 2]] - corners[[1, 0]]
+        return cls(rois[:, 0], start, sizes if aligned else sizes.clamp(min=1), bins,
+                   sampling_ratio)
 
     def by_grid(self, entries: int) -> Iterator[tuple[Tensor, tuple[int, int]]]:
         """Indices of RoIs, and the samples along each axis of their bins, of which all have some.
@@ -119,7 +132,8 @@ def roi_align_forward(maps: Tensor, rois: Tensor, output: Tensor, argmax_y: Tens
             ``argmax_x``; 1: mean.
         others: As in mmcv's ``RoIAlign``, and :class:`Regions`.
     """
-    regions = Regions(rois, (aligned_height, aligned_width), spatial_scale, sampling_ratio, aligned)
+    regions = Regions.upright(rois, (aligned_height, aligned_width), spatial_scale, sampling_ratio,
+                              aligned)
     rows, size = to_rows(maps), maps.shape[2:]
     if pool_mode == 1:
         found = rows.new_zeros(len(rois), aligned_height * aligned_width, rows.shape[1])
@@ -145,7 +159,8 @@ def roi_align_backward(grad_output: Tensor, rois: Tensor, argmax_y: Tensor, argm
     if pool_mode == 0:
         spread_maxima(grad_output, rois, argmax_y, argmax_x, grad_input)
         return
-    regions = Regions(rois, (aligned_height, aligned_width), spatial_scale, sampling_ratio, aligned)
+    regions = Regions.upright(rois, (aligned_height, aligned_width), spatial_scale, sampling_ratio,
+                              aligned)
     add_means(grad_output, regions.means(size), grad_input)
 
 
