@@ -1,15 +1,16 @@
 """mmengine cannot resume on torch >= 2.6, which loads with ``weights_only=True``.
 
 Checkpoints of mmengine hold ``HistoryBuffer`` and numpy objects, which torch does not know. These
-types carry data only and are put on the allow-list; the safe loader stays on. A ``HistoryBuffer``
-is pickled with references to four of its own methods, which arrive as calls of ``getattr``: they
-are resolved by :func:`_history_statistic`, never by the real one.
+types carry data only and are put on the allow-list; the safe loader stays on. The names of numpy
+lead to :mod:`mmkd_sod.utils.numeric_arrays`, which builds arrays of numbers only. A
+``HistoryBuffer`` is pickled with references to four of its own methods, which arrive as calls of
+``getattr``: they are resolved by :func:`_history_statistic`, never by the real one.
 """
 import pickle
-from typing import Any
 
-import numpy as np
 import torch
+
+from mmkd_sod.utils.numeric_arrays import NAMES
 
 from .entry import Entry
 
@@ -27,12 +28,9 @@ def _history_statistic(owner, name):
 def allow_types() -> None:
     """Put the types of mmengine's message hub on torch's allow-list."""
     from mmengine.logging.history_buffer import HistoryBuffer
-    reconstruct: Any = np.array(0.).__reduce__()[0]
-    scalar: Any = np.float64(0.).__reduce__()[0]
-    dtypes = {type(np.dtype(code)) for code in '?bhilqBHILQefd'}
-    torch.serialization.add_safe_globals(
-        [HistoryBuffer, reconstruct, scalar, np.ndarray, np.dtype, *dtypes,
-         (_history_statistic, 'builtins.getattr')])
+    torch.serialization.add_safe_globals([
+        HistoryBuffer, (_history_statistic, 'builtins.getattr'),
+        *((stand_in, name) for name, stand_in in NAMES.items())])
 
 
 ENTRY = Entry(

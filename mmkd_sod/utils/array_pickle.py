@@ -8,12 +8,7 @@ import numpy as np
 
 from mmkd_sod.errors import CheckpointError
 
-
-def _empty_array(subtype, shape, dtype) -> np.ndarray:
-    """numpy's ``_reconstruct``, which a pickle calls with exactly these arguments."""
-    if subtype is not np.ndarray or tuple(shape) != (0,):
-        raise pickle.UnpicklingError('an array rebuilt in another way than numpy does')
-    return np.ndarray((0,), np.dtype('i1'))
+from .numeric_arrays import NAMES
 
 
 def _latin1(text: str, encoding: str) -> bytes:
@@ -23,14 +18,11 @@ def _latin1(text: str, encoding: str) -> bytes:
     return text.encode('latin1')
 
 
-# What a pickle may name, and what it gets. The functions are stand-ins of this file.
+# What a pickle may name, and what it gets.
 ALLOWED = {
-    ('numpy.core.multiarray', '_reconstruct'): _empty_array,
-    ('numpy._core.multiarray', '_reconstruct'): _empty_array,
-    ('numpy', 'ndarray'): np.ndarray,
-    ('numpy', 'dtype'): np.dtype,
-    ('_codecs', 'encode'): _latin1,
-    ('collections', 'OrderedDict'): OrderedDict,
+    **NAMES,
+    '_codecs.encode': _latin1,
+    'collections.OrderedDict': OrderedDict,
 }
 
 
@@ -39,7 +31,7 @@ class ArrayUnpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str):
         try:
-            return ALLOWED[module, name]
+            return ALLOWED[f'{module}.{name}']
         except KeyError:
             raise pickle.UnpicklingError(f'the name {module}.{name}') from None
 
@@ -71,9 +63,8 @@ def load_array_pickle(path) -> dict:
                               'are read, and nothing in them is executed') from None
     if not isinstance(state, dict):
         raise CheckpointError(f'{path}: holds a {type(state).__name__}, wanted a dict of arrays')
-    arrays = {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
-    bad = [name for name, value in arrays.items() if value.dtype.kind not in 'biuf']
-    if bad or not arrays:
-        raise CheckpointError(f'{path}: ' + (f'{bad[0]} holds no numbers' if bad else
-                                             'holds no arrays') + ', wanted a network\'s weights')
+    arrays = {name: np.array(value) for name, value in state.items()
+              if isinstance(value, np.ndarray)}
+    if not arrays:
+        raise CheckpointError(f"{path}: holds no arrays, wanted a network's weights")
     return arrays
