@@ -21,8 +21,9 @@ def command_names() -> list:
 def help_text(name: str) -> str:
     """First line of a command's docstring, read without importing the command."""
     spec = importlib.util.find_spec(f'{commands.__name__}.{name}')
-    doc = ast.get_docstring(ast.parse(Path(spec.origin).read_text(encoding='utf-8')))
-    return doc.splitlines()[0]
+    path = Path(spec.origin) if spec and spec.origin else Path(name)
+    doc = ast.get_docstring(ast.parse(path.read_text(encoding='utf-8')))
+    return (doc or '').partition('\n')[0]
 
 
 def parse_args(argv: list) -> argparse.Namespace:

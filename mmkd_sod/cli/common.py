@@ -182,7 +182,7 @@ def run_tool(main: Callable[[], int | None], name: str | None = None) -> None:
 
 def run_command(command: ModuleType) -> None:
     """Run a module of :mod:`mmkd_sod.cli.commands` as a tool of its own (`tools/NAME.py`)."""
-    parser = argparse.ArgumentParser(description=command.__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(command.__doc__ or '').partition('\n')[0])
     command.add_arguments(parser)
     args = parser.parse_args()
     run_tool(lambda: command.run(args))

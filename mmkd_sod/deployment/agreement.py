@@ -15,10 +15,10 @@ import torch
 from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger
+from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmengine.structures import InstanceData, PixelData
-from torch import nn
 
 from mmkd_sod.errors import ConfigError, DataError
 from mmkd_sod.utils.progress import progress_bar
@@ -83,7 +83,7 @@ def build_metrics(cfg: Config, name: str, dataset_meta: dict) -> list:
     return metrics.metrics
 
 
-def compare(cfg: Config, split: str, loader, model: nn.Module, predictor: Callable,
+def compare(cfg: Config, split: str, loader, model: BaseModel, predictor: Callable,
             read: Callable = cv2.imread) -> Agreement:
     """Measure a model and a predictor on the same images.
 
@@ -94,7 +94,7 @@ def compare(cfg: Config, split: str, loader, model: nn.Module, predictor: Callab
         cfg (Config): With the evaluator.
         split (str): ``'test'`` or ``'val'``.
         loader: From :func:`build_test_loader`.
-        model (nn.Module): In eval mode, on the CPU.
+        model (BaseModel): In eval mode, on the CPU.
         predictor (Callable): As :class:`.predict.Predictor`.
         read (Callable): Path to image, (H, W, 3), uint8, BGR, or None.
 
@@ -139,11 +139,12 @@ def compare(cfg: Config, split: str, loader, model: nn.Module, predictor: Callab
     if not differences:
         raise DataError('ship: the metrics gave no number, as when a model finds nothing at all; '
                         'give a trained checkpoint')
-    return Agreement(
-        images, *({k: v for part in scores[side] for k, v in part.items()}
-                  for side in ('torch', 'onnx')),
-        {name: differences[name] for name in sorted(differences)},
-        *(1000 * statistics.median(times[side][1:] or times[side]) for side in ('torch', 'onnx')))
+    merged = {side: {name: value for part in parts for name, value in part.items()}
+              for side, parts in scores.items()}
+    median_ms = {side: 1000 * statistics.median(spent[1:] or spent)
+                 for side, spent in times.items()}
+    return Agreement(images, merged['torch'], merged['onnx'], dict(sorted(differences.items())),
+                     median_ms['torch'], median_ms['onnx'])
 
 
 def _as_sample(sample, result: dict):
@@ -194,9 +195,9 @@ def _unrounded(metric) -> Iterator[None]:
                if cls.__module__.startswith('mmdet.')]
     modules = [module for module in modules if 'round' not in vars(module)]
     for module in modules:
-        module.round = lambda value, digits=None: value
+        vars(module)['round'] = lambda value, digits=None: value
     try:
         yield
     finally:
         for module in set(modules):
-            del module.round
+            del vars(module)['round']

@@ -1,5 +1,6 @@
 """Networks from an image to tensors that a predictor without torch can finish."""
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,10 +18,13 @@ class ImageNetwork(nn.Module):
     The input is (N, 3, H, W), floating, RGB, 0 to 255; a model of BGR images has it turned round.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
-        self.model = model
-        preprocessor = model.data_preprocessor
+        self.model: Any = model
+        preprocessor = self.model.data_preprocessor
         # mmseg and mmengine name the setting differently.
         self.rgb = bool(getattr(preprocessor, 'channel_conversion',
                                 getattr(preprocessor, '_channel_conversion', False)))
@@ -54,13 +58,13 @@ class SegmentationNetwork(ImageNetwork):
         super().__init__(model)
         self.saliency = saliency
         heads = getattr(model, 'decode_head', None)
-        self.heads = list(heads) if isinstance(heads, nn.ModuleList) else [heads]
+        self.heads: list[Any] = list(heads) if isinstance(heads, nn.ModuleList) else [heads]
         for head in self.heads:
             self._check(head)
         self.align_corners = bool(self.heads[-1].align_corners)
 
     @staticmethod
-    def _check(head: nn.Module | None) -> None:
+    def _check(head: Any) -> None:
         from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 
         from mmkd_sod.models.decode_heads.multi_map_head import MultiMapHead
@@ -77,7 +81,7 @@ class SegmentationNetwork(ImageNetwork):
 
     def forward(self, image: Tensor) -> Tensor:
         feats = self.features(image)
-        logits = None
+        logits: Any = None
         for number, head in enumerate(self.heads):
             # A head of several levels makes the finest only where it can.
             if hasattr(head, 'decode'):
@@ -106,8 +110,8 @@ class DetectionNetwork(ImageNetwork):
         super().__init__(model)
         from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
         from mmdet.models.dense_heads.gfl_head import GFLHead
-        head = getattr(model, 'bbox_head', None)
-        kind = type(head)
+        head: Any = getattr(model, 'bbox_head', None)
+        kind: Any = type(head)
         known = isinstance(head, BaseDenseHead) and all(
             getattr(kind, name) is getattr(BaseDenseHead, name)
             for name in ('predict', 'predict_by_feat', '_bbox_post_process'))
@@ -123,7 +127,7 @@ class DetectionNetwork(ImageNetwork):
         self.head = head
         self.levels = len(head.prior_generator.strides)
         # mmdet takes whatever a head gives besides classes and boxes for such a branch.
-        self.factors = None
+        self.factors: bool | None = None
 
     @property
     def output_names(self) -> list[str]:

@@ -12,7 +12,7 @@ from mmkd_sod.models.saliency import saliency_head
 from mmkd_sod.models.saliency_inferencer import SaliencyInferencer
 from mmkd_sod.utils.files import atomic_path
 
-from .networks import SegmentationNetwork
+from .networks import ImageNetwork, SegmentationNetwork
 
 
 class SaliencyModule(SegmentationNetwork):
@@ -49,11 +49,11 @@ def require_onnx() -> None:
                         "the answers compared (pip install 'mmkd_sod[onnx]')") from None
 
 
-def write_onnx(module: nn.Module, images: Tensor, path, dynamic: Sequence[int] = ()) -> list:
+def write_onnx(module: ImageNetwork, images: Tensor, path, dynamic: Sequence[int] = ()) -> list:
     """Trace a network to an ONNX file.
 
     Args:
-        module (nn.Module): An :class:`~.shipping.networks.ImageNetwork` in eval mode.
+        module (ImageNetwork): In eval mode.
         images (Tensor): What it is traced with.
         path (str | Path): The file.
         dynamic (Sequence[int]): Axes of the input that may have any size: 0, 2, 3.
@@ -131,7 +131,8 @@ def export_onnx(inferencer: SaliencyInferencer, out, batch: int | None = None) -
     require_onnx()
     if out.exists():
         raise UserError(f"'{out}' is there already; remove it or name another file")
-    module = SaliencyModule(inferencer.model).cpu().to(memory_format=torch.contiguous_format)
+    module = SaliencyModule(inferencer.model).cpu()
+    module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     module.eval()
     images = torch.rand(batch or 2, 3, inferencer.side, inferencer.side,
                         generator=torch.Generator().manual_seed(0)) * 255

@@ -1,14 +1,15 @@
 """Adaptive average pooling that ONNX has an operation for."""
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 
-def _averages(side: int | Tensor, bins: int, like: Tensor) -> Tensor:
+def _averages(side: Any, bins: int, like: Tensor) -> Tensor:
     """(bins, side): the weights of each bin, the i-th from floor(i s / b) to ceil((i + 1) s / b).
 
-    In tracing ``side`` is a tensor, so that the weights follow the size of the input.
+    ``side`` is a number; in tracing it is a tensor, so that the weights follow the input's size.
     """
     index = torch.arange(bins, device=like.device)[:, None]
     place = torch.arange(side, device=like.device)[None]

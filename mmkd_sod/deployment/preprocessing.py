@@ -1,8 +1,7 @@
 """What a test pipeline and a data preprocessor do to an image, in words that JSON can hold."""
 import math
 from collections.abc import Sequence
-
-from torch import nn
+from typing import Any
 
 from mmkd_sod.errors import ConfigError
 
@@ -77,7 +76,7 @@ def _pad(options: dict) -> dict:
                 value=[value] * 3 if isinstance(value, (int, float)) else list(value))
 
 
-def final_fill(preprocessor: nn.Module) -> dict:
+def final_fill(preprocessor: Any) -> dict:
     """How a data preprocessor fills one image in testing.
 
     Args:
@@ -106,7 +105,7 @@ def final_fill(preprocessor: nn.Module) -> dict:
                           'SODDataPreprocessor are')
     mean, std = (getattr(preprocessor, name, None) for name in ('mean', 'std'))
     value = [float(pad)] * 3
-    if mean is not None:
+    if mean is not None and std is not None:
         # The fill is told in normalised values; the network normalises what the predictor fills.
         value = (mean.flatten() + pad * std.flatten()).tolist()
     if not getattr(preprocessor, 'channel_conversion',

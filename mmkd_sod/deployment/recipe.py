@@ -51,7 +51,8 @@ def make_recipe(cfg: Config, model: nn.Module, dataset_meta: dict, loader: str) 
         if type(model).predict is not SingleStageDetector.predict:
             raise ConfigError(f'ship: {type(model).__name__} predicts in its own way; ship a '
                               'single-stage detector such as GFL, RetinaNet, ATSS or FCOS')
-        task, network = 'detection', DetectionNetwork(model)
+        task = 'detection'
+        network: DetectionNetwork | SegmentationNetwork = DetectionNetwork(model)
         output = _detection_output(network)
     elif isinstance(model, EncoderDecoder):
         if model.test_cfg.get('mode', 'whole') != 'whole':
