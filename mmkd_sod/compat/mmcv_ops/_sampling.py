@@ -17,10 +17,18 @@ def plain(operator: Callable) -> Callable:
     @functools.wraps(operator)
     def wrapped(*args, **kwargs):
         device = next(one.device.type for one in args if isinstance(one, Tensor))
-        with torch.no_grad(), torch.autocast(device, enabled=False):
-            return operator(*args, **kwargs)
+        with torch.no_grad():
+            if not torch.amp.is_autocast_available(device):
+                return operator(*args, **kwargs)
+            with torch.autocast(device, enabled=False):
+                return operator(*args, **kwargs)
 
     return wrapped
+
+
+def limit(limits: dict[str, int], tensor: Tensor) -> int:
+    """How many numbers may be stored at once where a tensor is: on a ``cpu``, or on a ``gpu``."""
+    return limits['cpu' if tensor.device.type == 'cpu' else 'gpu']
 
 
 def to_rows(maps: Tensor, groups: int = 1) -> Tensor:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ._sampling import crossed, plain, to_maps, to_rows, weighted_rows, zero_padded
+from ._sampling import crossed, limit, plain, to_maps, to_rows, weighted_rows, zero_padded
 
 # Elements of the columns at once; on a CPU, blocks of memory above 32 MB are slow to get.
-COLUMNS = dict(cpu=2 ** 22, cuda=2 ** 26)
+COLUMNS = dict(cpu=2 ** 22, gpu=2 ** 26)
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,7 @@ class Geometry:
 
     def parts(self, images: Tensor) -> Iterator[slice]:
         """Slices of all images' output pixels whose columns are stored at once."""
-        step = COLUMNS['cpu' if images.device.type == 'cpu' else 'cuda']
-        step = max(1, step // (self.elements * images.shape[1]))
+        step = max(1, limit(COLUMNS, images) // (self.elements * images.shape[1]))
         pixels = len(images) * self.out_size[0] * self.out_size[1]
         return (slice(start, min(start + step, pixels)) for start in range(0, pixels, step))
 

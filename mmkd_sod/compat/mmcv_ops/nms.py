@@ -11,9 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ._sampling import limit, plain
+
 # Boxes of one block, and pairs of boxes compared at once: on a CPU, what its caches hold.
-BLOCK = dict(cpu=256, cuda=2048)
-PAIRS = dict(cpu=2 ** 16, cuda=2 ** 24)
+BLOCK = dict(cpu=256, gpu=2048)
+PAIRS = dict(cpu=2 ** 16, gpu=2 ** 24)
 
 
 def _settle(suppressed_by: Tensor) -> Tensor:
@@ -43,23 +45,21 @@ def greedy(boxes: Tensor, overlaps: Callable[[Tensor, Tensor], Tensor], cost: in
             first would remove which of the second.
         cost (int): Memory that ``overlaps`` takes, in that of an IoU of upright boxes.
     """
-    kind = 'cpu' if boxes.device.type == 'cpu' else 'cuda'
-    size, pairs = int(BLOCK[kind] / cost ** 0.5), PAIRS[kind] // cost
+    size, pairs = int(limit(BLOCK, boxes) / cost ** 0.5), limit(PAIRS, boxes) // cost
     left = torch.arange(boxes.shape[1], device=boxes.device)
     kept = [left[:0]]
-    with torch.autocast(boxes.device.type, enabled=False):
-        while len(left):
-            block, boxes = boxes[:, :size], boxes[:, size:]
-            stays = _settle(overlaps(block, block)).nonzero().squeeze(1)
-            kept.append(left[:size][stays])
-            left, block = left[size:], block[:, stays]
-            if len(left):
-                step = max(1, pairs // len(stays))
-                # The maximum of bytes is several times faster than `any` of booleans.
-                hit = torch.cat([overlaps(block, columns).view(torch.uint8).amax(0)
-                                 for columns in boxes.split(step, dim=1)])
-                free = (hit == 0).nonzero().squeeze(1)
-                left, boxes = left[free], boxes.index_select(1, free)
+    while len(left):
+        block, boxes = boxes[:, :size], boxes[:, size:]
+        stays = _settle(overlaps(block, block)).nonzero().squeeze(1)
+        kept.append(left[:size][stays])
+        left, block = left[size:], block[:, stays]
+        if len(left):
+            step = max(1, pairs // len(stays))
+            # The maximum of bytes is several times faster than `any` of booleans.
+            hit = torch.cat([overlaps(block, columns).view(torch.uint8).amax(0)
+                             for columns in boxes.split(step, dim=1)])
+            free = (hit == 0).nonzero().squeeze(1)
+            left, boxes = left[free], boxes.index_select(1, free)
     return torch.cat(kept)
 
 
@@ -81,6 +81,7 @@ def _ious(rows: Tensor, columns: Tensor, offset: int) -> Tensor:
     return overlap.div_((area + columns[4]).sub_(overlap))
 
 
+@plain
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Tensor:
     """Return the indices of the boxes that stay, by falling score.
 
@@ -97,6 +98,7 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Ten
     return order[greedy(fields, lambda a, b: _ious(a, b, offset) > iou_threshold)]
 
 
+@plain
 def nms_match(dets: Tensor, iou_threshold: float) -> list[list[int]]:
     """Return groups of indices: a kept box, then those it removed, by falling score.
 
@@ -108,7 +110,7 @@ def nms_match(dets: Tensor, iou_threshold: float) -> list[list[int]]:
     fields = _fields(dets[order, :4], 0)
     kept = greedy(fields, lambda a, b: _ious(a, b, 0) >= iou_threshold)
     owners = []
-    step = max(1, PAIRS['cpu'] // max(1, len(kept)))
+    step = max(1, limit(PAIRS, dets) // max(1, len(kept)))
     for start, columns in zip(range(0, len(order), step), fields.split(step, 1), strict=True):
         ranks = torch.arange(start, start + columns.shape[1], device=kept.device)
         removes = _ious(fields[:, kept], columns, 0) >= iou_threshold

@@ -10,10 +10,19 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ._sampling import crossed, edge_padded, plain, spread_rows, to_maps, to_rows, weighted_rows
+from ._sampling import (
+    crossed,
+    edge_padded,
+    limit,
+    plain,
+    spread_rows,
+    to_maps,
+    to_rows,
+    weighted_rows,
+)
 
 # Weighted pixels at once.
-ENTRIES = dict(cpu=2 ** 22, cuda=2 ** 25)
+ENTRIES = dict(cpu=2 ** 22, gpu=2 ** 25)
 # The compiled operator's maximum of no samples.
 LOWEST = -10000
 
@@ -71,11 +80,11 @@ class Regions:
                 return_inverse=True, return_counts=True)
             members = inverse.argsort().split(counts.tolist())
             grids = [divmod(key, 2 ** 32) for key in keys.tolist()]
-        limit = ENTRIES['cpu' if self.image.device.type == 'cpu' else 'cuda']
         for some, grid in zip(members, grids, strict=True):
             if min(grid) > 0 and len(some):
                 one = entries * self.bins[0] * self.bins[1] * grid[0] * grid[1]
-                yield from ((chosen, grid) for chosen in some.split(max(1, limit // one)))
+                step = max(1, limit(ENTRIES, some) // one)
+                yield from ((chosen, grid) for chosen in some.split(step))
 
     def positions(self, chosen: Tensor, axis: int, samples: int) -> Tensor:
         """Positions of samples (r, bins, samples) along an axis."""
@@ -173,7 +182,6 @@ def add_means(grad_output: Tensor, means: Iterator[tuple[Tensor, Tensor, Tensor]
     """
     rows, bins = to_rows(grad_output), grad_output.shape[2] * grad_output.shape[3]
     pixels = len(grad_input) * grad_input.shape[2] * grad_input.shape[3]
-    limit = ENTRIES['cpu' if rows.device.type == 'cpu' else 'cuda']
     number = torch.arange(bins, device=rows.device)
 
     def add():
@@ -182,7 +190,7 @@ def add_means(grad_output: Tensor, means: Iterator[tuple[Tensor, Tensor, Tensor]
 
     held: list[tuple[Tensor, Tensor, Tensor]] = []
     for chosen, index, weight in means:
-        if held and sum(len(one[0]) for one in held) + index.numel() > limit:
+        if held and sum(len(one[0]) for one in held) + index.numel() > limit(ENTRIES, rows):
             add()
             held.clear()
         source = (chosen[:, None] * bins + number).view(-1, 1).expand_as(index)

@@ -5,7 +5,7 @@ Girshick, Fast R-CNN, ICCV 2015: each bin of a region of interest (RoI) is its l
 import torch
 from torch import Tensor
 
-from ._sampling import plain, to_rows
+from ._sampling import limit, plain, to_rows
 from .roi_align import ENTRIES, in_float
 
 
@@ -42,13 +42,12 @@ def roi_pool_forward(maps: Tensor, rois: Tensor, output: Tensor, argmax: Tensor,
     sides = [(one[1] - one[0]).amax(1) for one in (y, x)]
     keys, inverse, counts = (sides[0] * (width + 1) + sides[1]).where(~empty, -1).unique(
         return_inverse=True, return_counts=True)
-    limit = ENTRIES['cpu' if rows.device.type == 'cpu' else 'cuda']
     for key, members in zip(keys.tolist(), inverse.argsort().split(counts.tolist()), strict=True):
         if key < 0:
             continue
         sides = divmod(key, width + 1)
         one = pooled_height * pooled_width * sides[0] * sides[1] * rows.shape[1]
-        for chosen in members.split(max(1, limit // one)):
+        for chosen in members.split(max(1, limit(ENTRIES, rows) // one)):
             # (r, bins, bins, pixels down, pixels right) from here on.
             down, right = (torch.arange(side, device=rois.device) for side in sides)
             down = y[0, chosen][:, :, None, None, None] + down.view(-1, 1)

@@ -18,6 +18,11 @@ def _is_compiled() -> bool:
     return str(getattr(extension, '__file__', None)).endswith(tuple(EXTENSION_SUFFIXES))
 
 
+def family(name: str) -> ModuleType:
+    """A module of our operators by its name."""
+    return importlib.import_module(f'mmkd_sod.compat.mmcv_ops.{name}')
+
+
 needs_compiled = pytest.mark.skipif(
     not _is_compiled(), reason='mmcv has no compiled operators here to compare with')
 
