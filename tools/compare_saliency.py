@@ -1,4 +1,4 @@
-"""Measure several saliency networks on one test set, and set their maps side by side.
+"""Evaluate several saliency networks on one test set and show their maps side by side.
 
 python tools/compare_saliency.py --data configs/demo/human_seg_scfnet_student.py --side 224
     --model teacher CONFIG CHECKPOINT --model student CONFIG CHECKPOINT --out work_dirs/compare
@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 from mmengine.config import Config
 
-import mmkd_sod  # noqa: F401  (mends upstream first)
+import mmkd_sod  # noqa: F401  (applies the compatibility patches first)
 from mmkd_sod.apis.saliency_comparison import compare
 from mmkd_sod.cli.common import comparison_parser, evenly, print_scores, require_file, run_tool
 from mmkd_sod.errors import ConfigError
@@ -19,7 +19,7 @@ from mmkd_sod.visualization.saliency import saliency_panel
 
 
 def main() -> None:
-    """Print a table, and write it and the panel."""
+    """Print the table of scores, and write scores.json and panel.png."""
     parser = comparison_parser(__doc__, rows=6)
     parser.add_argument('--side', type=int, default=352, help="side of the networks' input")
     args = parser.parse_args()

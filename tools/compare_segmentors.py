@@ -1,4 +1,4 @@
-"""Measure several segmentors on one test set, and set their maps side by side.
+"""Evaluate several segmentors on one test set and show their maps side by side.
 
 python tools/compare_segmentors.py --data configs/demo/camvid_pspnet_student.py
     --model student CONFIG CHECKPOINT --model distilled CONFIG CHECKPOINT --out work_dirs/compare
@@ -8,7 +8,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-import mmkd_sod  # noqa: F401  (mends upstream first)
+import mmkd_sod  # noqa: F401  (applies the compatibility patches first)
 from mmkd_sod.apis.segmentation_comparison import compare_segmentors, load_segmentor
 from mmkd_sod.cli.common import comparison_parser, evenly, print_scores, require_file, run_tool
 from mmkd_sod.registry import DATASETS
@@ -17,7 +17,7 @@ from mmkd_sod.visualization import segmentation_panel
 
 
 def main() -> None:
-    """Print a table, and write it and the panel."""
+    """Print the table of scores, and write scores.json and panel.png."""
     args = comparison_parser(__doc__, rows=4).parse_args()
     require_file(args.data, '--data: config')
     for _, config, checkpoint in args.model:

@@ -1,6 +1,6 @@
-"""Distil a detector on generated scenes, from nothing: data, teacher, two students, a table.
+"""Distil a detector on generated scenes: data, teacher, plain and distilled student, a table.
 
-Goes on where it was interrupted; what is done already is not done again.
+An interrupted demo resumes when it is started again; finished runs are not repeated.
 """
 import argparse
 import math
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-import mmkd_sod  # noqa: F401  (mends upstream first)
+import mmkd_sod  # noqa: F401  (applies the compatibility patches first)
 from mmkd_sod.cli.common import run_tool
 from mmkd_sod.engine.run_results import is_finished, last_scores, newest_checkpoint
 from mmkd_sod.errors import UserError
@@ -23,12 +23,12 @@ WORK = Path('work_dirs/demo')
 
 
 def config_of(run: str) -> Path:
-    """Config file of a run."""
+    """Return the config file of a run."""
     return Path(f'configs/demo/scenes_gfl_{run}.py')
 
 
 def start(run: str, threads: int) -> subprocess.Popen | None:
-    """Start (or resume) a run in the background; None when it is finished."""
+    """Start or resume a run in the background; return None if it is finished."""
     if is_finished(WORK / run, Config.fromfile(config_of(run))):
         return None
     WORK.mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,7 @@ def start(run: str, threads: int) -> subprocess.Popen | None:
 
 
 def progress(run: str) -> str:
-    """The newest training line of a run's log, in short."""
+    """Return epoch and ETA from the newest training line of a run's log."""
     lines = [line for line in (WORK / f'{run}.log').read_text().splitlines()
              if 'Epoch(train)' in line and 'eta:' in line]
     if not lines:
@@ -51,10 +51,10 @@ def progress(run: str) -> str:
 
 
 def train(runs: dict[str, int]) -> None:
-    """Train runs side by side, ``{run: threads}``, and tell their progress.
+    """Train runs at the same time, ``{run: threads}``, and print their progress.
 
     Raises:
-        UserError: A run failed; the sentence names its log.
+        UserError: A run failed; the message names its log.
     """
     started = {run: process for run, threads in runs.items()
                if (process := start(run, threads)) is not None}
@@ -72,12 +72,12 @@ def train(runs: dict[str, int]) -> None:
         raise
     for run, process in started.items():
         if process.returncode:
-            raise UserError(f"the {RUNS[run]}'s training failed; see {WORK / run}.log, then run "
-                            'the demo again: it goes on from the last checkpoint')
+            raise UserError(f"the {RUNS[run]}'s training failed; see {WORK / run}.log, then "
+                            'start the demo again: it resumes from the last checkpoint')
 
 
 def export(run: str) -> Path:
-    """Plain checkpoint of a run, written when it is missing or older than the run's own."""
+    """Export the plain checkpoint of a run unless it is up to date; return its path."""
     checkpoint = newest_checkpoint(WORK / run)
     out = WORK / 'students' / f'{config_of(run).stem}.pth'
     if not out.is_file() or out.stat().st_mtime < checkpoint.stat().st_mtime:
@@ -89,14 +89,14 @@ def export(run: str) -> Path:
 
 
 def table() -> str:
-    """AP, AP50, parameters and checkpoint sizes of the three."""
+    """Return a table of AP, AP50, parameters and checkpoint sizes of the three models."""
     import torch
     rows = [f"{'':20}{'AP':>7}{'AP50':>7}{'parameters':>13}{'checkpoint':>12}{'weights only':>14}"]
     for run, name in RUNS.items():
         scores, weights = last_scores(WORK / run), export(run)
         state = torch.load(weights, weights_only=True)['state_dict']
         count = sum(value.numel() for value in state.values() if value.is_floating_point())
-        # mmdet gives no score at all to a model that finds nothing.
+        # mmdet reports no score for a model that detects nothing.
         ap, ap50 = (scores.get(f'coco/bbox_mAP{end}', math.nan) * 100 for end in ('', '_50'))
         rows.append(
             f"{name:20}{ap:7.1f}{ap50:7.1f}"
@@ -106,7 +106,7 @@ def table() -> str:
 
 
 def pictures(count: int = 4) -> None:
-    """Curves of the three runs, and their boxes beside the truth on a few images."""
+    """Draw the curves of the three runs, and their boxes next to the ground truth."""
     import cv2
     from mmdet.apis import inference_detector, init_detector
     from pycocotools.coco import COCO
@@ -134,12 +134,12 @@ def pictures(count: int = 4) -> None:
             for result in inference_detector(model, paths)
         ]
     images = [cv2.imread(path)[..., ::-1] for path in paths]
-    # Students of a few epochs are unsure; below 0.4 they name several classes a box.
+    # After few epochs, boxes with scores below 0.4 often repeat an object with another class.
     detection_panel(images, columns, data.metainfo.classes, WORK / 'boxes.png', score_thr=0.4)
 
 
 def main() -> None:
-    """Run the whole demo from the project's root."""
+    """Run the whole demo from the project's root folder."""
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     os.chdir(ROOT)
     began = time.monotonic()

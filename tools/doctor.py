@@ -1,4 +1,4 @@
-"""Look at a config before a long run; the same as `python -m mmkd_sod doctor`."""
+"""Check a config before a long run; same as `python -m mmkd_sod doctor`."""
 from mmkd_sod.cli.commands import doctor
 from mmkd_sod.cli.common import run_command
 

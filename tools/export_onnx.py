@@ -1,21 +1,21 @@
-"""Export a saliency network to ONNX: RGB image 0 to 255 in, map 0 to 1 out."""
+"""Export a saliency network to ONNX: input RGB in [0, 255], output map in [0, 1]."""
 import argparse
 import os.path as osp
 
-import mmkd_sod  # noqa: F401  (mends upstream first)
+import mmkd_sod  # noqa: F401  (applies the compatibility patches first)
 from mmkd_sod.cli.common import run_tool
 from mmkd_sod.deployment.onnx_export import export_onnx
 from mmkd_sod.models.saliency_inferencer import SaliencyInferencer
 
 
 def parse_args():
-    """Arguments of the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config of a segmentor or of a distillation')
     parser.add_argument('checkpoint', help='its checkpoint')
-    parser.add_argument('out', help='the .onnx file to write; one that is there is kept')
+    parser.add_argument('out', help='the .onnx file to write; must not exist')
     parser.add_argument('--side', type=int, default=352, help="side of the network's input")
-    parser.add_argument('--batch', type=int, help='a fixed batch size; default: any')
+    parser.add_argument('--batch', type=int, help='fixed batch size; default: dynamic')
     return parser.parse_args()
 
 

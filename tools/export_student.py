@@ -1,34 +1,34 @@
-"""Turn a distillation checkpoint into a plain config and a plain checkpoint.
+"""Export the student of a distillation as a plain config and a plain checkpoint.
 
-Both work with mmdet's or mmseg's own tools; mmkd_sod and mmrazor need not be there, unless the
-student itself is made of parts of mmkd_sod (then the tool says so).
+Both work with mmdet's or mmseg's own tools, without mmkd_sod and mmrazor, unless the student
+itself uses modules of mmkd_sod (the tool then prints a note).
 """
 import argparse
 import os.path as osp
 
 from mmengine.config import Config
 
-import mmkd_sod  # noqa: F401  (mends upstream first)
+import mmkd_sod  # noqa: F401  (applies the compatibility patches first)
 from mmkd_sod.cli.common import add_cfg_options, require_file, run_tool
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.student import load_student, parts_of_ours, write_student
 
 
 def parse_args() -> argparse.Namespace:
-    """Arguments of the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('config', help='config of the distillation')
     parser.add_argument('checkpoint', help='checkpoint of the distillation')
     parser.add_argument(
-        '--out-dir', help="folder of both files; default: `student` beside the checkpoint")
+        '--out-dir', help="folder of both files; default: `student` next to the checkpoint")
     parser.add_argument('--name', help="name of both files; default: the config's")
-    parser.add_argument('--force', action='store_true', help='overwrite files that are there')
+    parser.add_argument('--force', action='store_true', help='overwrite existing files')
     add_cfg_options(parser)
     return parser.parse_args()
 
 
 def main() -> None:
-    """Export, and check that the weights fill the plain model."""
+    """Export, and check that the weights match the plain model."""
     args = parse_args()
     require_file(args.config, 'config')
     require_file(args.checkpoint, 'checkpoint')
@@ -37,7 +37,7 @@ def main() -> None:
     targets = {ending: osp.join(out_dir, name + ending) for ending in ('.py', '.pth')}
     there = [path for path in targets.values() if osp.exists(path)]
     if there and not args.force:
-        raise ConfigError(f"'{there[0]}' is there already; choose another --out-dir or --name, or "
+        raise ConfigError(f"'{there[0]}' already exists; choose another --out-dir or --name, or "
                           'overwrite it with --force')
 
     cfg = Config.fromfile(args.config)
@@ -49,7 +49,7 @@ def main() -> None:
         print(f'{path}  {osp.getsize(path) / 2**20:.2f} MiB')
     ours = parts_of_ours(plain)
     if ours:
-        print(f"The student's config builds {', '.join(ours)}: it needs mmkd_sod installed.")
+        print(f"The student's config uses {', '.join(ours)} and needs mmkd_sod installed.")
 
 
 if __name__ == '__main__':

@@ -1,6 +1,7 @@
 """Write a teacher's saliency maps to disk, for training with LoadWeakLabel.
 
-Goes on where it was interrupted. Under torchrun each process takes its share of the images.
+An interrupted run resumes when it is started again. Under torchrun the images are split between
+the processes.
 """
 import os
 from argparse import ArgumentParser
@@ -8,7 +9,7 @@ from argparse import ArgumentParser
 import torch
 from mmengine.config import Config
 
-import mmkd_sod  # noqa: F401  (mends upstream first)
+import mmkd_sod  # noqa: F401  (applies the compatibility patches first)
 from mmkd_sod.apis.weak_label_writer import WeakLabelWriter
 from mmkd_sod.cli.common import require_file, run_tool
 from mmkd_sod.errors import ConfigError
@@ -17,26 +18,26 @@ from mmkd_sod.registry import DATASETS
 
 
 def parse_args():
-    """Arguments of the command line."""
+    """Parse the command line."""
     parser = ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('config', help="the teacher's config")
     parser.add_argument('checkpoint', help="the teacher's checkpoint")
     parser.add_argument('--out', required=True, help='folder of the labels')
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument('--images', help='folder of images, searched below too')
+    source.add_argument('--images', help='folder of images, searched recursively')
     source.add_argument('--data', help='training config whose images get labels')
     parser.add_argument('--name', help="with --images: the set's name; default: the folder's")
     parser.add_argument('--bits', type=int, default=16, choices=[8, 16], help='depth of the PNGs')
     parser.add_argument('--side', type=int, default=352, help="side of the teacher's input")
     parser.add_argument('--batch-size', type=int, default=8)
     parser.add_argument('--min-confidence', type=float, default=0.,
-                        help='leave less sure images out of kept.txt; between 0 and 1')
-    parser.add_argument('--device', help='default: a GPU where there is one')
+                        help='omit images with a lower confidence from kept.txt; 0 to 1')
+    parser.add_argument('--device', help='default: a GPU if available')
     return parser.parse_args()
 
 
 def build_dataset(args):
-    """The images, without a pipeline."""
+    """Build the data set of the images, without a pipeline."""
     if args.images:
         return DATASETS.build(dict(
             type='mmkd_sod.UnlabelledImageDataset', data_root=args.images, name=args.name))
@@ -52,7 +53,7 @@ def build_dataset(args):
 
 
 def main() -> None:
-    """Label this process's share of the images and tell what came of it."""
+    """Label this process's share of the images and print a summary."""
     args = parse_args()
     rank, world = (int(os.environ.get(name, default)) for name, default in
                    (('RANK', 0), ('WORLD_SIZE', 1)))
@@ -66,7 +67,7 @@ def main() -> None:
         inferencer, images, args.out, dataset.data_prefix['img_path'], args.bits,
         args.min_confidence, rank, world).run()
     if report is None:
-        print(f'rank {rank}: done; others are still at work')
+        print(f'rank {rank}: done; other ranks are still running')
         return
     print(f"{args.out}: {report['kept']} of {report['images']} images kept, "
           f"{len(report['dropped'])} below confidence {args.min_confidence}, "

@@ -1,8 +1,8 @@
 """Try CrossKD on every dense head of mmdet and write docs/crosskd_heads.md.
 
-Each head that can be crossed trains for some steps on one batch with the distillation losses alone,
-as student and as teacher, in a small detector taken from mmdet's own config; every other head's
-reason is the one that a config with it is refused with.
+Each supported head is trained for some steps on one batch with the distillation losses only, as
+student and teacher, in a small detector built from mmdet's own config. For every other head the
+page gives the reason from the error message with which a config is refused.
 """
 import argparse
 from dataclasses import dataclass
@@ -19,22 +19,22 @@ from mmkd_sod.testing.small_detectors import SMALL_DETECTORS, random_batch, smal
 from mmkd_sod.utils.files import atomic_path
 from mmkd_sod.utils.progress import progress_bar
 
-# mmdet lists these parts beside its heads.
+# Modules in mmdet's list of heads that are not heads.
 _PARTS = ('FeatureAdaption', 'YOLACTProtonet')
-# The loss of a student that is the teacher may be this much of that of a random pair.
+# Largest loss of a student equal to its teacher, relative to that of a random pair.
 ZERO = 1e-3
 
 
 @dataclass
 class Trial:
-    """What happened to one head.
+    """Result of one head.
 
     Attributes:
         head (str): Class name.
         compared (str): What is compared, or why the head is refused.
-        first, last (float): The distillation loss at the first and behind the last step; NaN for a
-            refused head.
-        same (float): The loss of a student that is the teacher.
+        first, last (float): The distillation loss before the first and after the last step; NaN
+            for a refused head.
+        same (float): The loss of a student that equals its teacher.
         clean (bool): No gradient reached the teacher and all losses and gradients were finite.
     """
 
@@ -47,23 +47,23 @@ class Trial:
 
     @property
     def supported(self) -> bool:
-        """Whether the head was tried."""
+        """Whether the head is supported."""
         return self.first == self.first
 
     @property
     def passed(self) -> bool:
-        """Whether the trial went as it should."""
+        """Whether the trial met all conditions."""
         return self.clean and self.last < self.first and self.same <= ZERO * self.first
 
 
 def dense_heads() -> dict[str, type]:
-    """All heads that mmdet lists, by name."""
-    from mmdet.models import dense_heads as room
-    return {name: getattr(room, name) for name in sorted(room.__all__) if name not in _PARTS}
+    """Return all heads that mmdet lists, by name."""
+    from mmdet.models import dense_heads as heads
+    return {name: getattr(heads, name) for name in sorted(heads.__all__) if name not in _PARTS}
 
 
 def distiller_cfg(head: type, idx: int) -> dict:
-    """CrossKD with the terms that the head calls for."""
+    """Return the config of CrossKD with the terms that the head needs."""
     reader = reader_class(head, 'student')
     bins = dict(type='mmkd_sod.KDKLDivLoss', loss_weight=4.0)
     cfg = dict(
@@ -77,9 +77,9 @@ def distiller_cfg(head: type, idx: int) -> dict:
 
 
 def build_pair(name: str, idx: int = 1, seed: int = 0, teacher_width: int = 8, **distiller):
-    """A student and a random teacher with the same head, in train mode."""
+    """Build a student and a random teacher with the same head, in train mode."""
     init_default_scope('mmdet')
-    # TOOD asks the running training for its epoch: here one behind its first stage.
+    # TOOD reads the epoch of the training: use one after its first stage.
     MessageHub.get_current_instance().update_info('epoch', 10)
     torch.manual_seed(seed)
     cfg = dict(distiller_cfg(dense_heads()[name], idx), **distiller)
@@ -90,7 +90,7 @@ def build_pair(name: str, idx: int = 1, seed: int = 0, teacher_width: int = 8, *
 
 
 def step(model) -> tuple[torch.Tensor, dict]:
-    """The sum of the distillation losses on one batch, and each of them."""
+    """Return the sum of the distillation losses on one batch, and each loss."""
     data = model.data_preprocessor(random_batch(), training=True)
     losses = {key: value for key, value in model(**data, mode='loss').items()
               if key.startswith('distill.')}
@@ -98,15 +98,15 @@ def step(model) -> tuple[torch.Tensor, dict]:
 
 
 def same_loss(name: str) -> float:
-    """The loss of a student whose weights and statistics are the teacher's."""
+    """Return the loss of a student with the teacher's weights and statistics."""
     model = build_pair(name, teacher_width=4)
     model.student.load_state_dict(model.teacher.state_dict())
-    for module in model.student.modules():  # heads answer otherwise in eval mode, layers must
+    for module in model.student.modules():  # only the layers: heads have other outputs in eval mode
         if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
             module.eval()
     with torch.no_grad():
         losses = step(model)[1]
-    # BCE of centerness is the entropy of the target where both agree, not 0.
+    # If both agree, the BCE of centerness is the entropy of the target, not 0.
     return float(sum(value for key, value in losses.items() if 'center' not in key))
 
 
@@ -114,7 +114,7 @@ def try_head(name: str, steps: int = 30, lr: float = 2e-3) -> Trial:
     """Train a student on the distillation losses of one batch.
 
     Args:
-        name (str): Class name of a head that can be crossed.
+        name (str): Class name of a supported head.
         steps (int): Steps of Adam.
         lr (float): Learning rate.
     """
@@ -138,7 +138,7 @@ def try_head(name: str, steps: int = 30, lr: float = 2e-3) -> Trial:
 
 
 def refusal(name: str, head: type) -> Trial:
-    """Why a head is refused, in the words that a user gets."""
+    """Return why a head is refused, taken from the error message."""
     try:
         reader_class(head, 'student')
     except ConfigError as error:
@@ -150,26 +150,28 @@ def refusal(name: str, head: type) -> Trial:
 
 
 def table(trials: list[Trial], steps: int) -> str:
-    """The page."""
+    """Return the page."""
     tried = [trial for trial in trials if trial.supported]
     lines = [
-        '# Heads that CrossKD can cross', '',
-        "Made by `python tools/head_table.py`, which tries each of mmdet's dense heads.", '',
-        f'{len(tried)} of {len(trials)} can be student and teacher; the others are refused when a '
-        'model is built.',
-        "Classes are compared as logits. Where nothing else is said, each counts by its weight in "
-        "the student's own assignment.",
-        "Boxes are compared decoded, weighted by the teacher's highest class score, by the loss "
-        'that the config names; here by GIoU.', '',
-        'The losses are the sum of the distillation terms on one batch of two images, before '
-        f'and after {steps} steps of Adam',
-        "on these terms alone, between small detectors with random weights, each made from mmdet's "
-        'own config of the head',
-        '(ResNet-18 of base width 4 and 8, 32 channels, split behind the first block). In every '
-        'trial all losses and gradients',
-        "were finite, none reached the teacher, and a student with the teacher's weights had no "
-        'loss; the cross entropy of',
-        'centerness, whose least value is not 0, is left out of that last check.', '',
+        '# Heads that CrossKD supports', '',
+        f'{len(tried)} of the {len(trials)} dense heads of mmdet can be student and teacher; the '
+        'others are refused when the model is built.',
+        'This page is written by a tool that tries each head:', '',
+        '<!-- parse only: takes minutes -->', '```bash', 'python tools/head_table.py', '```', '',
+        "Classes are compared as logits, weighted by the student's own label weights unless stated "
+        'otherwise. Boxes are',
+        "compared after decoding, weighted by the teacher's highest class score, with the loss in "
+        'the config (here GIoU).', '',
+        'The losses are the sum of the distillation terms on one batch of two images, before and '
+        f'after {steps} steps of Adam',
+        "on these terms only. Student and teacher are small detectors with random weights, built "
+        "from mmdet's own config of",
+        'the head (ResNet-18 of base width 4 and 8, 32 channels, split after the first block). In '
+        'every trial all losses and',
+        'gradients were finite, no gradient reached the teacher, and a student with the '
+        "teacher's weights had at most",
+        f'{ZERO:.1%} of the first loss, without the cross entropy of centerness, whose minimum is '
+        'not 0.', '',
         '| head | compared | first loss | last loss |', '| --- | --- | --- | --- |']
     lines += [f'| `{t.head}` | {t.compared} | {t.first:.3g} | {t.last:.3g} |' for t in tried]
     lines += ['', '## Refused', '', '| head | reason |', '| --- | --- |']
@@ -182,7 +184,7 @@ def parse_args(argv=None):
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument('--out', default='docs/crosskd_heads.md', help='file to write')
     parser.add_argument('--steps', type=int, default=30, help='steps of each trial')
-    parser.add_argument('--heads', nargs='*', help='try these heads alone and print, write nothing')
+    parser.add_argument('--heads', nargs='*', help='only try these heads and print the results')
     return parser.parse_args(argv)
 
 
@@ -202,7 +204,7 @@ def main(argv=None) -> None:
             print(trial)
     if failed:
         raise ConfigError(f'head_table: {", ".join(t.head for t in failed)} failed the trial, so '
-                          f'{args.out} is left as it was; mend the reader')
+                          f'{args.out} is unchanged; fix the reader')
     if not args.heads:
         with atomic_path(args.out) as temporary:
             temporary.write_text(table(trials, args.steps), encoding='utf-8')

@@ -1,4 +1,4 @@
-"""Make the generated RGB-D groups: images, depth maps and masks, one folder a group."""
+"""Generate RGB-D groups: images, depth maps and masks, one folder per group."""
 import argparse
 
 from mmkd_sod.cli.common import run_tool
@@ -12,7 +12,7 @@ def parse_args(argv=None):
     parser.add_argument('--out', default='data/rgbd_groups', help='folder of the set')
     parser.add_argument('--train', type=int, default=defaults.train, help='training groups')
     parser.add_argument('--val', type=int, default=defaults.val, help='validation groups')
-    parser.add_argument('--images', type=int, default=defaults.images, help='images a group')
+    parser.add_argument('--images', type=int, default=defaults.images, help='images per group')
     parser.add_argument('--size', type=int, nargs=2, metavar=('WIDTH', 'HEIGHT'),
                         default=(defaults.width, defaults.height), help='size of the images')
     parser.add_argument('--seed', type=int, default=defaults.seed, help='seed of the whole set')
@@ -24,7 +24,7 @@ def main(argv=None) -> None:
     settings = GroupSettings(args.train, args.val, args.images, *args.size, args.seed)
     made = make_groups(args.out, settings)
     print(f'{args.out}: {args.train} + {args.val} groups of {args.images} '
-          + ('made' if made else 'are there already; nothing to do'))
+          + ('made' if made else 'already exist; nothing to do'))
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""Make the generated scenes: images, COCO boxes, class masks, saliency masks and depth."""
+"""Generate scenes: images, COCO boxes, class masks, saliency masks and depth maps."""
 import argparse
 
 from mmkd_sod.cli.common import run_tool
@@ -23,7 +23,7 @@ def main(argv=None) -> None:
     settings = SceneSettings(args.train, args.val, *args.size, args.seed)
     made = make_scenes(args.out, settings)
     print(f'{args.out}: {args.train} + {args.val} scenes '
-          + ('made' if made else 'are there already; nothing to do'))
+          + ('made' if made else 'already exist; nothing to do'))
 
 
 if __name__ == '__main__':

@@ -1,12 +1,12 @@
 """Predict saliency maps of files, folders, patterns and videos.
 
-Writes `maps/`, `overlays/` and `cutouts/` (the image with the map as alpha) below --out-dir.
-Results that are there already are kept, so an interrupted run goes on.
+Writes `maps/`, `overlays/` and `cutouts/` (the image with the map as alpha channel) to --out-dir.
+Existing results are kept, so an interrupted run resumes when it is started again.
 """
 import argparse
 from pathlib import Path
 
-import mmkd_sod  # noqa: F401  (mends upstream first)
+import mmkd_sod  # noqa: F401  (applies the compatibility patches first)
 from mmkd_sod.apis.saliency_sources import find_sources, read_sources
 from mmkd_sod.cli.common import run_tool
 from mmkd_sod.errors import DataError
@@ -22,7 +22,7 @@ MAKERS = dict(
 
 
 def parse_args():
-    """Arguments of the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('config', help='config of a segmentor or of a distillation')
     parser.add_argument('checkpoint', help='its checkpoint')
@@ -32,13 +32,13 @@ def parse_args():
                         help='what to write; default: all three')
     parser.add_argument('--side', type=int, default=352, help="side of the network's input")
     parser.add_argument('--batch-size', type=int, default=8)
-    parser.add_argument('--device', help='default: a GPU where there is one')
-    parser.add_argument('--force', action='store_true', help='write results anew')
+    parser.add_argument('--device', help='default: a GPU if available')
+    parser.add_argument('--force', action='store_true', help='overwrite existing results')
     return parser.parse_args()
 
 
 def main() -> None:
-    """Predict, write, and tell what could not be read."""
+    """Predict, write the results, and list what could not be read."""
     args = parse_args()
     sources = find_sources(args.inputs)
     inferencer = SaliencyInferencer(
@@ -67,7 +67,7 @@ def main() -> None:
                 write_png(path_of(kind, name), MAKERS[kind](image, saliency))
             written += 1
             tell()
-    print(f'{out}: {written} written' + (f', {kept} were there' if kept else '')
+    print(f'{out}: {written} written' + (f', {kept} already existed' if kept else '')
           + (f', {len(errors)} skipped' if errors else ''))
     for error in errors:
         print(f'  skipped: {error}')

@@ -1,7 +1,7 @@
 """Try CSKD on mmseg's segmentors and write docs/cskd_segmentors.md.
 
-Each architecture takes one real step as student under a PSPNet, and one as teacher of a PSPNet, in
-a small version of mmseg's own config.
+Each architecture runs one training step as the student of a PSPNet, and one as the teacher of a
+PSPNet, in a small version of mmseg's own config.
 """
 import argparse
 from dataclasses import dataclass
@@ -32,10 +32,10 @@ class Trial:
     """One architecture on one side.
 
     Attributes:
-        shape (tuple): (C, H, W) of what enters its classifier.
+        shape (tuple): (C, H, W) of the classifier's input.
         losses (dict[str, float]): Each term.
-        clean (bool): All losses were above 0 and finite as were the gradients, the student moved,
-            and the teacher neither moved nor got a gradient.
+        clean (bool): All losses were positive and finite, all gradients finite, the student
+            changed, and the teacher neither changed nor received a gradient.
     """
 
     shape: tuple
@@ -44,7 +44,7 @@ class Trial:
 
 
 def build_pair(student: str, teacher: str):
-    """A student and a random teacher under CSKD, in train mode."""
+    """Build a student and a random teacher with CSKD, in train mode."""
     init_default_scope('mmseg')
     torch.manual_seed(0)
     return MODELS.build(dict(
@@ -60,7 +60,7 @@ def build_pair(student: str, teacher: str):
 
 
 def try_pair(student: str, teacher: str, side: str) -> Trial:
-    """One step of SGD.
+    """Run one step of SGD.
 
     Args:
         student (str): Name of the student's architecture.
@@ -79,7 +79,7 @@ def try_pair(student: str, teacher: str, side: str) -> Trial:
     with ForwardRecorder({'feat': (classifier, 'input')},
                          lambda feat: tuple(feat.shape[1:])) as shapes:
         total, log = model.parse_losses(model(**data, mode='loss'))
-    # Not earlier: the first forward pass folds the teacher's BN.
+    # After the first forward pass, which folds the teacher's BN.
     kept = [x.clone() for x in model.teacher.state_dict().values()]
     total.backward()
     grads = [p.grad for p in model.parameters() if p.grad is not None]
@@ -95,7 +95,7 @@ def try_pair(student: str, teacher: str, side: str) -> Trial:
 
 
 def try_segmentor(name: str) -> tuple[Trial, Trial] | str:
-    """An architecture as student and as teacher, or why it is refused."""
+    """Try an architecture as student and as teacher; return the trials or the reason of refusal."""
     try:
         return try_pair(name, OTHER, 'student'), try_pair(OTHER, name, 'teacher')
     except ConfigError as error:
@@ -103,7 +103,7 @@ def try_segmentor(name: str) -> tuple[Trial, Trial] | str:
 
 
 def row(name: str, found: tuple[Trial, Trial]) -> str:
-    """A line of the table."""
+    """Return a line of the table."""
     cells = [name, f"`{CLASSIFIERS.get(name, 'conv_seg')}`", ' x '.join(map(str, found[0].shape))]
     for trial in found:
         cells.append(', '.join(f'{trial.losses[term]:.2g}' for term in TERMS))
@@ -111,16 +111,20 @@ def row(name: str, found: tuple[Trial, Trial]) -> str:
 
 
 def table(found: dict[str, tuple[Trial, Trial] | str]) -> str:
-    """The page."""
+    """Return the page."""
     tried = {name: trials for name, trials in found.items() if not isinstance(trials, str)}
     lines = [
-        '# Segmentors that CSKD was tried on', '',
-        'Made by `python tools/segmentor_table.py`.', '',
-        f'{len(tried)} of {len(found)} architectures took a real step as student under a {OTHER}, '
-        f'and one as teacher of a {OTHER}:',
-        "small versions of mmseg's own configs, random weights, 4 images of 64 x 64, "
-        "`resize='student'`. All losses and gradients",
-        'were finite, the student moved, the teacher did not, and no gradient reached it.', '',
+        '# Segmentors tried with CSKD', '',
+        f'{len(tried)} of {len(found)} architectures of mmseg ran a training step as the student '
+        f'of a {OTHER}, and one as the teacher of',
+        f'a {OTHER}. This page is written by a tool that tries each architecture:', '',
+        '<!-- parse only: takes minutes -->', '```bash', 'python tools/segmentor_table.py', '```',
+        '',
+        "The models are small versions of mmseg's own configs with random weights, on 4 images of "
+        "64 x 64, with",
+        "`resize='student'`. The columns give the loss terms of that step. All losses and "
+        'gradients were finite, the student',
+        'changed, the teacher did not, and no gradient reached it.', '',
         '| architecture | classifier | feature, C x H x W | as student: CWD, CAM, PAM '
         '| as teacher |', '| --- | --- | --- | --- | --- |']
     lines += [row(name, trials) for name, trials in tried.items()]
@@ -136,7 +140,7 @@ def parse_args(argv=None):
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument('--out', default='docs/cskd_segmentors.md', help='file to write')
     parser.add_argument('--segmentors', nargs='*', choices=sorted(SMALL_SEGMENTORS),
-                        metavar='NAME', help='try these alone')
+                        metavar='NAME', help='only try these')
     return parser.parse_args(argv)
 
 
@@ -152,7 +156,7 @@ def main(argv=None) -> None:
               and not all(trial.clean for trial in trials)]
     if failed:
         raise ConfigError(f'segmentor_table: {", ".join(failed)} failed the trial, so {args.out} '
-                          'is left as it was; mend CSKDDistiller')
+                          'is unchanged; fix CSKDDistiller')
     with atomic_path(args.out) as temporary:
         temporary.write_text(table(found), encoding='utf-8')
     print(f'{args.out}: {sum(not isinstance(x, str) for x in found.values())} of {len(found)} '

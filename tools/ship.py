@@ -1,5 +1,5 @@
-"""Ship a student; the same as `python -m mmkd_sod ship`."""
-import mmkd_sod  # noqa: F401  (mends upstream first)
+"""Ship a student; same as `python -m mmkd_sod ship`."""
+import mmkd_sod  # noqa: F401  (applies the compatibility patches first)
 from mmkd_sod.cli.commands import ship
 from mmkd_sod.cli.common import run_command
 

@@ -1,11 +1,11 @@
-"""Run the quick tests on other versions of what this package stands on; print a table.
+"""Run the tests that are not slow with other versions of the dependencies; print a table.
 
-A row either lays pure Python packages over the environment that runs this tool (a minute to
-install), or makes an environment of its own with another Python or torch (some GB), for which mmcv
-is built from source with little optimisation (5 minutes on 2 cores: good for tests only). Nothing
-of the running environment is changed. Below `--folder` lie, for each row, the environment, what pip
-and pytest said, and the result as JSON; wheels that were built are kept in `wheels/`. A row that is
-run again uses the environment that is there, and an installation that was stopped goes on.
+A row either adds pure Python packages on top of the environment that runs this tool (a minute to
+install), or creates a separate environment with another Python or torch (some GB), for which mmcv
+is built from source with little optimisation (5 minutes on 2 cores; for tests only). The running
+environment is not changed. `--folder` holds, for each row, the environment, the logs of pip and
+pytest, and the result as JSON; built wheels are kept in `wheels/`. A row that is run again reuses
+its environment, and an interrupted installation resumes.
 """
 import argparse
 import json
@@ -33,10 +33,10 @@ class Row:
     """One environment.
 
     Attributes:
-        packages (tuple[str]): What pip installs, in place of the versions in constraints.txt.
-        python (str): Interpreter of an environment of its own; empty: an overlay.
+        packages (tuple[str]): Packages that pip installs instead of those in constraints.txt.
+        python (str): Interpreter of a separate environment; empty: use an overlay.
         mmcv_limit (str): Written into that environment's mmrazor, which refuses mmcv above 2.1.0,
-            to see what else stands in the way; empty: mmrazor stays as it is.
+            to find further incompatibilities; empty: mmrazor is unchanged.
     """
     packages: tuple[str, ...]
     python: str = ''
@@ -46,7 +46,7 @@ class Row:
 ROWS = {
     'mmengine-oldest': Row(('mmengine==0.10.4', )),
     'onedl-mmengine': Row(('onedl-mmengine==0.10.12', )),
-    # onedl-mmdetection imports imaug, and that the last.
+    # onedl-mmdetection imports imaug, which imports imagecorruptions-imaug.
     'onedl-mmdet-mmseg': Row(('onedl-mmengine==0.10.12', 'onedl-mmdetection==3.5.1',
                               'onedl-mmsegmentation==1.4.2', 'imaug==0.4.2',
                               'imagecorruptions-imaug==1.1.5')),
@@ -59,10 +59,10 @@ ROWS = {
     'python3.13': Row(('torch==2.13.0', ), 'python3.13'),
     'torch-newest': Row(('torch==2.15.0', ), 'python3.11'),
 }
-# The forks go by other names on the index and take the places of these.
+# Names of the forks on the package index, and the packages that they replace.
 FORKS = {'onedl-mmengine': 'mmengine', 'onedl-mmcv': 'mmcv', 'onedl-mmdetection': 'mmdet',
          'onedl-mmsegmentation': 'mmsegmentation'}
-# Later flags win over those that Python was built with.
+# These override the flags with which Python was built.
 BUILD = dict(MMCV_WITH_OPS='1', MAX_JOBS='2', CFLAGS='-O1 -g0', CXXFLAGS='-O1 -g0')
 SHOWN = ('torch', *FORKS.values(), *FORKS, 'mmrazor', 'numpy', 'opencv-python')
 VERSIONS = ('import json, platform\nfrom importlib import metadata\n'
@@ -73,7 +73,7 @@ VERSIONS = ('import json, platform\nfrom importlib import metadata\n'
 
 
 class Environment:
-    """Where a row's packages lie, and how its Python is called."""
+    """Packages and Python interpreter of a row."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self.row, self.folder = ROWS[name], folder / name
@@ -82,7 +82,7 @@ class Environment:
         self.wheels = folder / 'wheels'
         if self.row.python:
             self.python = str(self.folder / 'bin/python')
-            # ninja lies beside Python.
+            # ninja is installed next to Python.
             path = os.pathsep.join([str(self.folder / 'bin'), os.environ['PATH']])
             self.env = dict(os.environ, PATH=path, PYTHONPATH=str(ROOT))
         else:
@@ -91,22 +91,22 @@ class Environment:
                             PYTHONPATH=os.pathsep.join([str(self.folder), str(ROOT)]))
 
     def wanted(self) -> dict:
-        """What an environment that is ready was made of."""
+        """Return what the environment is made of, to compare with an existing one."""
         files = [CONSTRAINTS, *(REQUIREMENTS / f'{name}.txt' for name in ('runtime', 'tests'))]
         return dict(packages=list(self.row.packages), python=self.row.python,
                     mmcv_limit=self.row.mmcv_limit,
                     requirements=[file.read_text() for file in files])
 
     def pip(self, *args, **env) -> None:
-        """Run pip of this environment; what it says goes to the log."""
+        """Run pip of this environment; write its output to the log."""
         with open(self.log, 'a', encoding='utf-8') as log:
-            # Outside of the checkout, where no file of it is taken for a package.
+            # Not in the checkout, whose folders pip could mistake for packages.
             subprocess.run([self.python, '-m', 'pip', '-q', *args], check=True,
                            cwd=self.folder, env={**self.env, 'PYTHONPATH': '', **env}, stdout=log,
                            stderr=log)
 
     def install(self) -> None:
-        """Make the environment, or what is missing of it; that of other packages is made anew."""
+        """Create or complete the environment; recreate it if its packages have changed."""
         if self.stamp.is_file():
             found, wanted = json.loads(self.stamp.read_text()), self.wanted()
             if found == wanted:
@@ -126,8 +126,8 @@ class Environment:
         if not Path(self.python).exists():
             interpreter = shutil.which(self.row.python)
             if interpreter is None:
-                raise ConfigError(f"'{self.row.python}' is not on the PATH; install it or leave "
-                                  'the row out')
+                raise ConfigError(f"'{self.row.python}' is not on the PATH; install it or omit "
+                                  'the row')
             subprocess.run([interpreter, '-m', 'venv', str(self.folder)], check=True)
         torch, *others = self.row.packages
         places = {Requirement(torch).name}
@@ -142,7 +142,7 @@ class Environment:
         kept = self.wheels / f'{self.row.python}-{torch.replace("==", "-")}'
         name = Requirement(mmcv).name
         if not list(kept.glob(f'{name.replace("-", "_")}-*.whl')):
-            # A wheel that lies elsewhere may be another torch's.
+            # A wheel found elsewhere may be built for another torch.
             self.pip('wheel', *pinned, '--no-deps', '--no-build-isolation', '--no-cache-dir',
                      '--no-binary', name, '-w', str(kept), mmcv, **BUILD)
         others = others or [name for name in FORKS.values() if name != 'mmcv']
@@ -156,48 +156,48 @@ class Environment:
             file.write_text(re.sub(r"mmcv_maximum_version = '.*'", limit, file.read_text()))
 
     def versions(self) -> dict:
-        """Versions of Python and of the packages that matter."""
+        """Return the versions of Python and of the main packages."""
         found = subprocess.run([self.python, '-W', 'ignore', '-c', VERSIONS], check=True,
                                cwd=self.folder, env=self.env, text=True, capture_output=True)
         versions = json.loads(found.stdout)
         for fork, name in FORKS.items():
-            if fork in versions:  # It lies over the other.
+            if fork in versions:  # It replaces the other.
                 versions.pop(name, None)
         return versions
 
 
 def reason(error: subprocess.CalledProcessError, log: Path) -> str:
-    """Why an installation failed: the compiler's first error, or the last that the log tells."""
+    """Return why an installation failed: the compiler's first, or the log's last error."""
     lines = log.read_text(encoding='utf-8').splitlines() if log.is_file() else []
     compiler = [line.partition('rror: ')[2] for line in lines
                 if re.search(r':\d+: (fatal )?error: ', line)]
     if compiler:
         return compiler[0]
-    # pip's own words about a failed build say less than the build's.
+    # pip's own messages about a failed build are less specific than those of the build.
     told = [line.strip() for line in lines if re.search(r'(?i)error: ', line) and not re.search(
         r'subprocess-exited|ailed (building|to build)|metadata-generation', line)]
     return told[-1] if told else f'exit code {error.returncode}'
 
 
 def test(env: Environment, workers: int, tests: list[str]) -> dict:
-    """Run the tests in an environment; how it went."""
+    """Run the tests in an environment; return command, counts and failures."""
     log = env.folder.with_name(f'{env.folder.name}.tests.log')
     command = ['-m', 'pytest', '-q', '--show-capture=no', '-n', str(workers), *tests]
     with open(log, 'w', encoding='utf-8') as out:
-        # Without an index mmengine cannot install what a config of another package asks for.
+        # Without an index mmengine cannot install packages that a config refers to.
         subprocess.run([env.python, '-W', 'ignore', *command], cwd=ROOT,
                        env=dict(env.env, PIP_NO_INDEX='1'), stdout=out, stderr=out)
     lines = log.read_text(encoding='utf-8').strip().splitlines()
-    # Packages may have a word after pytest's last.
+    # Packages may print lines after pytest's summary.
     counts = [line.strip('= ') for line in lines
               if re.search(r'\d (passed|failed|skipped|deselected|errors?)\b.* in [\d.]+s', line)]
-    told = counts[-1] if counts else (lines or ['the tests said nothing'])[-1]
+    told = counts[-1] if counts else (lines or ['no output from the tests'])[-1]
     failed = [line for line in lines if line.startswith(('FAILED ', 'ERROR '))]
     return dict(command=' '.join(['python', *command]), tests=told, failed=failed)
 
 
 def run_row(name: str, folder: Path, args: argparse.Namespace) -> None:
-    """Make a row's environment, run the tests, and write down how it went."""
+    """Create a row's environment, run the tests, and write the result."""
     env = Environment(name, folder)
     result = dict(python=env.row.python, packages=list(env.row.packages))
     try:
@@ -212,7 +212,7 @@ def run_row(name: str, folder: Path, args: argparse.Namespace) -> None:
 
 
 def table(names: list[str], folder: Path) -> str:
-    """What is known of the rows, as a table in Markdown."""
+    """Return the known results of the rows as a Markdown table."""
     lines = ['| row | versions | tests |', '|---|---|---|']
     for name in names:
         file = folder / f'{name}.json'
@@ -228,15 +228,15 @@ def table(names: list[str], folder: Path) -> str:
 
 
 def main() -> None:
-    """Run the rows one after the other."""
+    """Run the rows one after another."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('rows', nargs='*', help=f'from {", ".join(ROWS)}; default: all')
-    parser.add_argument('--folder', default='work_dirs/versions', help='of the environments')
-    parser.add_argument('--tests', nargs='+', default=['tests'], help='what pytest runs')
-    parser.add_argument('--workers', type=int, default=2, help='processes that run tests')
-    parser.add_argument('--install-only', action='store_true', help='run no tests')
-    parser.add_argument('--table-only', action='store_true', help='print what is known')
+    parser.add_argument('--folder', default='work_dirs/versions', help='folder of the environments')
+    parser.add_argument('--tests', nargs='+', default=['tests'], help='arguments of pytest')
+    parser.add_argument('--workers', type=int, default=2, help='number of test processes')
+    parser.add_argument('--install-only', action='store_true', help='do not run tests')
+    parser.add_argument('--table-only', action='store_true', help='only print the known results')
     args = parser.parse_args()
     unknown = [name for name in args.rows if name not in ROWS]
     if unknown:

@@ -88,7 +88,7 @@ def test_nothing_is_overwritten(run, tmp_path, capsys):
     weights.write_bytes(b'mine')
     with pytest.raises(SystemExit):
         export(run, tmp_path)
-    assert 'is there already' in capsys.readouterr().err
+    assert 'already exists' in capsys.readouterr().err
     assert weights.read_bytes() == b'mine'
     export(run, tmp_path, '--force')
     assert len(weights.read_bytes()) > 1000

@@ -35,7 +35,7 @@ def test_predict(files, tmp_path, monkeypatch, capsys):
         made = cv2.imread(str(tmp_path / 'out' / kind / '1.png'), cv2.IMREAD_UNCHANGED)
         assert made.shape == shape[:2] + ((channels,) if channels else ())
     run(monkeypatch, 'predict', *args)
-    assert '0 written, 3 were there, 1 skipped' in capsys.readouterr().out
+    assert '0 written, 3 already existed, 1 skipped' in capsys.readouterr().out
 
 
 def test_predict_fails_when_nothing_can_be_read(files, tmp_path, monkeypatch, capsys):
@@ -54,7 +54,7 @@ def test_generate_weak_labels(files, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv('RANK', '0')
     monkeypatch.setenv('WORLD_SIZE', '2')
     run(monkeypatch, 'generate_weak_labels', *args)
-    assert 'others are still at work' in capsys.readouterr().out
+    assert 'other ranks are still running' in capsys.readouterr().out
     monkeypatch.setenv('RANK', '1')
     run(monkeypatch, 'generate_weak_labels', *args)
     assert '3 of 3 images kept' in capsys.readouterr().out

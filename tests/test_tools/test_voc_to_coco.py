@@ -25,7 +25,7 @@ def test_voc_to_coco(root, tmp_path, capsys):
 
     main([str(link)])
     said = capsys.readouterr().out
-    assert 'train: boxes without area, left out: 1 (a.xml: cat (1, 1, 1, 9))' in said
+    assert 'train: boxes without area, dropped: 1 (a.xml: cat (1, 1, 1, 9))' in said
     path = tmp_path / 'linked_coco' / 'annotations' / 'train.json'
     assert len(json.loads(path.read_text())['annotations']) == 1
     assert sorted(voc.rglob('*')) == before

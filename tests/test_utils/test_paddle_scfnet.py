@@ -79,12 +79,12 @@ def test_tool_writes_once(tmp_path, capsys, monkeypatch):
     weights.write_bytes(pickle.dumps(paddle_names(network().state_dict()), protocol=4))
     monkeypatch.setattr(sys, 'argv', ['paddle_scfnet.py', str(weights), str(out)])
     tool.main()
-    assert '800,154 numbers' in capsys.readouterr().out
+    assert '800,154 values' in capsys.readouterr().out
     load_checkpoint(network(), str(out), strict=True)
     before = out.read_bytes()
     with pytest.raises(SystemExit, match='2'):
         run_tool(tool.main)
-    assert 'is there already' in capsys.readouterr().err and out.read_bytes() == before
+    assert 'already exists' in capsys.readouterr().err and out.read_bytes() == before
 
 
 @pytest.mark.golden

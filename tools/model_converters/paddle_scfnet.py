@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-import mmkd_sod  # noqa: F401  (mends upstream first)
+import mmkd_sod  # noqa: F401  (applies the compatibility patches first)
 from mmkd_sod.cli.common import require_file, run_tool
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.builder import build_model
@@ -16,21 +16,21 @@ CONFIG = Path(__file__).resolve().parents[2] / 'configs/_base_/models/scfnet_mob
 
 
 def parse_args():
-    """Arguments of the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('weights', help='the .pdparams file; nothing in it is executed')
-    parser.add_argument('out', help='the .pth file to write; one that is there is kept')
+    parser.add_argument('out', help='the .pth file to write; must not exist')
     parser.add_argument('--config', default=str(CONFIG),
-                        help='config with the network that the weights are for '
+                        help='config of the network of these weights '
                              '(default: SCFNet on MobileNetV3)')
     return parser.parse_args()
 
 
 def main() -> None:
-    """Read, rename, compare with the network and write."""
+    """Read and rename the weights, check that they match the network, and write them."""
     args = parse_args()
     if Path(args.out).exists():
-        raise ConfigError(f"'{args.out}' is there already; remove it or name another file")
+        raise ConfigError(f"'{args.out}' already exists; remove it or choose another file")
     require_file(args.config, 'config')
     state = convert_scfnet(load_array_pickle(args.weights))
     model = build_model(Config.fromfile(args.config).model)
@@ -42,7 +42,7 @@ def main() -> None:
                 dataset_meta=dict(classes=('background', 'salient')))
     save_checkpoint(dict(meta=meta, state_dict=state), args.out)
     count = sum(value.numel() for value in state.values())
-    print(f'{args.out}: {count:,} numbers, running statistics included')
+    print(f'{args.out}: {count:,} values, including running statistics')
 
 
 if __name__ == '__main__':
