@@ -1,6 +1,7 @@
-"""Write benchmarks/README.md and its plots from the json files in benchmarks/results."""
+"""Write benchmarks/README.md, its plots and the scores of the model index from the results."""
 from pathlib import Path
 
+import metafiles
 import plots
 from common import RESULTS, load
 from sections import SECTIONS
@@ -34,8 +35,9 @@ def readme() -> str:
 
 
 def main() -> None:
-    """Write the page and its plots."""
+    """Write the page, its plots and the metafiles."""
     plots.draw_all()
+    metafiles.write()
     with atomic_path(HERE / 'README.md') as temporary:
         temporary.write_text(readme())
 

@@ -25,6 +25,6 @@ def bench(monkeypatch):
 def results(bench, monkeypatch, tmp_path):
     """An empty folder in place of benchmarks/results."""
     folder = tmp_path / 'results'
-    for name in ('common', 'cells', 'gain'):
+    for name in ('common', 'cells', 'gain', 'metafiles'):
         monkeypatch.setattr(bench(name), 'RESULTS', folder)
     return folder
