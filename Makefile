@@ -24,8 +24,9 @@ install: $(STAMP)
 $(STAMP): setup.py Makefile $(wildcard requirements/*.txt)
 	@case "$(OPS)" in ''|lite|compiled) ;; \
 		*) echo "[install] OPS=$(OPS); it is lite or compiled, or is left out"; exit 1;; esac
-	@test -x $(PY) || $(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10))" || { \
-		echo "[install] $(PYTHON) is older than Python 3.10; give another:" \
+	@test -x $(PY) || $(PYTHON) -c \
+		"import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))" || { \
+		echo "[install] $(PYTHON) is no Python 3.10, 3.11, 3.12 or 3.13; give one:" \
 		"make install PYTHON=python3.12"; exit 1; }
 	@test -x $(PY) || { echo "[install] making $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "[install] torch and the build tools"

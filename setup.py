@@ -71,7 +71,7 @@ setup(
     include_package_data=True,
     package_data={'mmkd_sod': ['py.typed'], 'mmkd_sod.report': ['style.css']},
     cmdclass={'build_py': BuildWithMim, 'sdist': SdistWithMim},
-    python_requires='>=3.10',
+    python_requires='>=3.10,<3.14',
     install_requires=read_requirements('runtime') + read_requirements('mminstall'),
     # A requirement cannot say "mmcv or mmcv-lite", so each is an extra.
     extras_require={name: read_requirements(name)

@@ -55,7 +55,7 @@ def required(name, python):
             if item.marker is None or item.marker.evaluate({'python_version': python})]
 
 
-@pytest.mark.parametrize('python', ['3.10', '3.11', '3.12'])
+@pytest.mark.parametrize('python', ['3.10', '3.11', '3.12', '3.13'])
 def test_every_pin_is_one_version_within_the_ranges(python):
     pins = required('constraints', python)
     versions = {pin.name: str(pin.specifier).removeprefix('==') for pin in pins}

@@ -1,11 +1,10 @@
 """Run the tests that are not slow with other versions of the dependencies; print a table.
 
 A row either adds pure Python packages on top of the environment that runs this tool (a minute to
-install), or creates a separate environment with another Python or torch (some GB), for which mmcv
-is built from source with little optimisation (5 minutes on 2 cores; for tests only). The running
-environment is not changed. `--folder` holds, for each row, the environment, the logs of pip and
-pytest, and the result as JSON; built wheels are kept in `wheels/`. A row that is run again reuses
-its environment, and an interrupted installation resumes.
+install), or creates a separate environment with another Python or torch and mmcv-lite (some GB).
+Nothing is compiled, and the running environment is not changed. `--folder` holds, for each row, the
+environment, the logs of pip and pytest, and the result as JSON. A row that is run again reuses its
+environment, and an interrupted installation resumes.
 """
 import argparse
 import json
@@ -26,6 +25,8 @@ from mmkd_sod.utils.files import write_json
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ROOT / 'requirements'
 CONSTRAINTS = REQUIREMENTS / 'constraints.txt'
+# Requirements of an environment.
+WANTED = ('lite', 'mminstall', 'runtime', 'tests')
 
 
 @dataclass
@@ -35,36 +36,32 @@ class Row:
     Attributes:
         packages (tuple[str]): Packages that pip installs instead of those in constraints.txt.
         python (str): Interpreter of a separate environment; empty: use an overlay.
-        mmcv_limit (str): Written into that environment's mmrazor, which refuses mmcv above 2.1.0,
-            to find further incompatibilities; empty: mmrazor is unchanged.
+        mmcv_limit (str): Written into the row's own mmrazor, which refuses mmcv above 2.1.0, to
+            find further incompatibilities; empty: mmrazor is unchanged.
     """
     packages: tuple[str, ...]
     python: str = ''
     mmcv_limit: str = ''
 
 
+# onedl-mmdetection imports imaug, which imports imagecorruptions-imaug.
+_ONEDL = ('onedl-mmengine==0.10.12', 'onedl-mmdetection==3.5.1', 'onedl-mmsegmentation==1.4.2',
+          'imaug==0.4.2', 'imagecorruptions-imaug==1.1.5')
 ROWS = {
     'mmengine-oldest': Row(('mmengine==0.10.4', )),
     'onedl-mmengine': Row(('onedl-mmengine==0.10.12', )),
-    # onedl-mmdetection imports imaug, which imports imagecorruptions-imaug.
-    'onedl-mmdet-mmseg': Row(('onedl-mmengine==0.10.12', 'onedl-mmdetection==3.5.1',
-                              'onedl-mmsegmentation==1.4.2', 'imaug==0.4.2',
-                              'imagecorruptions-imaug==1.1.5')),
+    'onedl-mmdet-mmseg': Row(_ONEDL),
+    'onedl': Row((*_ONEDL, 'onedl-mmcv==2.3.6', 'mmrazor==1.0.0'), mmcv_limit='2.3.6'),
+    'oldest': Row(('torch==2.6.0', ), 'python3.10'),
     'python3.12': Row(('torch==2.13.0', ), 'python3.12'),
-    'python3.10': Row(('torch==2.13.0', ), 'python3.10'),
-    'torch-oldest': Row(('torch==2.6.0', ), 'python3.11'),
-    'onedl': Row(('torch==2.13.0', 'onedl-mmengine==0.10.12', 'onedl-mmcv==2.3.6',
-                  'onedl-mmdetection==3.5.1', 'onedl-mmsegmentation==1.4.2'), 'python3.11',
-                 mmcv_limit='2.3.6'),
     'python3.13': Row(('torch==2.13.0', ), 'python3.13'),
     'torch-newest': Row(('torch==2.15.0', ), 'python3.11'),
 }
 # Names of the forks on the package index, and the packages that they replace.
-FORKS = {'onedl-mmengine': 'mmengine', 'onedl-mmcv': 'mmcv', 'onedl-mmdetection': 'mmdet',
-         'onedl-mmsegmentation': 'mmsegmentation'}
-# These override the flags with which Python was built.
-BUILD = dict(MMCV_WITH_OPS='1', MAX_JOBS='2', CFLAGS='-O1 -g0', CXXFLAGS='-O1 -g0')
-SHOWN = ('torch', *FORKS.values(), *FORKS, 'mmrazor', 'numpy', 'opencv-python')
+FORKS = {'onedl-mmengine': ('mmengine', ), 'onedl-mmcv': ('mmcv', 'mmcv-lite'),
+         'onedl-mmdetection': ('mmdet', ), 'onedl-mmsegmentation': ('mmsegmentation', )}
+SHOWN = ('torch', *(name for names in FORKS.values() for name in names), *FORKS, 'mmrazor', 'numpy',
+         'opencv-python')
 VERSIONS = ('import json, platform\nfrom importlib import metadata\n'
             f'names = {SHOWN!r}\nfound = dict(python=platform.python_version())\n'
             'for name in names:\n'
@@ -79,12 +76,9 @@ class Environment:
         self.row, self.folder = ROWS[name], folder / name
         self.log = folder / f'{name}.install.log'
         self.stamp = self.folder / 'ready.json'
-        self.wheels = folder / 'wheels'
         if self.row.python:
             self.python = str(self.folder / 'bin/python')
-            # ninja is installed next to Python.
-            path = os.pathsep.join([str(self.folder / 'bin'), os.environ['PATH']])
-            self.env = dict(os.environ, PATH=path, PYTHONPATH=str(ROOT))
+            self.env = dict(os.environ, PYTHONPATH=str(ROOT))
         else:
             self.python = sys.executable
             self.env = dict(os.environ,
@@ -92,17 +86,17 @@ class Environment:
 
     def wanted(self) -> dict:
         """Return what the environment is made of, to compare with an existing one."""
-        files = [CONSTRAINTS, *(REQUIREMENTS / f'{name}.txt' for name in ('runtime', 'tests'))]
+        files = [CONSTRAINTS, *(REQUIREMENTS / f'{name}.txt' for name in WANTED)]
         return dict(packages=list(self.row.packages), python=self.row.python,
                     mmcv_limit=self.row.mmcv_limit,
                     requirements=[file.read_text() for file in files])
 
-    def pip(self, *args, **env) -> None:
+    def pip(self, *args) -> None:
         """Run pip of this environment; write its output to the log."""
         with open(self.log, 'a', encoding='utf-8') as log:
             # Not in the checkout, whose folders pip could mistake for packages.
             subprocess.run([self.python, '-m', 'pip', '-q', *args], check=True,
-                           cwd=self.folder, env={**self.env, 'PYTHONPATH': '', **env}, stdout=log,
+                           cwd=self.folder, env={**self.env, 'PYTHONPATH': ''}, stdout=log,
                            stderr=log)
 
     def install(self) -> None:
@@ -118,8 +112,13 @@ class Environment:
         if self.row.python:
             self._install_all()
         else:
-            self.pip('install', '--no-deps', '--no-build-isolation', '--upgrade', '--target',
-                     str(self.folder), *self.row.packages)
+            # onedl-mmcv is built in isolation: without torch it leaves its operators out.
+            self.pip('install', '--no-deps', '--upgrade', '--target', str(self.folder),
+                     *self.row.packages)
+        if self.row.mmcv_limit:
+            file, = self.folder.glob('**/mmrazor/__init__.py')
+            limit = f"mmcv_maximum_version = '{self.row.mmcv_limit}'"
+            file.write_text(re.sub(r"mmcv_maximum_version = '.*'", limit, file.read_text()))
         write_json(self.stamp, self.wanted())
 
     def _install_all(self) -> None:
@@ -129,39 +128,21 @@ class Environment:
                 raise ConfigError(f"'{self.row.python}' is not on the PATH; install it or omit "
                                   'the row')
             subprocess.run([interpreter, '-m', 'venv', str(self.folder)], check=True)
-        torch, *others = self.row.packages
-        places = {Requirement(torch).name}
-        places |= {FORKS[Requirement(package).name] for package in others}
+        places = {Requirement(package).name for package in self.row.packages}
         pins = self.folder / 'constraints.txt'
         pins.write_text('\n'.join(
             line for line in CONSTRAINTS.read_text().splitlines()
             if line and not line.startswith('#') and Requirement(line).name not in places) + '\n')
-        pinned = ('-c', str(pins))
-        self.pip('install', *pinned, torch, 'setuptools', 'wheel', 'ninja', 'numpy')
-        mmcv, = [package for package in others or ['mmcv'] if 'mmcv' in package]
-        kept = self.wheels / f'{self.row.python}-{torch.replace("==", "-")}'
-        name = Requirement(mmcv).name
-        if not list(kept.glob(f'{name.replace("-", "_")}-*.whl')):
-            # A wheel found elsewhere may be built for another torch.
-            self.pip('wheel', *pinned, '--no-deps', '--no-build-isolation', '--no-cache-dir',
-                     '--no-binary', name, '-w', str(kept), mmcv, **BUILD)
-        others = others or [name for name in FORKS.values() if name != 'mmcv']
-        self.pip('install', *pinned, '--no-build-isolation', '--no-index', '--no-deps',
-                 '--find-links', str(kept), mmcv)
-        self.pip('install', *pinned, '--no-build-isolation', mmcv, *others, 'mmrazor',
-                 '-r', str(REQUIREMENTS / 'runtime.txt'), '-r', str(REQUIREMENTS / 'tests.txt'))
-        if self.row.mmcv_limit:
-            file, = self.folder.glob('lib/python3*/site-packages/mmrazor/__init__.py')
-            limit = f"mmcv_maximum_version = '{self.row.mmcv_limit}'"
-            file.write_text(re.sub(r"mmcv_maximum_version = '.*'", limit, file.read_text()))
+        files = [word for name in WANTED for word in ('-r', str(REQUIREMENTS / f'{name}.txt'))]
+        self.pip('install', '-c', str(pins), *self.row.packages, *files)
 
     def versions(self) -> dict:
         """Return the versions of Python and of the main packages."""
         found = subprocess.run([self.python, '-W', 'ignore', '-c', VERSIONS], check=True,
                                cwd=self.folder, env=self.env, text=True, capture_output=True)
         versions = json.loads(found.stdout)
-        for fork, name in FORKS.items():
-            if fork in versions:  # It replaces the other.
+        for fork, names in FORKS.items():
+            for name in names if fork in versions else ():  # It replaces the other.
                 versions.pop(name, None)
         return versions
 

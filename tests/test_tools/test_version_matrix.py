@@ -19,23 +19,21 @@ QUICK = ('--tests', 'tests/test_compat.py')
 
 @pytest.fixture
 def pips(monkeypatch):
-    """What would have been run; nothing is, but that pip leaves a wheel behind."""
+    """What would have been run; nothing is."""
     calls = []
 
     def run(command, **options):
         calls.append(command)
+        if '--target' in command or 'venv' in command:
+            folder = Path(command[command.index('--target') + 1 if '--target' in command else -1])
+            mmrazor = folder / 'mmrazor'
+            mmrazor.mkdir(parents=True, exist_ok=True)
+            (mmrazor / '__init__.py').write_text("mmcv_maximum_version = '2.1.0'\nmore = 1\n")
         if 'pytest' in command:
             options['stdout'].write('....\nFAILED tests/test_a.py::test_b\n4 passed in 1s\nbye\n')
-        elif 'wheel' in command and '-w' in command:
-            wheels = Path(command[command.index('-w') + 1])
-            wheels.mkdir(parents=True)
-            (wheels / 'mmcv-2.1.0-cp312-cp312-linux_x86_64.whl').touch()
         elif 'venv' in command:
             (Path(command[-1]) / 'bin').mkdir(parents=True)
             (Path(command[-1]) / 'bin/python').touch()
-            mmrazor = Path(command[-1]) / 'lib/python3.11/site-packages/mmrazor'
-            mmrazor.mkdir(parents=True)
-            (mmrazor / '__init__.py').write_text("mmcv_maximum_version = '2.1.0'\nmore = 1\n")
         return subprocess.CompletedProcess(command, 0, VERSIONS)
 
     monkeypatch.setattr(subprocess, 'run', run)
@@ -63,19 +61,21 @@ def installs(calls):
     return [call[5:] for call in calls if call[3:5] == ['-q', 'install']]
 
 
-def test_an_environment_replaces_pins_and_keeps_the_wheel_it_built(pips, monkeypatch, tmp_path):
-    tool(monkeypatch, 'onedl', '--folder', tmp_path, '--install-only')
+def test_an_environment_replaces_pins_and_takes_mmcv_lite(pips, monkeypatch, tmp_path):
+    tool(monkeypatch, 'torch-newest', '--folder', tmp_path, '--install-only')
     assert [call for call in pips if 'pytest' in call] == []
-    pinned = (tmp_path / 'onedl/constraints.txt').read_text().splitlines()
+    pinned = (tmp_path / 'torch-newest/constraints.txt').read_text().splitlines()
     names = {Requirement(line).name for line in pinned}
-    assert {'mmrazor', 'numpy'} <= names
-    assert not names & {'torch', 'mmengine', 'mmcv', 'mmdet', 'mmsegmentation'}
-    first, mmcv, rest = installs(pips)
-    assert 'torch==2.13.0' in first and '--no-index' in mmcv
-    assert {'onedl-mmcv==2.3.6', 'onedl-mmdetection==3.5.1', 'mmrazor'} <= set(rest)
-    built = [call for call in pips if '-w' in call]
-    assert len(built) == 1 and 'onedl-mmcv==2.3.6' in built[0]
-    mmrazor, = tmp_path.glob('onedl/lib/*/site-packages/mmrazor/__init__.py')
+    assert {'mmcv-lite', 'mmrazor', 'numpy'} <= names and 'torch' not in names
+    install, = installs(pips)
+    assert 'torch==2.15.0' in install and str(ROOT / 'requirements/lite.txt') in install
+
+
+def test_the_forks_mmcv_is_let_through_by_the_mmrazor_of_its_row(pips, monkeypatch, tmp_path):
+    tool(monkeypatch, 'onedl', '--folder', tmp_path, '--install-only')
+    install, = installs(pips)
+    assert {'onedl-mmcv==2.3.6', 'onedl-mmdetection==3.5.1', 'mmrazor==1.0.0'} <= set(install)
+    mmrazor = tmp_path / 'onedl/mmrazor/__init__.py'
     assert mmrazor.read_text() == "mmcv_maximum_version = '2.3.6'\nmore = 1\n"
 
 
@@ -88,14 +88,14 @@ def test_a_row_that_was_stopped_goes_on_and_one_that_is_ready_is_used(
     (tmp_path / 'python3.12/ready.json').unlink()
     tool(monkeypatch, 'python3.12', '--folder', tmp_path, *QUICK)
     again = pips[made:]
-    assert not [call for call in again if 'venv' in call or '-w' in call] and installs(again)
+    assert not [call for call in again if 'venv' in call] and installs(again)
     capsys.readouterr()
     del pips[:]
     tool(monkeypatch, '--table-only', '--folder', tmp_path)
     assert not pips
     lines = capsys.readouterr().out.splitlines()
     assert f'| python3.12 | {SHOWN} | 4 passed in 1s |' in lines
-    assert '| torch-oldest | torch==2.6.0 | not run |' in lines
+    assert '| oldest | torch==2.6.0 | not run |' in lines
 
 
 def test_an_environment_of_other_packages_is_made_anew(pips, monkeypatch, tmp_path):
