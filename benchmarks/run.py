@@ -46,6 +46,7 @@ ENTRIES = dict(
     sod_evaluation=Entry('SODMetric and a plain loop, 1,000 maps', 1),
     saliency_inference=Entry('images per second of the 0.80 M student, torch and ONNX', 1),
     cskd_loss=Entry("CSKD's feature loss and a plain loop over blocks", 2),
+    mmcv_ops=Entry("mmcv's operators in plain torch and compiled", 3, 'none; a compiled mmcv'),
     crosskd_step=Entry("CrossKD's step and peak memory, its bound, and mmrazor", 4),
     teacher_options=Entry("each method's step with each teacher option, and its bound", 5),
     peak_memory=Entry("each method's peak memory and its bound", 3),

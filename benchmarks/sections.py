@@ -188,6 +188,19 @@ def sod_evaluation(name: str, found: dict) -> str:
         found, *table(['', f"seconds for {cell['maps']} maps", 'ratio'], rows))
 
 
+def mmcv_ops(name: str, found: dict) -> str:
+    """Return the section of `mmcv_ops.py`."""
+    rows = [(operator, *(f'{cell["seconds"][key] * 1000:.1f}' for key in ('plain', 'compiled')),
+             f"{cell['over_compiled']:.3f}", f"{cell['results_differ_by']:.0e}")
+            for operator, cell in found['cells'].items()]
+    return page_section(
+        "mmcv's operators in plain torch",
+        'Compared with a compiled mmcv, below the same functions of mmcv, taking turns; all but '
+        'NMS with their gradients. Differences are relative to the largest value. Median of '
+        f"{found['settings']['rounds']} rounds, `python benchmarks/run.py mmcv_ops`.", found,
+        *table(['', 'ms in plain torch', 'ms compiled', 'ratio', 'results differ by'], rows))
+
+
 def start_up(name: str, found: dict) -> str:
     """Return the section of `start_up.py`."""
     rows = [(f'from command to the first logged step, {what}' if key == 'first step' else what,
@@ -256,4 +269,4 @@ SECTIONS = dict(
     gain=gain, crosskd_step=crosskd_step, teacher_options=teacher_options, peak_memory=peak_memory,
     growth=growth, checkpoint_size=checkpoint_size, cskd_loss=cskd_loss,
     data_throughput=data_throughput, sod_evaluation=sod_evaluation,
-    saliency_inference=saliency_inference, start_up=start_up)
+    saliency_inference=saliency_inference, start_up=start_up, mmcv_ops=mmcv_ops)
