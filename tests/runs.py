@@ -44,7 +44,7 @@ def tool(name: str, *args, cfg_options=()) -> None:
         os.chdir(folder)
 
 
-def command(script, *args, cfg_options=(), **popen) -> subprocess.Popen:
+def command(script, *args, cfg_options=(), environment=None, **popen) -> subprocess.Popen:
     """Start a script in a process of its own, its output in one pipe; SIGINT ends it.
 
     A shell's background jobs have SIGINT ignored, and so would their children.
@@ -54,4 +54,4 @@ def command(script, *args, cfg_options=(), **popen) -> subprocess.Popen:
         [sys.executable, '-W', 'ignore', str(script), *map(str, args), *options], cwd=ROOT,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        env=dict(os.environ, OMP_NUM_THREADS='1'), **popen)
+        env=dict(os.environ, OMP_NUM_THREADS='1', **(environment or {})), **popen)

@@ -4,8 +4,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 import mmkd_sod  # noqa: F401  (mends upstream first)
-from mmkd_sod.cli.common import load_config, require_file, run_tool, tool_parser
-from mmkd_sod.cli.errors import mistakes_told
+from mmkd_sod.cli.common import load_config, make_work_dir, require_file, run_tool, tool_parser
 from mmkd_sod.engine.checks import check_data
 from mmkd_sod.engine.distributed import prepare_launcher
 from mmkd_sod.errors import ConfigError
@@ -46,14 +45,13 @@ def main() -> None:
         paint_predictions(cfg, args)
     if args.out is not None and not args.out.endswith(('.pkl', '.pickle')):
         raise ConfigError(f"--out '{args.out}' must end in .pkl or .pickle; rename it")
-    with mistakes_told(cfg):
-        check_data(cfg, ['test_dataloader'])
-        prepare_launcher(cfg)
-        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
-    with mistakes_told(cfg, runner):
-        if args.out is not None:
-            runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
-        runner.test()
+    check_data(cfg, ['test_dataloader'])
+    prepare_launcher(cfg)
+    make_work_dir(cfg)
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    if args.out is not None:
+        runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
+    runner.test()
 
 
 if __name__ == '__main__':

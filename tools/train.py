@@ -5,8 +5,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 import mmkd_sod  # noqa: F401  (mends upstream first)
-from mmkd_sod.cli.common import load_config, require_file, run_tool, tool_parser
-from mmkd_sod.cli.errors import mistakes_told
+from mmkd_sod.cli.common import load_config, make_work_dir, require_file, run_tool, tool_parser
 from mmkd_sod.engine.checks import check_data
 from mmkd_sod.engine.default_hooks import add_default_hooks
 from mmkd_sod.engine.distributed import prepare_launcher
@@ -54,6 +53,7 @@ def build_runner(cfg, args) -> Runner:
     add_default_hooks(cfg)
     prepare_launcher(cfg)
     check_data(cfg)
+    make_work_dir(cfg)
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     # Before the data are read, which may take a while: a teacher that does not fit ends the run.
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
@@ -65,11 +65,7 @@ def build_runner(cfg, args) -> Runner:
 def main() -> None:
     """Build the Runner from config and arguments, and train."""
     args = parse_args()
-    cfg = load_config(args)
-    with mistakes_told(cfg):
-        runner = build_runner(cfg, args)
-    with mistakes_told(cfg, runner):
-        runner.train()
+    build_runner(load_config(args), args).train()
 
 
 if __name__ == '__main__':

@@ -1,21 +1,26 @@
 """What the command-line tools share: arguments, config loading and how errors are told."""
 import argparse
+import errno
 import os
 import os.path as osp
 import sys
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
 
 from mmengine.config import Config, DictAction
 from mmengine.hub import get_config
 
-from mmkd_sod.cli.errors import mistakes_told
+from mmkd_sod.cli.errors import explained
 from mmkd_sod.errors import ConfigError, UserError
 
 # Exit codes: a user's mistake, and an interruption (128 + SIGINT, as shells have it).
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
+# Set to 1: the traceback of a user's mistake is shown as well.
+TRACEBACK = 'MMKD_TRACEBACK'
 
 
 class _Options(DictAction):
@@ -62,7 +67,7 @@ def read_config(name: str) -> Config:
         name (str): For instance ``'mmkd_sod::demo/bccd_gfl_student.py'``.
 
     Raises:
-        ConfigError: There is no such file.
+        ConfigError: There is no such file, it is not valid Python, or one that it names is missing.
     """
     if '::' in name:
         try:
@@ -72,7 +77,17 @@ def read_config(name: str) -> Config:
                               "'<package>::<folder>/<name>.py' or the path of a file") from error
     if not osp.isfile(name):
         raise ConfigError(f"config '{name}' is not there; give the path of a config file")
-    return Config.fromfile(name)
+    if name.endswith('.py'):
+        try:
+            compile(Path(name).read_bytes(), name, 'exec')
+        except (SyntaxError, ValueError) as error:
+            raise ConfigError(f"config '{name}' is not valid Python ({error}); correct it"
+                              ) from error
+    try:
+        return Config.fromfile(name)
+    except FileNotFoundError as error:
+        raise ConfigError(f"config '{name}' names a file that is not there ({error}); correct its "
+                          '`_base_`') from error
 
 
 def load_config(args: argparse.Namespace) -> Config:
@@ -84,16 +99,34 @@ def load_config(args: argparse.Namespace) -> Config:
         ConfigError: The config file is not there, is no config, or the overrides do not fit it.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    with mistakes_told(Config()):
-        cfg = read_config(args.config)
-        cfg.launcher = args.launcher
-        if args.cfg_options is not None:
+    cfg = read_config(args.config)
+    cfg.launcher = args.launcher
+    if args.cfg_options is not None:
+        try:
             cfg.merge_from_dict(args.cfg_options)
+        except Exception as error:  # of many kinds, all of them about the options
+            raise ConfigError(f"--cfg-options do not fit '{args.config}' ({type(error).__name__}: "
+                              f'{error}); correct them') from error
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
         cfg.work_dir = osp.join('work_dirs', osp.splitext(osp.basename(args.config))[0])
     return cfg
+
+
+def make_work_dir(cfg: Config) -> None:
+    """Make the folder of a run before anything is built.
+
+    Raises:
+        ConfigError: It cannot be made or written.
+    """
+    try:
+        os.makedirs(cfg.work_dir, exist_ok=True)
+        if not os.access(cfg.work_dir, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise ConfigError(f"work_dir '{cfg.work_dir}' cannot be written ({error.strerror}); give "
+                          'another with --work-dir') from error
 
 
 def comparison_parser(description: str, rows: int) -> argparse.ArgumentParser:
@@ -157,25 +190,38 @@ def _tell_interrupted(name: str) -> NoReturn:
     raise SystemExit(EXIT_INTERRUPTED) from None
 
 
-def run_tool(main: Callable[[], int | None], name: str | None = None) -> None:
-    """Run a tool; tell a user's mistake in one sentence, without a traceback, and leave with 2.
+def _tell_mistake(name: str, mistake: UserError) -> NoReturn:
+    if os.environ.get(TRACEBACK) == '1':
+        traceback.print_exception(mistake)
+    # Of a worker process comes the whole traceback, whose last line is the error.
+    kind = type(mistake)
+    sentence = str(mistake).rpartition(f'{kind.__module__}.{kind.__qualname__}: ')[2]
+    print(f'{name}: error: {" ".join(sentence.split())}', file=sys.stderr)
+    raise SystemExit(EXIT_USER_ERROR) from None
 
-    A tool that returns a code other than 0 is left with it. ``name`` stands before the sentence;
-    without one it is the program's.
+
+def run_tool(main: Callable[[], int | None], name: str | None = None) -> None:
+    """Run a tool, and turn errors into what the command line shows.
+
+    - A user's mistake (:class:`UserError`) is one sentence, exit code 2.
+    - An interruption says that the run can be resumed, exit code 130.
+    - Any other error passes with its traceback, hints below it (:func:`explained`).
+    - A code other than 0 that the tool returns is the exit code.
+
+    Args:
+        main (Callable): The tool.
+        name (str, optional): What stands before the sentence; default: the program's name.
     """
     name = name or osp.basename(sys.argv[0])
     try:
         code = main()
-    except UserError as error:
+    except BaseException as error:
         if _interrupted(error):
             _tell_interrupted(name)
-        sentence = ' '.join(str(error).split())
-        print(f'{name}: error: {sentence}', file=sys.stderr)
-        raise SystemExit(EXIT_USER_ERROR) from None
-    except BaseException as error:
-        if not _interrupted(error):
-            raise
-        _tell_interrupted(name)
+        told = explained(error) if isinstance(error, Exception) else error
+        if isinstance(told, UserError):
+            _tell_mistake(name, told)
+        raise
     if code:
         raise SystemExit(code)
 

@@ -1,189 +1,163 @@
-"""What the libraries below say of a mistake in a config or in data, told in one sentence.
+"""What the command line makes of an error that is not a :class:`UserError`.
 
-A wrong setting ends deep inside of a registry, an unreadable image in a data loader, a wrong number
-of channels in a convolution. :func:`mistakes_told` says in front of which part it happened.
+Where the state in which it was raised proves a user's mistake, the mistake is told instead. Any
+other error keeps its type, message and traceback; hints below it name the part of the config or of
+the model that it came through. Both are read from the frames, never from a library's message.
 """
-import json
-import os
+import inspect
 import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from types import FrameType
 
 from mmengine.config import Config
-from mmengine.model import is_model_wrapper
+from mmengine.dataset import BaseDataset
+from mmengine.registry.build_functions import build_from_cfg
+from mmengine.runner import Runner
 from torch import nn
 
-from mmkd_sod.compat.named_samples import samples_named
-from mmkd_sod.engine.checks import datasets_within
-from mmkd_sod.errors import ConfigError, DataError, TrainingError, UserError
+from mmkd_sod.errors import ConfigError, UserError
+from mmkd_sod.utils.notes import add_note
 
-# Set to 1: tools show Python's traceback as well.
-TRACEBACK = 'MMKD_TRACEBACK'
-# In the text of an error that a worker process sent.
-_FROM_WORKER = 'Original Traceback'
-# Longer messages are cut.
-MAX_LENGTH = 500
-# Functions that build a part of a run, and the settings they read.
+from .data_mistakes import data_mistake
+
+# Functions of the Runner that build a part of a run, and the settings they read.
 SETTINGS = dict(
     add_default_hooks='custom_hooks', build_logger='log_level', build_model='model',
     build_optim_wrapper='optim_wrapper', build_param_scheduler='param_scheduler',
     build_train_loop='train_cfg, train_dataloader', build_visualizer='visualizer',
-    build_val_loop='val_cfg, val_dataloader, val_evaluator', load_or_resume='load_from, resume',
-    register_custom_hooks='custom_hooks', register_default_hooks='default_hooks',
-    set_randomness='randomness', setup_env='env_cfg')
+    build_val_loop='val_cfg, val_dataloader, val_evaluator',
+    build_test_loop='test_cfg, test_dataloader, test_evaluator',
+    load_or_resume='load_from, resume', register_custom_hooks='custom_hooks',
+    register_default_hooks='default_hooks', set_randomness='randomness', setup_env='env_cfg')
 
 
-@contextmanager
-def mistakes_told(cfg: Config, runner=None) -> Iterator[None]:
-    """Turn errors while a config is built, or in a run's data and first step, into sentences.
-
-    Errors of later steps that concern neither data nor files pass: they are no mistake of a config.
+def explained(error: Exception) -> Exception:
+    """Return the user's mistake that an error proves, or the error itself, hints below it.
 
     Args:
-        cfg (Config): The whole config.
-        runner (Runner, optional): The run; without one, the config is being built.
+        error (Exception): What a tool raised.
 
-    Raises:
-        UserError: In place of any such error, which is its cause.
+    Returns:
+        Exception: A new :class:`UserError` whose cause is ``error``; or ``error``.
     """
+    if isinstance(error, UserError):
+        return error
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     try:
-        with samples_named(_sentence):
-            yield
-    except UserError as error:
-        if _FROM_WORKER in str(error):
-            raise type(error)(_sentence(error).partition(': ')[2]) from error
-        raise
-    except Exception as error:
-        if os.environ.get(TRACEBACK) == '1':
-            raise
-        told = _told(error, cfg, runner)
-        if told is None:
-            raise
-        raise told from error
+        mistake = _build_mistake(frames) or data_mistake(frames)
+        hints = [_reading(frames) or _building(frames) or _module(frames), _hook(frames)]
+    except Exception as fault:  # Explaining an error must never hide it.
+        mistake, hints = None, [f'none, since looking for one raised {fault!r}']
+    if mistake is not None:
+        mistake.__cause__ = error
+        return mistake
+    if any(frame.f_code is Runner.call_hook.__code__ for frame in frames):
+        # Of a TypeError in a hook, the Runner raises a copy that hides where it came from.
+        error.__suppress_context__ = False
+    for hint in filter(None, hints):
+        add_note(error, f'Hint: {hint}')
+    return error
 
 
-def _told(error: Exception, cfg: Config, runner) -> UserError | None:
-    frames = list(_frames(error))
-    reading = [frame for frame in frames if frame.f_code.co_name == 'prepare_data']
-    what = _sentence(error)
-    if 'at least one array to concatenate' in what:
-        return DataError(_nothing_left(cfg, frames))
-    if any(frame.f_code.co_name == 'load_data_list' for frame in frames):
-        path = getattr(_dataset(frames), 'ann_file', '')
-        return DataError(f"the annotations '{path}' cannot be used: {what}")
-    if reading or 'DataLoader worker' in str(error):
-        remedy = '' if reading else '; num_workers=0 in the loader tells the file'
-        return DataError(f'the data cannot be read{_image(frames)}: {what}{remedy}')
-    if isinstance(error, OSError):
-        return TrainingError(f'a file cannot be read or written: {what}')
-    calls = {frame.f_code.co_name for frame in frames}
-    if runner is None or calls & {'build_from_cfg', *SETTINGS}:
-        return ConfigError(f'the config cannot be built{_builder(frames)}: {what}')
-    if 'call_hook' in calls and 'unexpected keyword argument' in what:
-        # A checkpoint hook hands settings that it does not know to what it calls much later.
-        return ConfigError(f'the settings of a hook do not fit: {what}')
-    if runner.iter == 0:
-        return ConfigError('the first step fails' + _module(frames, runner.model) + f': {what}; '
-                           'model, settings and data do not fit together')
-    return None
+def _builds(frames: list[FrameType]) -> list[FrameType]:
+    """Calls of ``build_from_cfg``, the outermost first."""
+    return [frame for frame in frames if frame.f_code is build_from_cfg.__code__]
 
 
-def _frames(error: BaseException) -> Iterator[FrameType]:
-    """Frames that an error came through, the outermost first."""
-    trace = error.__traceback__
-    while trace is not None:
-        yield trace.tb_frame
-        trace = trace.tb_next
+def _build_mistake(frames: list[FrameType]) -> ConfigError | None:
+    """A config that ``build_from_cfg`` itself could not take."""
+    frame = frames[-1]
+    if frame.f_code is not build_from_cfg.__code__:
+        return None
+    names, where = frame.f_locals, _building(frames)
+    cfg, kind, made = names['cfg'], names.get('obj_type'), names.get('obj_cls')
+    fault = None
+    if made is not None:
+        fault = _misfit(made, names['args'], cfg)
+    elif isinstance(kind, str):
+        fault = (f"type '{kind}' is not registered; correct it, or import the module that "
+                 'registers it with custom_imports')
+    return None if fault is None else ConfigError(f'{where}: {fault}')
 
 
-def _sentence(error: Exception) -> str:
-    text = str(error)
-    if _FROM_WORKER in text:
-        # Of a worker process: its last line is the error.
-        text = text.strip().splitlines()[-1]
-    elif not isinstance(error, OSError):
-        # An assertion often says nothing but its condition.
-        said = text.strip() or traceback.extract_tb(error.__traceback__)[-1].line
-        text = f'{type(error).__name__}: {said}'
-    text = ' '.join(text.split())
-    return (text[:MAX_LENGTH] + '...' if len(text) > MAX_LENGTH else text).rstrip('.;')
+def _misfit(made, args: Mapping, cfg: Mapping) -> str | None:
+    """Which settings a class does not take or lacks; None where its signature takes them."""
+    try:
+        signature = inspect.signature(made)
+        signature.bind(**args)
+    except TypeError:
+        wanted = signature.parameters
+    except ValueError:  # Some built-in classes have no signature.
+        return None
+    else:
+        return None
+    unknown = [name for name in args if name not in wanted and name in cfg]
+    missing = [name for name, parameter in wanted.items() if name not in args
+               and parameter.default is parameter.empty
+               and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)]
+    name = made.__name__
+    if unknown:
+        return f"{name} does not take {', '.join(unknown)}; it takes {', '.join(wanted)}"
+    return f"{name} needs {', '.join(missing)}; add it" if missing else None
 
 
-def _image(frames: list[FrameType]) -> str:
-    """The file of the sample that was being prepared."""
-    for frame in reversed(frames):
-        for name in ('results', 'data_info'):
-            found = frame.f_locals.get(name)
-            if isinstance(found, Mapping) and found.get('img_path'):
-                return f" ({found['img_path']})"
-    return ''
+def _key(outer, cfg) -> str | None:
+    """The setting of a config under which another one stands."""
+    if not isinstance(outer, Mapping):
+        return None
+    return next((str(key) for key, value in outer.items()
+                 if value is cfg or (type(value) is type(cfg) and value == cfg)), None)
 
 
-def _builder(frames: list[FrameType]) -> str:
-    """The classes that were being made, the outermost first, and the settings they took up."""
-    parts: dict[int | str, str] = {}
-    for index, frame in enumerate(frames):
-        made, code = frame.f_locals.get('self'), frame.f_code
-        if code.co_name in SETTINGS:
-            parts[code.co_name] = SETTINGS[code.co_name]
-        layer = type(made).__module__.startswith(('torch.', 'mmcv.cnn', 'mmengine.'))
-        if made is None or layer or not (isinstance(made, nn.Module) or code.co_name == '__init__'):
+def _building(frames: list[FrameType]) -> str:
+    """The settings that were being built, the outermost first; '' where none were."""
+    sections = dict.fromkeys(SETTINGS[frame.f_code.co_name] for frame in frames
+                             if frame.f_code.co_name in SETTINGS)
+    parts, outer = list(sections), None
+    for frame in _builds(frames):
+        cfg = frame.f_locals['cfg']
+        key = _key(outer, cfg)
+        if key is not None:
+            parts[-1] += f'.{key}'
+        if isinstance(cfg, Mapping):
+            kind = cfg.get('type') or frame.f_locals.get('obj_type')
+            parts.append(getattr(kind, '__name__', str(kind)))
+        outer = cfg
+    return f"while building {' > '.join(parts)}" if parts else ''
+
+
+def _module(frames: list[FrameType]) -> str:
+    """The innermost module that the error came through, by its path in the model."""
+    names: dict[int, str] = {}
+    found = ''
+    for frame in frames:
+        module = frame.f_locals.get('self')
+        if not isinstance(module, nn.Module):
             continue
-        names = code.co_varnames[1:code.co_argcount + code.co_kwonlyargcount]
-        inner = [deeper.f_locals['cfg'] for deeper in frames[index + 1:]
-                 if 'cfg' in deeper.f_locals]
-        setting = next((f'.{name}' for name in names for cfg in inner
-                        if frame.f_locals.get(name) is cfg), '')
-        if setting or id(made) not in parts:
-            parts[id(made)] = type(made).__name__ + setting
-    return f" ({' > '.join(parts.values())})" if parts else ''
+        if id(module) not in names:
+            # The model, or what is no child of it: a teacher.
+            root = f'{found} > {type(module).__name__}' if found else type(module).__name__
+            names.update((id(child), f'{root}.{name}'.rstrip('.'))
+                         for name, child in module.named_modules())
+        found = names[id(module)]
+    return f'raised in {found}' if found else ''
 
 
-def _module(frames: list[FrameType], model: nn.Module) -> str:
-    """The innermost part of the model that an error came through."""
-    names = {id(module): name for name, module in model.named_modules() if name}
-    plain = model.module if is_model_wrapper(model) else model
-    # Teachers are no children of the model.
-    for title, teacher in getattr(plain, 'teachers', {}).items():
-        prefix = 'teacher' + (f'.{title}' if title else '')
-        names.update((id(module), f'{prefix}.{name}'.rstrip('.'))
-                     for name, module in teacher.named_modules())
-    for frame in reversed(frames):
-        name = names.get(id(frame.f_locals.get('self')))
-        if name is not None:
-            return f' in {name}'
+def _reading(frames: list[FrameType]) -> str:
+    """The config or annotation file that was being read."""
+    for frame in frames:
+        names = frame.f_locals
+        if frame.f_code is Config.fromfile.__code__:
+            return f"while reading config '{names['filename']}'"
+        if frame.f_code.co_name == 'load_data_list' and isinstance(names.get('self'), BaseDataset):
+            return f"while reading the annotations '{names['self'].ann_file}'"
     return ''
 
 
-def _dataset(frames: list[FrameType]):
-    """The data set that an error came through, or None."""
-    return next((frame.f_locals['self'] for frame in reversed(frames)
-                 if hasattr(frame.f_locals.get('self'), 'ann_file')), None)
-
-
-def _nothing_left(cfg: Config, frames: list[FrameType]) -> str:
-    """Why a data set holds no image."""
-    dataset = _dataset(frames)
-    path = getattr(dataset, 'ann_file', '')
-    where = next((where for name in ('train_dataloader', 'val_dataloader', 'test_dataloader')
-                  if isinstance((cfg.get(name) or {}).get('dataset'), dict)
-                  for part, where in datasets_within(cfg[name].dataset, f'{name}.dataset')
-                  if path.endswith(part.get('ann_file') or '\0')), 'the data set')
-    classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
-    told = f"{where}: no image of '{path}' can be used"
-    try:
-        with open(path, encoding='utf-8') as file:
-            names = [category['name'] for category in json.load(file)['categories']]
-    except (OSError, ValueError, KeyError, TypeError):
-        names = None
-    if names is not None and classes is not None and not set(names) & set(classes):
-        return (f'{told}, for its classes {_few(names)} are none of {_few(classes)}; set '
-                f'{where}.metainfo.classes')
-    return (f'{told}, for it holds no annotated image of the size that is wanted; put images with '
-            f"objects there, or set {where}.filter_cfg=dict(filter_empty_gt=False)")
-
-
-def _few(names) -> str:
-    names = [str(name) for name in names]
-    return '(' + ', '.join(names[:6]) + (', ...' if len(names) > 6 else '') + ')'
+def _hook(frames: list[FrameType]) -> str:
+    """The hook that was running."""
+    for frame in reversed(frames):
+        if frame.f_code is Runner.call_hook.__code__:
+            names = frame.f_locals
+            return f"raised by the hook {type(names['hook']).__name__}.{names['fn_name']}"
+    return ''

@@ -22,6 +22,7 @@ from . import (
     own_configs,
     pkg_resources_warning,
     resumed_paths,
+    sample_errors,
     whole_checkpoints,
 )
 from .entry import (
@@ -56,6 +57,7 @@ ENTRIES = (
     own_configs.ENTRY,
     pkg_resources_warning.ENTRY,
     resumed_paths.ENTRY,
+    sample_errors.ENTRY,
     whole_checkpoints.ENTRY,
 )
 
