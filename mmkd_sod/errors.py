@@ -1,7 +1,7 @@
 """The errors that mmkd_sod raises for a user's mistake.
 
-Each message is one sentence: what came, what was wanted, what to do. `tools/` print it alone,
-without a traceback, and leave with exit code 2.
+Each message is one sentence: what was given, what was expected, what to do. The command line prints
+it without a traceback, exit code 2; any other exception keeps its traceback (:mod:`mmkd_sod.cli`).
 """
 
 

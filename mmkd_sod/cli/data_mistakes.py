@@ -62,15 +62,21 @@ def annotation_fault(path: str, coco: bool) -> str | None:
         if not isinstance(found.get(name), list):
             return f"{where} has no list '{name}'; add it, as the COCO format asks"
         for number, entry in enumerate(found[name]):
+            if not isinstance(entry, dict):
+                return f'{where}: {name}[{number}] is {entry!r}; give a dict'
             missing = [key for key in keys if key not in entry]
-            # mmdet skips what is marked so before it looks at its box.
-            if missing and not (isinstance(entry, Mapping) and entry.get('ignore')):
+            if missing and not _skipped(entry):
                 return f"{where}: {name}[{number}] has no {', '.join(missing)}; add it"
     for number, entry in enumerate(found['annotations']):
-        if not entry.get('ignore') and not _is_box(entry['bbox']):
+        if not _skipped(entry) and not _is_box(entry['bbox']):
             return (f"{where}: annotations[{number}].bbox is {entry['bbox']!r}; give four numbers, "
                     'x, y, width and height')
     return None
+
+
+def _skipped(entry: dict) -> bool:
+    """Whether mmdet skips an annotation before it looks at its box."""
+    return bool(entry.get('ignore'))
 
 
 def _is_box(bbox) -> bool:
