@@ -20,7 +20,7 @@ PAGE = ROOT / 'docs' / 'parity.md'
 # Method, pattern of its cases, what compares one, and whether a teacher runs there.
 METHODS = (('CrossKD', 'crosskd_*_idx*.json', crosskd.compare, True),
            ('CSKD', 'cskd_*.json', cskd.compare, False),
-           ('SCFNet', 'scfnet_m3_050*.json', scfnet.compare, False),
+           ('SCFNet', 'scfnet_*.json', scfnet.compare, False),
            ('HKDNet', 'hkd_*.json', hkd.compare, False))
 
 

@@ -36,7 +36,7 @@ def compare(path: Path) -> list[Pair]:
     (0.3 * losses['loss_cam'] + 0.8 * losses['loss_pam']).backward()
     found = {name: value.item() for name, value in losses.items()}
     logits = path.with_name(f'{path.stem}_logits.npz')
-    if logits.is_file():
+    if logits.is_file() and 'loss_cwd_T2' in numbers:
         maps = load_arrays(logits)
         cwd = MODELS.build(dict(type='mmrazor.ChannelWiseDivergence', tau=2., loss_weight=1.))
         found['loss_cwd_T2'] = cwd(maps['student'], maps['teacher']).item()

@@ -80,7 +80,7 @@ def test_refuses_a_window_without_centre(cfg):
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize('path', golden_files('scfnet_m3_050*.json'))
+@pytest.mark.parametrize('path', golden_files('scfnet_*.json'))
 def test_golden(path):
     values = list(parity.boundary_dice(path))
     assert values

@@ -90,7 +90,7 @@ def test_function_leaves_batch_unreduced():
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize('path', golden_files('scfnet_m3_050*.json'))
+@pytest.mark.parametrize('path', golden_files('scfnet_*.json'))
 def test_golden(path):
     values = list(parity.dice(path))
     assert values
