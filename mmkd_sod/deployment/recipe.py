@@ -51,18 +51,18 @@ def make_recipe(cfg: Config, model: nn.Module, dataset_meta: dict, loader: str) 
         if type(model).predict is not SingleStageDetector.predict:
             raise ConfigError(f'ship: {type(model).__name__} predicts in its own way; ship a '
                               'single-stage detector such as GFL, RetinaNet, ATSS or FCOS')
-        task = 'detection'
-        network: DetectionNetwork | SegmentationNetwork = DetectionNetwork(model)
-        output = _detection_output(network)
+        detector = DetectionNetwork(model)
+        network: ImageNetwork = detector
+        task, output = 'detection', _detection_output(detector)
     elif isinstance(model, EncoderDecoder):
         if model.test_cfg.get('mode', 'whole') != 'whole':
             raise ConfigError(f"ship: test_cfg.mode='{model.test_cfg.mode}' moves a window over "
                               "the image; set model.test_cfg.mode='whole'")
         task = 'saliency' if _is_saliency(cfg, model) else 'segmentation'
-        network = SegmentationNetwork(model, saliency=task == 'saliency')
-        output = dict(align_corners=network.align_corners)
+        network = segmentor = SegmentationNetwork(model, saliency=task == 'saliency')
+        output = dict(align_corners=segmentor.align_corners)
         if task == 'segmentation':
-            output['threshold'] = getattr(network.heads[-1], 'threshold', None)
+            output['threshold'] = getattr(segmentor.heads[-1], 'threshold', None)
     else:
         raise ConfigError(f'ship: {type(model).__name__} is neither a single-stage detector of '
                           'mmdet nor an EncoderDecoder of mmseg; these can be shipped')

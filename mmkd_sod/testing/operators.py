@@ -4,8 +4,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.abc import Loader
 from importlib.util import module_from_spec
 from types import ModuleType
+from typing import cast
 
 import torch
 from mmengine.model import BaseModel
@@ -18,7 +20,7 @@ def plain_extension() -> ModuleType:
     """Return the module that stands in for ``mmcv._ext`` on mmcv-lite."""
     spec = extension_spec([])  # no folder, so no compiled module in it
     module = module_from_spec(spec)
-    spec.loader.exec_module(module)
+    cast(Loader, spec.loader).exec_module(module)
     return module
 
 
@@ -26,7 +28,8 @@ class _Recorded:
     """A module's functions; remembers which are called."""
 
     def __init__(self, module: ModuleType) -> None:
-        self._module, self.called = module, set()
+        self._module = module
+        self.called: set[str] = set()
 
     def __getattr__(self, name: str) -> Callable:
         def operator(*args, **kwargs):
@@ -48,14 +51,14 @@ def operators_of(extension: ModuleType) -> Iterator[set]:
     recorded = _Recorded(extension)
     users = [module for name, module in sys.modules.items()
              if name.startswith('mmcv.ops.') and hasattr(module, 'ext_module')]
-    before = [module.ext_module for module in users]
+    before = [vars(module)['ext_module'] for module in users]
     for module in users:
-        module.ext_module = recorded
+        vars(module)['ext_module'] = recorded
     try:
         yield recorded.called
     finally:
         for module, kept in zip(users, before, strict=True):
-            module.ext_module = kept
+            vars(module)['ext_module'] = kept
 
 
 @dataclass

@@ -62,7 +62,8 @@ class NumericArray(np.ndarray):
                 or not all(type(side) is int and side >= 0 for side in shape)
                 or len(content) != math.prod(shape) * dtype.dtype.itemsize):
             _refuse('an array whose shape, type and content disagree')
-        super().__setstate__((1, shape, dtype.dtype, bool(fortran), content))
+        state = (1, shape, dtype.dtype, bool(fortran), content)
+        super().__setstate__(state)  # type: ignore[arg-type]
 
     def __reduce_ex__(self, protocol):
         return self.view(np.ndarray).__reduce_ex__(protocol)
@@ -72,7 +73,7 @@ def empty_array(subtype: type, shape: tuple, dtype: object) -> np.ndarray:
     """``_reconstruct`` of numpy, which its pickles call with exactly these arguments."""
     if subtype is not NumericArray or tuple(shape) != (0, ):
         _refuse('an array that numpy did not write')
-    return np.ndarray.__new__(NumericArray, (0, ), 'i1')
+    return np.ndarray.__new__(NumericArray, (0, ), 'i1')  # type: ignore[arg-type]
 
 
 def number(dtype: NumericDtype, content: bytes) -> np.generic:

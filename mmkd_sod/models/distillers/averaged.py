@@ -1,5 +1,6 @@
 """The average of several teachers, as one more teacher."""
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from mmengine.model import BaseModel
@@ -86,6 +87,8 @@ class AveragedHead(nn.Module):
         ConfigError: An attribute differs between the heads.
     """
 
+    out_channels: int
+
     def __init__(self, heads: Mapping[str, nn.Module]) -> None:
         super().__init__()
         self.conv_seg: _Classifier | None = None
@@ -126,8 +129,9 @@ class AveragedTeachers(nn.Module):
 
     def __init__(self, teachers: Mapping[str, BaseModel]) -> None:
         super().__init__()
-        heads = {kind: {name: last_head(model, kind) for name, model in teachers.items()}
-                 for kind in _HEADS}
+        heads: dict[str, dict[str, Any]] = {
+            kind: {name: last_head(model, kind) for name, model in teachers.items()}
+            for kind in _HEADS}
         kind = next((kind for kind in _HEADS if None not in heads[kind].values()), None)
         if kind is None:
             kinds = {name: type(model).__name__ for name, model in teachers.items()}

@@ -89,7 +89,7 @@ class CompositeDistiller(BaseModule, Distiller):
             entry.update(iteration, by_epoch=False)
 
     @property
-    def requirements(self) -> Requirements:
+    def requirements(self) -> Requirements:  # type: ignore[override]
         """What the distillers require together; targets for those of the current step alone."""
         each = [distiller.requirements for distiller in self._interfaces]
         return Requirements(

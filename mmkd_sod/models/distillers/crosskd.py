@@ -1,6 +1,6 @@
 """Cross-head knowledge distillation of dense detectors."""
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from mmengine.model import BaseModel
@@ -80,7 +80,7 @@ class CrossKDDistiller(DenseDistiller):
         self.student_idx = self.idx if student_head_idx is None else student_head_idx
         self.loss_cls_kd = MODELS.build(loss_cls_kd)
         self.loss_reg_kd = MODELS.build(loss_reg_kd)
-        self.loss_center_kd = None if loss_center_kd is None else MODELS.build(loss_center_kd)
+        self.loss_center_kd: Any = None if loss_center_kd is None else MODELS.build(loss_center_kd)
         if class_mapping is not None and not isinstance(class_mapping, Sequence):
             raise ConfigError(f'CrossKDDistiller: class_mapping={class_mapping!r} must be a list '
                               "of the teacher's class index for each class of the student")
@@ -100,11 +100,11 @@ class CrossKDDistiller(DenseDistiller):
                 raise ConfigError(f'CrossKDDistiller: the {owner} {type(model).__name__} has no '
                                   'bbox_head; use a one-stage dense detector')
             readers.append(find_reader(head, owner))
-        check_pair(*readers, self.student_idx, self.idx, adapter=self._use_adapter,
+        reader, teacher_reader = readers
+        check_pair(reader, teacher_reader, self.student_idx, self.idx, adapter=self._use_adapter,
                    mapped=self.class_mapping is not None,
                    centerness=self.loss_center_kd is not None)
         self._readers = readers
-        reader, teacher_reader = readers
         self._classes = check_class_mapping(self.class_mapping, *readers)
         if self._use_adapter:
             self.adapters = self._build_adapters(reader, teacher_reader)
@@ -150,7 +150,7 @@ class CrossKDDistiller(DenseDistiller):
         own = teacher_reader.flatten(teacher['outputs'][0])
         targets = reader.targets(student, cross)
         if self._classes is not None:
-            self._select_classes(cross, own, targets)
+            self._select_classes(self._classes, cross, own, targets)
         confidence = own.cls.detach().float().sigmoid().amax(dim=1)
         counted = targets.counted
         if counted is not None:
@@ -163,10 +163,11 @@ class CrossKDDistiller(DenseDistiller):
             losses['loss_center_kd'] = self._center_loss(cross, own, targets)
         return losses
 
-    def _select_classes(self, cross: DensePredictions, teacher: DensePredictions,
-                        targets: DenseTargets) -> None:
+    @staticmethod
+    def _select_classes(classes: tuple[list, list], cross: DensePredictions,
+                        teacher: DensePredictions, targets: DenseTargets) -> None:
         """Keep the classes that both models have, in the student's order."""
-        ours, theirs = self._classes
+        ours, theirs = classes
         cross.cls, teacher.cls = cross.cls[:, theirs], teacher.cls[:, theirs]
         weights = targets.label_weights
         if weights is not None and weights.dim() == 2:
@@ -174,11 +175,13 @@ class CrossKDDistiller(DenseDistiller):
 
     def _center_loss(self, cross: DensePredictions, teacher: DensePredictions,
                      targets: DenseTargets) -> Tensor:
-        rows = targets.positive.nonzero().squeeze(-1)
+        # A pair without such a branch was refused in `prepare`.
+        ours, theirs = cast(Tensor, cross.center), cast(Tensor, teacher.center)
+        rows = cast(Tensor, targets.positive).nonzero().squeeze(-1)
         if len(rows) == 0:
-            return cross.center.sum() * 0
+            return ours.sum() * 0
         return self.loss_center_kd(
-            cross.center[rows], teacher.center[rows].sigmoid(), avg_factor=targets.box_avg_factor)
+            ours[rows], theirs[rows].sigmoid(), avg_factor=targets.box_avg_factor)
 
 
 def _tower_recorder(reader: HeadReader, idx: int, keep: Callable[[Tensor], Any]) -> Recorder:

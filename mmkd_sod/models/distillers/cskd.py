@@ -1,4 +1,6 @@
 """CSKD: channel and position attention of the last feature, and the logits."""
+from typing import Any
+
 import torch
 from mmengine.model import BaseModel
 from mmseg.models.utils import resize as interpolate
@@ -65,7 +67,7 @@ class CSKDDistiller(DenseDistiller):
         self.requirements = Requirements(
             student_loss=loss_logits is None, equal_size=resize is None,
             size_remedy=" unless resize='teacher' is set")
-        self.loss_logits = None if loss_logits is None else MODELS.build(loss_logits)
+        self.loss_logits: Any = None if loss_logits is None else MODELS.build(loss_logits)
         self.loss_feat: nn.Module | None = None
         self._feat_cfg = None if loss_feat is None else dict(loss_feat)
         # Built in prepare(), when the channels are known; a wrong name is refused at once.
@@ -84,8 +86,9 @@ class CSKDDistiller(DenseDistiller):
             ConfigError: A classifier is not found, or classes or channels do not agree.
         """
         owner = 'CSKDDistiller'
-        convs = [find_classifier(student, 'student', owner, self.student_classifier),
-                 find_classifier(teacher, 'teacher', owner, self.teacher_classifier)]
+        convs: list[Any] = [
+            find_classifier(student, 'student', owner, self.student_classifier),
+            find_classifier(teacher, 'teacher', owner, self.teacher_classifier)]
         if self.loss_logits is not None and convs[0].out_channels != convs[1].out_channels:
             raise ConfigError(
                 'CSKDDistiller: logits need equal classes, the student has '
@@ -95,21 +98,21 @@ class CSKDDistiller(DenseDistiller):
             if self._feat_cfg.get('sum_terms'):
                 raise ConfigError('CSKDDistiller: loss_feat.sum_terms=True, but it logs both terms;'
                                   " leave sum_terms out, it is for mmrazor's ConfigurableDistiller")
-            self._build_feat_loss([conv.in_channels for conv in convs])
+            self._build_feat_loss(self._feat_cfg, [conv.in_channels for conv in convs])
         return Recorders(*(
             dict(classifier=ForwardRecorder({'feat': (conv, 'input'), 'logits': (conv, 'output')}))
             for conv in convs))
 
-    def _build_feat_loss(self, found: list[int]) -> None:
+    def _build_feat_loss(self, cfg: dict, found: list[int]) -> None:
         channels = dict(zip(_CHANNELS, found, strict=True))
         for name, number in channels.items():
-            if self._feat_cfg.get(name, number) != number:
+            if cfg.get(name, number) != number:
                 raise ConfigError(
-                    f'CSKDDistiller: loss_feat.{name}={self._feat_cfg[name]}, but the feature that '
+                    f'CSKDDistiller: loss_feat.{name}={cfg[name]}, but the feature that '
                     f'enters the classifier has {number} channels; leave {name} out')
         # A plain and a distilled student of one seed start from the same weights.
         with torch.random.fork_rng(devices=[]):
-            self.loss_feat = MODELS.build({**self._feat_cfg, **channels})
+            self.loss_feat = MODELS.build({**cfg, **channels})
 
     @staticmethod
     def _last_call(record: Record, side: str) -> dict[str, Tensor]:

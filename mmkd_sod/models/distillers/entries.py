@@ -56,17 +56,16 @@ class Entry:
             raise ConfigError(f'CompositeDistiller: a weight has a schedule, but no {what} was '
                               "set; add dict(type='mmkd_sod.EpochScheduleHook') to custom_hooks")
         prefix = '' if self.name is None else f'{self.name}.'
-        weighed = {prefix + name: self._times(value) if 'loss' in name else value
+        weighed = {prefix + name: _times(self.factor, value) if 'loss' in name else value
                    for name, value in losses.items()}
         self.logged = tuple(name for name in weighed if 'loss' in name)
         return weighed
 
-    def _times(self, loss: Tensor | Sequence[Tensor]) -> Tensor | Sequence[Tensor]:
-        if self.factor == 1:
-            return loss
-        if isinstance(loss, Tensor):
-            return self.factor * loss
-        return [self.factor * level for level in loss]
+
+def _times(factor: float, loss: Tensor | Sequence[Tensor]) -> Tensor | Sequence[Tensor]:
+    if factor == 1:
+        return loss
+    return factor * loss if isinstance(loss, Tensor) else [factor * level for level in loss]
 
 
 def read_entry(cfg: dict, position: int) -> tuple[dict, Entry]:
@@ -119,4 +118,4 @@ def idle_loss(*modules: nn.Module) -> dict[str, Tensor]:
     # The sum over no element is 0 whatever the weights are.
     zeros = [weight.flatten()[:0].sum() for module in modules for weight in module.parameters()
              if weight.requires_grad]
-    return dict(loss_idle=sum(zeros)) if zeros else {}
+    return dict(loss_idle=sum(zeros[1:], start=zeros[0])) if zeros else {}

@@ -2,6 +2,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from mmengine.model import BaseModel
@@ -138,7 +139,7 @@ class HKDDistiller(DenseDistiller):
             return
         self.stage = self.schedule(epoch)
         if self.stage.gt_weights is not None and self._students:
-            head = decode_head_of(self.student, 'student', 'HKDDistiller')
+            head: Any = decode_head_of(self.student, 'student', 'HKDDistiller')
             head.level_weights = self.stage.gt_weights
 
     def prepare(self, student: BaseModel, teacher: BaseModel) -> Recorders:
@@ -147,8 +148,9 @@ class HKDDistiller(DenseDistiller):
         Raises:
             ConfigError: Classes, levels or features do not pair up.
         """
-        heads = [decode_head_of(model, side, 'HKDDistiller')
-                 for model, side in ((student, 'student'), (teacher, 'teacher'))]
+        heads: list[Any] = [
+            decode_head_of(model, side, 'HKDDistiller')
+            for model, side in ((student, 'student'), (teacher, 'teacher'))]
         channels = [head.out_channels for head in heads]
         if 'loss_pnlad' in self.losses and channels[0] != channels[1] and max(channels) > 2:
             raise ConfigError(
@@ -172,13 +174,15 @@ class HKDDistiller(DenseDistiller):
         found: dict[str, Recorder] = dict(logits=MethodRecorder(head, 'forward'))
         for kind, loss in READERS.items():
             names = self._names(kind, head) if loss in self.losses else ()
-            modules = {name: submodule(model, name) for name in names}
-            for name, module in modules.items():
+            modules = {}
+            for name in names:
+                module = submodule(model, name)
                 if module is None:
                     raise ConfigError(
                         f"HKDDistiller: {loss} reads '{name}', which the {side}, a "
                         f"{type(model).__name__}, does not have; name its modules in sources."
                         f'{kind} or leave {loss} out')
+                modules[name] = module
             found[kind] = ForwardRecorder({name: (module, 'output')
                                            for name, module in modules.items()})
         return found
@@ -252,7 +256,8 @@ class HKDDistiller(DenseDistiller):
         return losses
 
     def _logits_terms(self, student: list, teacher: list) -> Losses:
-        loss, stage = self.losses['loss_pnlad'], self.stage
+        loss: Any = self.losses['loss_pnlad']
+        stage = self.stage
         if len(student) != len(teacher):
             teacher = teacher[:1] * len(student)
         if student[0].shape[1] != teacher[0].shape[1]:
@@ -261,7 +266,7 @@ class HKDDistiller(DenseDistiller):
         student = [resize_like(s, t.shape[2:]) for s, t in zip(student, teacher, strict=True)]
         tau = stage.tau_pos if stage else loss.tau_pos
         if self.target_entropy is not None:
-            tau = self._fitted(teacher[0])
+            tau = self._fitted(teacher[0], self.target_entropy)
         negative = loss.tau_neg if stage is None else stage.tau_neg
         return dict(
             loss_pos=loss.positive(student, teacher, tau),
@@ -271,10 +276,10 @@ class HKDDistiller(DenseDistiller):
             tau_pos=teacher[0].new_tensor(tau))
 
     @torch.no_grad()
-    def _fitted(self, logits: Tensor) -> float:
+    def _fitted(self, logits: Tensor, target_entropy: float) -> float:
         """Return the temperature of the target entropy, as a running mean over steps."""
         fitted = self.log_tau.new_tensor(
-            math.log(fit_temperature(logits, self.target_entropy, all_ranks=True)))
+            math.log(fit_temperature(logits, target_entropy, all_ranks=True)))
         first = self.log_tau.isnan()
         momentum = 0. if first else self.momentum
         self.log_tau.copy_(fitted if first else

@@ -26,7 +26,7 @@ class Recorder(ABC):
 
 
 @contextmanager
-def recording(recorders: Mapping[str, Recorder]) -> Iterator[Record]:
+def recording(recorders: Mapping[Any, Recorder]) -> Iterator[Record]:
     """Open several recorders at once.
 
     Args:
@@ -138,7 +138,8 @@ def hooks_fire(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _forward_is_call(module: nn.Module) -> Iterator[None]:
-    hidden, original, inside = vars(module).get('forward'), module.forward, []
+    hidden, original = vars(module).get('forward'), module.forward
+    inside: list[bool] = []
 
     def forward(*args, **kwargs):
         return original(*args, **kwargs) if inside else module(*args, **kwargs)

@@ -65,14 +65,14 @@ class WeakLabelDistiller(DenseDistiller):
                 f"{'a teacher' if online else 'teacher=None'}, got "
                 f"{'none' if teacher is None else type(teacher).__name__}; change one of the two")
         head = saliency_head(student, 'the student')
-        self._align_corners = head.align_corners
+        self._align_corners = bool(head.align_corners)
         ours = dict(
             maps=MethodRecorder(head, 'forward'),
             call=MethodRecorder(student, 'forward', lambda args, _: (args[0].shape[2:], args[1])))
         if teacher is None:
             return Recorders(ours)
         head = saliency_head(teacher, 'the teacher')
-        self._teacher_align_corners = head.align_corners
+        self._teacher_align_corners = bool(head.align_corners)
         return Recorders(ours, dict(finest=MethodRecorder(
             head, 'forward', lambda _, out: saliency_logits(out)[0])))
 

@@ -55,7 +55,7 @@ class TeacherInput:
             DataError: A sample has no such view, or the ratio of view to image size differs within
                 the batch.
         """
-        if self.view is not None:
+        if self.scale is None:
             return self._from_views(inputs, data_samples, teacher.data_preprocessor)
         size = [max(1, round(side * self.scale)) for side in inputs.shape[2:]]
         if size == list(inputs.shape[2:]):
@@ -66,7 +66,7 @@ class TeacherInput:
         return resized, _rescaled(data_samples, ratio, size)
 
     def _from_views(self, inputs: Tensor, data_samples: list | None,
-                    preprocessor) -> tuple[Tensor, list]:
+                    preprocessor) -> tuple[Tensor, list | None]:
         views = [sample.get(self.view) for sample in data_samples or [None]]
         if any(view is None for view in views):
             raise DataError(f"DenseDistill: teacher_input.view='{self.view}', but samples have no "
@@ -75,7 +75,7 @@ class TeacherInput:
         preprocessor.to(inputs.device)
         images = [_normalised(view, preprocessor) for view in views]
         ours = [tuple(sample.metainfo.get('img_shape', inputs.shape[2:]))[:2]
-                for sample in data_samples]
+                for sample in data_samples or ()]
         theirs = [tuple(image.shape[1:]) for image in images]
         ratio = _common_ratio(ours, theirs)
         size = [max(round(side * r), *(shape[axis] for shape in theirs))
