@@ -1,6 +1,6 @@
-# `make install`, `make demo`, `make test`; each makes .venv when it is not there yet.
-# OPS=compiled builds mmcv with its operators; OPS=lite takes mmcv-lite even where pip finds a ready
-# wheel of mmcv. Without OPS such a wheel is taken, and else mmcv-lite: nothing is built.
+# `make install`, `make demo`, `make test`; each creates .venv if it does not exist.
+# OPS=compiled builds mmcv with its operators; OPS=lite installs mmcv-lite even if pip finds a prebuilt
+# wheel of mmcv. Without OPS, a prebuilt wheel is used if there is one, otherwise mmcv-lite.
 VENV ?= .venv
 PYTHON ?= python3
 OPS ?=
@@ -14,7 +14,7 @@ CHECKED := $(wildcard *.md *.yml *.toml *.cff) .github benchmarks configs docs m
 PIP_INSTALL := env -u PIP_FIND_LINKS PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip install -q \
 	-c requirements/constraints.txt $(foreach place,$(PIP_FIND_LINKS),--find-links $(place))
 PIP_UNINSTALL := $(PY) -m pip uninstall -q -y
-# mmkd_sod's operators, which an installed mmkd_sod offers in place of mmcv's, do not count.
+# Without the operators in plain torch that an installed mmkd_sod offers in place of mmcv's.
 COMPILED := TORCH_DEVICE_BACKEND_AUTOLOAD=0 $(PY) -W ignore -c "import mmcv._ext" 2>/dev/null
 
 .PHONY: install demo test test-slow lint format docs clean-demo
@@ -23,20 +23,20 @@ install: $(STAMP)
 
 $(STAMP): setup.py Makefile $(wildcard requirements/*.txt)
 	@case "$(OPS)" in ''|lite|compiled) ;; \
-		*) echo "[install] OPS=$(OPS); it is lite or compiled, or is left out"; exit 1;; esac
+		*) echo "[install] OPS=$(OPS) is unknown; use lite or compiled, or omit it"; exit 1;; esac
 	@test -x $(PY) || $(PYTHON) -c \
 		"import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))" || { \
-		echo "[install] $(PYTHON) is no Python 3.10, 3.11, 3.12 or 3.13; give one:" \
+		echo "[install] $(PYTHON) is not Python 3.10, 3.11, 3.12 or 3.13; choose one:" \
 		"make install PYTHON=python3.12"; exit 1; }
-	@test -x $(PY) || { echo "[install] making $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@test -x $(PY) || { echo "[install] creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "[install] torch and the build tools"
 	@$(PIP_INSTALL) -r requirements/build.txt
-# mmcv and mmcv-lite own the same folder: the one goes before the other comes.
+# mmcv and mmcv-lite install into the same folder: uninstall one before installing the other.
 	@if [ "$(OPS)" != lite ] && $(COMPILED); then \
-		echo "[install] mmcv's compiled operators are there and load"; \
+		echo "[install] mmcv's compiled operators are installed and load"; \
 	elif [ "$(OPS)" = compiled ]; then \
 		echo "[install] building mmcv with its operators: about 11 minutes on 2 cores, once;"; \
-		echo "[install] pip keeps the wheel it built"; \
+		echo "[install] pip caches the wheel"; \
 		$(PIP_UNINSTALL) mmcv mmcv-lite 2>/dev/null; \
 		MMCV_WITH_OPS=1 $(PIP_INSTALL) --no-build-isolation -r requirements/compiled.txt && \
 		$(COMPILED) || { $(PIP_UNINSTALL) mmcv; echo "[install] mmcv's operators were not built or do" \
@@ -44,7 +44,7 @@ $(STAMP): setup.py Makefile $(wildcard requirements/*.txt)
 	else \
 		$(PIP_UNINSTALL) mmcv mmcv-lite 2>/dev/null; \
 		{ [ "$(OPS)" != lite ] && $(PIP_INSTALL) --only-binary mmcv -r requirements/compiled.txt \
-			2>/dev/null && $(COMPILED) && echo "[install] took a ready wheel of mmcv"; } || { \
+			2>/dev/null && $(COMPILED) && echo "[install] installed a prebuilt wheel of mmcv"; } || { \
 		$(PIP_UNINSTALL) mmcv 2>/dev/null; \
 		echo "[install] mmcv-lite, with mmkd_sod's operators in plain torch"; \
 		$(PIP_INSTALL) -r requirements/lite.txt; }; \

@@ -79,4 +79,4 @@ def test_the_choice_holds_until_another_is_made(environment):
 
 def test_an_unknown_choice_is_refused(environment):
     done, found = install(environment, OPS='some')
-    assert done.returncode and 'OPS=some; it is lite or compiled' in done.stdout and found == []
+    assert done.returncode and 'OPS=some is unknown' in done.stdout and found == []
