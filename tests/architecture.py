@@ -27,6 +27,8 @@ LAYERS = {
         ('builder', 'saliency', 'submodules'),
     ),
 }
+# Packages that one module alone imports, so that the rest works without them.
+ONLY_FROM = {'mmkd_sod.models.acceleration': 'mmkd_sod.models.teachers.frozen_teacher'}
 # Material for tests and tools: it may import anything, and nothing of the package imports it.
 TEST_MATERIAL = 'testing'
 
@@ -136,6 +138,13 @@ def upward(imports: list[Import], package: str = 'mmkd_sod') -> list[Import]:
         if source not in level or target not in level or level[target] <= level[source]:
             wrong.append(item)
     return wrong
+
+
+def beside_the_door(imports: list[Import]) -> list[Import]:
+    """Return imports of a package in :data:`ONLY_FROM` by another module than the one named."""
+    return [item for item in imports for package, module in ONLY_FROM.items()
+            if f'{item.target}.'.startswith(f'{package}.') and item.source != module
+            and not f'{item.source}.'.startswith(f'{package}.')]
 
 
 def cycle(imports: list[Import]) -> list[str]:

@@ -1,7 +1,15 @@
 """Imports point downwards, and there is no cycle among modules."""
 import pytest
 
-from tests.architecture import LAYERS, TEST_MATERIAL, cycle, read_imports, upward
+from tests.architecture import (
+    LAYERS,
+    ONLY_FROM,
+    TEST_MATERIAL,
+    beside_the_door,
+    cycle,
+    read_imports,
+    upward,
+)
 from tests.conftest import ROOT
 
 IMPORTS = read_imports(ROOT / 'mmkd_sod')
@@ -24,6 +32,12 @@ def test_every_part_has_a_layer(package):
 def test_imports_point_downwards(package):
     wrong = upward(IMPORTS, package)
     assert not wrong, f'imports against LAYERS of tests/architecture.py:\n{listing(wrong)}'
+
+
+def test_optional_packages_are_imported_in_one_place():
+    wrong = beside_the_door(IMPORTS)
+    assert not wrong, f'imports against ONLY_FROM of tests/architecture.py:\n{listing(wrong)}'
+    assert set(ONLY_FROM.values()) <= {item.source for item in IMPORTS}
 
 
 def test_modules_import_without_a_cycle():
@@ -74,6 +88,14 @@ def test_layers_inside_models_hold_for_models_alone(tree):
                          'engine/c.py': 'from mmkd_sod.models.losses import a\n'}),
                    'mmkd_sod.models')
     assert [item.place for item in found] == ['mmkd_sod/models/losses/a.py:2']
+
+
+def test_an_import_beside_the_door_is_found(tree):
+    found = beside_the_door(tree({
+        'models/acceleration/a.py': 'from . import b\n',
+        'models/teachers/frozen_teacher.py': 'from mmkd_sod.models.acceleration.a import x\n',
+        'models/teachers/group.py': 'def f():\n    from mmkd_sod.models import acceleration\n'}))
+    assert [item.place for item in found] == ['mmkd_sod/models/teachers/group.py:2']
 
 
 def test_a_cycle_is_named(tree):

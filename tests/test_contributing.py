@@ -34,7 +34,7 @@ def test_workflow_runs_targets_of_the_makefile():
 
 def test_workflow_tests_the_supported_pythons():
     matrix = workflow()['jobs']['test']['strategy']['matrix']
-    assert matrix['python'] == ['3.10', '3.11', '3.12']
+    assert matrix['python'] == ['3.10', '3.11', '3.12', '3.13']
     lowest = re.search(r"python_requires='>=([\d.]+)", (ROOT / 'setup.py').read_text()).group(1)
     assert lowest == matrix['python'][0]
 
