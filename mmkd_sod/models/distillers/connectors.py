@@ -2,7 +2,7 @@
 from torch import Tensor, nn
 
 from mmkd_sod.errors import ConfigError
-from mmkd_sod.models.losses.levels import Levels, as_levels
+from mmkd_sod.models.losses.inputs import Levels, as_levels
 from mmkd_sod.models.task_modules.base import flatten_levels
 from mmkd_sod.registry import MODELS
 

@@ -1,4 +1,4 @@
-"""Distillation and task losses: plain modules that see tensors only."""
+"""Distillation and task losses: modules that take and return tensors."""
 from .boundary_dice import BoundaryDiceLoss, boundary_map, boundary_window
 from .channel_spatial_kd import ChannelSpatialKDLoss
 from .cka import CKALoss

@@ -1,4 +1,4 @@
-"""Dice loss of boundary maps, with a boundary that narrows as training goes on."""
+"""Dice loss of boundary maps whose boundaries narrow during training."""
 
 from torch import Tensor, nn
 
@@ -10,16 +10,16 @@ from .square_max import square_max
 
 
 def boundary_window(epoch: int, start: int = 13, drop: int = 2, every: int = 10) -> int:
-    """Side of the window that widens a boundary: ``max(1, start - drop * ((epoch + 1) // every))``.
+    """Return the window that widens a boundary: ``max(1, start - drop * ((epoch + 1) // every))``.
 
     Args:
         epoch (int): Epoch, counted from 0.
-        start (int): Side in the first epochs, odd.
-        drop (int): What it loses each time, even, so that it stays odd.
-        every (int): Epochs between two steps; the first comes one epoch early, as in the release.
+        start (int): Window side in the first epochs, odd.
+        drop (int): Decrease per step, even, so that the side stays odd.
+        every (int): Epochs between steps; the first comes one epoch early, as in the released code.
 
     Returns:
-        int: An odd side of at least 1.
+        int: Odd side, at least 1.
 
     Examples:
         >>> [boundary_window(e) for e in (0, 8, 9, 19, 58, 59, 68)]
@@ -29,18 +29,18 @@ def boundary_window(epoch: int, start: int = 13, drop: int = 2, every: int = 10)
 
 
 def boundary_map(saliency: Tensor, window: int) -> Tensor:
-    """The inner boundary of a map, widened.
+    """Return the inner boundary of a saliency map, widened.
 
-    ``maxpool3x3(1 - M) - (1 - M)`` marks what lies inside an object and touches its outside; a
-    max-pooling of side ``window`` and stride 1 then widens it. Outside the image counts as nothing:
-    an object cut by the border has no boundary there.
+    ``maxpool3x3(1 - M) - (1 - M)`` marks positions inside an object that touch its outside; a
+    max-pooling of side ``window`` and stride 1 widens them. An object cut by the image border has
+    no boundary there.
 
     Args:
         saliency (Tensor): M, (N, C, H, W), in [0, 1].
-        window (int): Odd side of the second pooling; 1 leaves the boundary as it is.
+        window (int): Odd side of the second pooling; 1 does not widen.
 
     Returns:
-        Tensor: Of the same shape, in [0, 1].
+        Tensor: Same shape, in [0, 1].
     """
     background = 1 - saliency
     return square_max(square_max(background, 3) - background, window)
@@ -50,15 +50,19 @@ def boundary_map(saliency: Tensor, window: int) -> Tensor:
 class BoundaryDiceLoss(nn.Module):
     """Dice loss between the boundary maps of prediction and target (KD-SCFNet, ECCV 2022).
 
-    The boundaries are wide at first, so that a coarse prediction meets the target's, and narrow as
-    training goes on (:func:`boundary_window`). ``EpochScheduleHook`` of this package tells the
-    epoch; without it the loss stays at epoch 0.
+    Boundaries are wide at first, so that those of a coarse prediction overlap the target's, and
+    narrow during training (:func:`boundary_window`). ``EpochScheduleHook`` sets the epoch; without
+    that hook the loss stays at epoch 0. Computed in float32.
 
     Args:
-        start (int): Side of the window at epoch 0, odd.
-        drop (int): What the side loses at each step, even.
+        start (int): Window side at epoch 0, odd.
+        drop (int): Decrease of the side per step, even.
         every (int): Epochs between two steps.
-        sigmoid_target, smooth, loss_weight, loss_name, released_sums: As in :class:`DiceLoss`.
+        sigmoid_target (bool): Whether the target holds logits, as a teacher's maps do.
+        smooth (float): Added to numerator and denominator; the dice of two empty maps is then 0.
+        loss_weight (float): Factor of the loss.
+        loss_name (str): Name in mmseg's log; only names that start with ``loss_`` are trained on.
+        released_sums (bool): Round sums as the released code does; see :func:`released_sum`.
 
     Raises:
         ConfigError: ``start`` is not odd and positive, ``drop`` not even, or ``every`` below 1.
@@ -70,8 +74,9 @@ class BoundaryDiceLoss(nn.Module):
         super().__init__()
         if start < 1 or start % 2 == 0 or drop < 0 or drop % 2 or every < 1:
             raise ConfigError(
-                f'BoundaryDiceLoss needs an odd start, an even drop and every >= 1, got start='
-                f'{start}, drop={drop}, every={every}; a window of even side has no centre')
+                f'BoundaryDiceLoss: got start={start}, drop={drop}, every={every}; needs an odd '
+                'start >= 1, an even drop >= 0 and every >= 1, since a window of even side has no '
+                'centre; change these arguments')
         self.start, self.drop, self.every = start, drop, every
         self.sigmoid_target = sigmoid_target
         self.smooth = smooth
@@ -82,19 +87,30 @@ class BoundaryDiceLoss(nn.Module):
 
     @property
     def window(self) -> int:
-        """Side of the window at the current epoch."""
+        """Window side at the current epoch."""
         return boundary_window(self.epoch, self.start, self.drop, self.every)
 
     def set_epoch(self, epoch: int) -> None:
-        """Tell the loss which epoch runs, counted from 0."""
+        """Set the current epoch, counted from 0."""
         self.epoch = epoch
 
     def forward(self, logits: Tensor, target: Tensor, weight: None = None,
                 ignore_index: int | None = 255) -> Tensor:
-        """Compute the loss; arguments as in :meth:`DiceLoss.forward`.
+        """Compute the loss.
 
-        Ignored positions count as background when boundaries are looked for, and are left out of
-        the sums.
+        Args:
+            logits (Tensor): (N, 1, H, W).
+            target (Tensor): (N, 1, H, W) or (N, H, W): integers 0, 1 and ``ignore_index``, or
+                floating in [0, 1], or logits with ``sigmoid_target``. Detached.
+            weight: Accepted because mmseg's heads pass it; must be None.
+            ignore_index (int, optional): Value of integer targets to ignore. Ignored positions
+                count as background for the boundaries and are excluded from the sums.
+
+        Returns:
+            Tensor: Scalar in [0, ``loss_weight``).
+
+        Raises:
+            ConfigError: Shapes do not fit, or pixel weights are passed.
         """
         refuse_pixel_weight('BoundaryDiceLoss', weight)
         prob, target, valid = saliency_inputs('BoundaryDiceLoss', logits, target,

@@ -1,4 +1,4 @@
-"""Channel attention: every channel adds those that are least like it (CSKD's CAM)."""
+"""Channel attention of CSKD (CAM): each channel attends to the channels least similar to it."""
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -7,7 +7,7 @@ from .cka import gram
 
 
 def channel_weights(feat: Tensor, tau: float) -> Tensor:
-    """Which channels each channel attends to: ``softmax((rowmax(E) - E) / tau)``, ``E = X X^T``.
+    """Return the attention weights ``softmax((rowmax(E) - E) / tau)`` with ``E = X X^T``.
 
     Args:
         feat (Tensor): (N, C, L), L positions.
@@ -17,19 +17,19 @@ def channel_weights(feat: Tensor, tau: float) -> Tensor:
         Tensor: (N, C, C); rows sum to 1.
     """
     energy = gram(feat)
-    # The maximum is a shift that the softmax undoes: it needs no gradient.
+    # Softmax ignores a shift, so the row maximum needs no gradient.
     return torch.softmax((energy.detach().amax(-1, keepdim=True) - energy) / tau, -1)
 
 
 def attended_channels(weights: Tensor, feat: Tensor) -> Tensor:
-    """``weights @ feat`` without a gradient, on a CPU by way of the weights that count.
+    """Return ``weights @ feat``; without gradient support.
 
-    On maps of some size the energies lie so far apart that the softmax is all but one-hot: of 512
-    weights a dozen may exceed the rounding error of the row. Summing up those rows alone is four
+    The energies of large maps differ so much that the softmax is almost one-hot: about a dozen of
+    512 weights exceed the rounding error of their row. On a CPU the sum over these alone is four
     times as fast as the full product, and equal to it up to rounding.
 
     Args:
-        weights (Tensor): (N, R, C), rows sum to 1.
+        weights (Tensor): (N, R, C); rows sum to 1.
         feat (Tensor): (N, C, L), contiguous.
 
     Returns:
@@ -37,7 +37,7 @@ def attended_channels(weights: Tensor, feat: Tensor) -> Tensor:
     """
     num, rows, channels = weights.shape
     if weights.device.type == 'cpu':
-        # All that is left out of a row adds up to less than its rounding error.
+        # The omitted weights of a row add up to less than its rounding error.
         counts = weights > torch.finfo(weights.dtype).eps / channels
         sizes = counts.sum(-1).flatten()
         ends = sizes.cumsum(0)
@@ -51,14 +51,14 @@ def attended_channels(weights: Tensor, feat: Tensor) -> Tensor:
 
 
 def channel_attention(feat: Tensor, gamma: Tensor, tau: float = 2.0) -> Tensor:
-    """``gamma * A X + X``, A the weights of :func:`channel_weights`.
+    """Return ``gamma * A X + X`` with the weights A of :func:`channel_weights`.
 
     Source: CSKD (Pattern Recognition Letters 180, 2024): the channel attention of DANet (CVPR 2019)
     with a temperature.
 
     Args:
-        feat (Tensor): (N, C, H, W), float32 or float64.
-        gamma (Tensor): A scalar.
+        feat (Tensor): X, (N, C, H, W), float32 or float64.
+        gamma (Tensor): Scalar.
         tau (float): Temperature, above 0.
 
     Returns:

@@ -1,4 +1,4 @@
-"""CSKD's loss on features: channel and position attention compared by CKA."""
+"""Feature loss of CSKD: channel and position attention compared by CKA."""
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -13,42 +13,49 @@ from .channel_attention import attended_channels, channel_attention, channel_wei
 from .cka import check_batch, cka_loss_from_grams, full_precision, gram
 from .position_attention import PositionProjection, attended_values, grid_blocks
 
-# On a CPU, work on pieces of about this many bytes: they stay in the cache, and the allocator
-# reuses them instead of asking the system for fresh pages, which costs as much as the arithmetic.
+# On a CPU, slabs of this size stay in the cache and in memory that the allocator already holds;
+# fresh pages from the system cost as much as the arithmetic.
 SLAB_BYTES = 24 << 20
 
 
 def slabs(length: int, nbytes: int, device: torch.device) -> Iterator[slice]:
-    """Slices of a dimension of ``length`` whose whole takes ``nbytes``; one slice off the CPU."""
+    """Return slices of about ``SLAB_BYTES`` that cover a dimension; one slice except on a CPU.
+
+    Args:
+        length (int): Length of the dimension.
+        nbytes (int): Bytes of the whole tensor.
+        device (torch.device): Device of the tensor.
+    """
     pieces = max(1, -(-nbytes // SLAB_BYTES)) if device.type == 'cpu' else 1
     step = -(-length // min(pieces, length))
     return (slice(start, start + step) for start in range(0, length, step))
 
 
 def residual_gram(feat: Tensor, attended: Tensor, gamma: Tensor) -> tuple[Tensor, Tensor]:
-    """Gram matrix of ``feat + gamma * attended`` and its derivative with respect to gamma.
+    """Return the Gram matrix of ``feat + gamma * attended`` and its derivative by gamma.
 
-    For a network that gets no gradient: nothing of a feature's size is kept for a backward pass.
+    For the teacher, which gets no gradient: nothing of a feature's size is kept for the backward
+    pass.
 
     Args:
         feat (Tensor): (..., N, d).
         attended (Tensor): (..., N, d); overwritten.
-        gamma (Tensor): A scalar, detached.
+        gamma (Tensor): Scalar, detached.
 
     Returns:
-        tuple[Tensor, Tensor]: Two (..., N, N).
+        tuple[Tensor, Tensor]: (..., N, N) each.
     """
-    gamma = gamma.reshape(())  # multiplying by a tensor of one element is slower than by a number
+    gamma = gamma.reshape(())  # faster factor than a tensor of shape (1,)
     cross = attended @ feat.transpose(-1, -2)
     slope = cross + cross.transpose(-1, -2) + 2 * gamma * gram(attended)
     return gram(attended.mul_(gamma).add_(feat)), slope
 
 
 class _BlockLosses(torch.autograd.Function):
-    """Sum of the blocks' losses, with the gradients taken in the forward pass.
+    """Sum of the losses of all blocks; computes gradients in the forward pass.
 
-    A block's loss depends on nothing outside the block, so that its graph can go at once: memory is
-    that of a few blocks, and what they need stays in the cache.
+    The loss of a block depends on that block alone, so its graph can be freed at once: memory is
+    that of a few blocks, and their data stays in the cache.
     """
 
     @staticmethod
@@ -86,19 +93,20 @@ class _BlockLosses(torch.autograd.Function):
 
 
 def _stack(blocks: Tensor) -> Tensor:
-    """(rows, columns, N, h, w, C) -> (rows * columns, N, h * w, C)."""
+    """Reshape (rows, columns, N, h, w, C) to (rows * columns, N, h * w, C)."""
     rows, cols, num, h, w, channels = blocks.shape
-    # Channels to the end first, blocks apart then: a plain transposition takes half the time.
+    # Moving the channels last in a first copy makes the two copies twice as fast as one.
     blocks = blocks.permute(2, 0, 3, 1, 4, 5).contiguous().permute(1, 3, 0, 2, 4, 5)
     return blocks.reshape(rows * cols, num, h * w, channels)
 
 
 @MODELS.register_module()
 class ChannelSpatialKDLoss(nn.Module):
-    """``cam_weight * L_CAM + pam_weight * L_PAM``: attention maps compared by CKA.
+    """Feature loss of CSKD: ``cam_weight * L_CAM + pam_weight * L_PAM``.
 
-    L_CAM is :class:`CKALoss` of the two networks' channel attention, L_PAM its mean over the blocks
-    of a grid, each with position attention of its own:
+    Both terms are ``-log(|CKA| + 1e-8)`` of attended student and teacher features. L_CAM uses
+    channel attention on the whole map; L_PAM is the mean over the blocks of a grid with position
+    attention inside each block:
 
     - channel attention, ``E = X X^T`` over positions: ``gamma_cam * softmax((rowmax(E) - E) / tau)
       X + X``;
@@ -109,29 +117,29 @@ class ChannelSpatialKDLoss(nn.Module):
     scalars shared by student and teacher; they start at 0 and are learned, with gradients from both
     sides. The teacher's feature gets none.
 
-    CKA compares the images of a batch with one another: it says nothing below 3 images, and little
-    below 8. Half precision is computed in float32. A block that is alike in all images (nothing
-    left by ReLU) has no CKA; it counts as 0 instead of NaN (a deviation).
+    CKA compares the images of a batch with one another: it needs at least 3 images and is
+    informative from about 8. Half precision is computed in float32. Deviation: a block with equal
+    features in all images (such as zeros after ReLU) has no CKA and counts as 0 instead of NaN.
 
     Args:
         student_channels (int): Channels of the student's feature.
-        teacher_channels (int): Channels of the teacher's. If the two are equal, student and teacher
-            share one set of convolutions.
+        teacher_channels (int): Channels of the teacher's feature. If both are equal, student and
+            teacher share one set of convolutions.
         tau (float): Temperature of both attentions.
-        grid (Sequence[int]): Blocks along H and along W, cut as ``torch.chunk`` cuts.
-        cam_weight (float): Weight of L_CAM; 0 leaves it out.
-        pam_weight (float): Weight of L_PAM; 0 leaves it out.
+        grid (Sequence[int]): Blocks along H and W, cut as ``torch.chunk`` cuts.
+        cam_weight (float): Weight of L_CAM; 0 disables it.
+        pam_weight (float): Weight of L_PAM; 0 disables it.
         projection (str): Convolutions of the position attention: ``'resampled'`` for every block of
-            every step (the released program), ``'fixed'`` (drawn once) or ``'learned'``; see
+            every step (the released code), ``'fixed'`` (drawn once) or ``'learned'``; see
             :class:`~mmkd_sod.models.losses.position_attention.PositionProjection`.
-        gather (bool): Compare the images of all ranks, gradients kept. Every rank computes the loss
-            of the whole batch, so ranks must hold features of one shape. See
-            :func:`~mmkd_sod.utils.gather.gather_batch` for the gradients' scale.
-        sum_terms (bool): Return the sum of both terms in place of a dict, as mmrazor's
-            ``ConfigurableDistiller`` wants it.
+        gather (bool): Compare the images of all ranks, with gradients. Every rank computes the loss
+            of the whole batch, so features must have one shape on all ranks. See
+            :func:`~mmkd_sod.utils.gather.gather_batch` for the scale of the gradients.
+        sum_terms (bool): Return the sum of both terms instead of a dict, as mmrazor's
+            ``ConfigurableDistiller`` requires.
 
     Raises:
-        ConfigError: For arguments out of range.
+        ConfigError: An argument is out of range.
     """
 
     def __init__(self,
@@ -146,11 +154,12 @@ class ChannelSpatialKDLoss(nn.Module):
                  sum_terms: bool = False) -> None:
         super().__init__()
         if not tau > 0:
-            raise ConfigError(f'ChannelSpatialKDLoss: tau={tau} must be above 0; the paper uses 2')
+            raise ConfigError(f'ChannelSpatialKDLoss: tau={tau} must be above 0; use 2 as in the '
+                              'paper')
         if not is_seq_of(grid, int) or len(grid) != 2 or min(grid) < 1:
             raise ConfigError(
-                f'ChannelSpatialKDLoss: grid={grid!r} must be two whole numbers of at least 1, '
-                'blocks along height and width; the paper uses (5, 5)')
+                f'ChannelSpatialKDLoss: grid={grid!r} must be two integers >= 1, the numbers of '
+                'blocks along height and width; use (5, 5) as in the paper')
         self.student_channels = student_channels
         self.teacher_channels = teacher_channels
         self.tau = tau
@@ -159,7 +168,7 @@ class ChannelSpatialKDLoss(nn.Module):
         self.pam_weight = pam_weight
         self.gather = gather
         self.sum_terms = sum_terms
-        # Without its term a scalar would get no gradient, which DistributedDataParallel refuses.
+        # DistributedDataParallel refuses parameters without a gradient; a disabled term gives none.
         self.gamma_cam = nn.Parameter(torch.zeros(1), requires_grad=cam_weight != 0)
         self.gamma_pam = nn.Parameter(torch.zeros(1), requires_grad=pam_weight != 0)
         if pam_weight != 0:
@@ -169,17 +178,18 @@ class ChannelSpatialKDLoss(nn.Module):
                 PositionProjection(teacher_channels, tau, projection))
 
     def forward(self, student: Tensor, teacher: Tensor) -> dict[str, Tensor] | Tensor:
-        """
+        """Compute both terms.
+
         Args:
             student (Tensor): (N, student_channels, H, W).
             teacher (Tensor): (N, teacher_channels, H, W); detached.
 
         Returns:
-            dict[str, Tensor]: ``loss_cam`` and ``loss_pam``, weighted scalars, at least 0; their
-            sum where ``sum_terms``.
+            dict[str, Tensor]: ``loss_cam`` and ``loss_pam``, weighted scalars >= 0; their sum with
+            ``sum_terms``.
 
         Raises:
-            ConfigError: If shapes do not fit, or CKA sees one image only.
+            ConfigError: Shapes do not fit, or there is only one image.
         """
         self._check(student, teacher)
         student, teacher = full_precision(student), full_precision(teacher.detach())
@@ -198,14 +208,15 @@ class ChannelSpatialKDLoss(nn.Module):
         wanted = (len(student), self.student_channels, *student.shape[2:])
         if tuple(student.shape) != wanted or student.dim() != 4:
             raise ConfigError(
-                f'ChannelSpatialKDLoss: student_channels={self.student_channels}, but the feature '
-                f'of the student has shape {tuple(student.shape)}; set it to the channels there')
+                f'ChannelSpatialKDLoss: the student feature has shape {tuple(student.shape)}; '
+                f'student_channels={self.student_channels} needs (N, {self.student_channels}, H, '
+                'W); set student_channels to the channels of that feature')
         wanted = (len(student), self.teacher_channels, *student.shape[2:])
         if tuple(teacher.shape) != wanted:
             raise ConfigError(
-                f"ChannelSpatialKDLoss: the teacher's feature has shape {tuple(teacher.shape)}, "
-                f'wanted {wanted} beside a student of {tuple(student.shape)}; set '
-                'teacher_channels, and bring the two to the same height and width')
+                f'ChannelSpatialKDLoss: the teacher feature has shape {tuple(teacher.shape)}; '
+                f'expected {wanted} for a student feature of {tuple(student.shape)}; set '
+                'teacher_channels, or resize the features to the same height and width')
 
     def _loss_cam(self, student: Tensor, teacher: Tensor) -> Tensor:
         kernel = gram(channel_attention(student, self.gamma_cam, self.tau).flatten(1))
@@ -213,13 +224,13 @@ class ChannelSpatialKDLoss(nn.Module):
         with torch.no_grad():
             flat = teacher.flatten(2).contiguous()
             weights = channel_weights(flat, self.tau)
-            # Slabs of channels, whose shares of an inner product add up.
-            shares = [
+            # An inner product over all channels is the sum over slabs of channels.
+            partial = [
                 residual_gram(flat[:, rows].flatten(1),
                               attended_channels(weights[:, rows], flat).flatten(1), gamma)
                 for rows in slabs(flat.shape[1], flat.nbytes, flat.device)]
-            value, slope = (torch.stack(share).sum(0) for share in zip(*shares, strict=True))
-        return cka_loss_from_grams(kernel, _follow(gamma, value, slope))
+            value, slope = (torch.stack(terms).sum(0) for terms in zip(*partial, strict=True))
+        return cka_loss_from_grams(kernel, _with_slope(gamma, value, slope))
 
     def _loss_pam(self, student: Tensor, teacher: Tensor) -> Tensor:
         shared = [self.gamma_pam.to(student.dtype)]
@@ -230,7 +241,7 @@ class ChannelSpatialKDLoss(nn.Module):
         return total / sum(x.shape[0] * x.shape[1] for x in grid_blocks(teacher, self.grid))
 
     def _block_losses(self, teacher: Tensor, student: Tensor, gamma: Tensor, *convs) -> Tensor:
-        """-log CKA of some blocks (B, N, L, C), with the projections' weights and biases."""
+        """Return -log CKA of blocks (B, N, L, C), given weights and biases of the projections."""
         if convs:
             convs_s, convs_t = convs[:2], convs[2:]
         else:
@@ -246,11 +257,11 @@ class ChannelSpatialKDLoss(nn.Module):
             kernel_t = gram((gamma * attended + teacher).flatten(2))
         else:
             with torch.no_grad():
-                found = residual_gram(teacher.flatten(2), attended.flatten(2), gamma)
-            kernel_t = _follow(gamma, *found)
+                value, slope = residual_gram(teacher.flatten(2), attended.flatten(2), gamma)
+            kernel_t = _with_slope(gamma, value, slope)
         return cka_loss_from_grams(kernel_s, kernel_t)
 
 
-def _follow(gamma: Tensor, value: Tensor, slope: Tensor) -> Tensor:
-    """``value``, with the derivative ``slope`` with respect to gamma."""
+def _with_slope(gamma: Tensor, value: Tensor, slope: Tensor) -> Tensor:
+    """Return ``value`` with the derivative ``slope`` by gamma."""
     return value + (gamma - gamma.detach()) * slope

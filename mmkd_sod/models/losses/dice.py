@@ -9,10 +9,10 @@ from mmkd_sod.registry import MODELS
 
 
 def released_sum(maps: Tensor) -> Tensor:
-    """Sums of (N, C, H, W) over all but N with the rounding of the released program.
+    """Sum (N, C, H, W) over all but N with the rounding of the released code.
 
-    It adds float32 numbers one after another down the columns, so that its sums are off by 1e-5 of
-    their value where a map has 128 x 128 positions. The gradient is that of a sum.
+    The released code adds float32 numbers one by one down the columns; at 128 x 128 positions its
+    sums are off by a relative 1e-5. The gradient is that of an exact sum.
     """
     plain = maps.flatten(1).sum(1)
     columns = maps.detach().transpose(2, 3).flatten(1).float().cpu().numpy()
@@ -22,14 +22,14 @@ def released_sum(maps: Tensor) -> Tensor:
 
 def dice_per_image(prob: Tensor, target: Tensor, valid: Tensor | None = None,
                    smooth: float = 1., released_sums: bool = False) -> Tensor:
-    """``1 - (2 sum(P G) + smooth) / (sum(P) + sum(G) + smooth)`` of each image.
+    """Return ``1 - (2 sum(P G) + smooth) / (sum(P) + sum(G) + smooth)`` for each image.
 
     Args:
         prob (Tensor): P, (N, C, H, W), in [0, 1].
         target (Tensor): G, of the same shape, in [0, 1].
-        valid (Tensor, optional): 1 where a position counts and 0 where not, of the same shape.
-        smooth (float): Keeps 0/0 away: two empty maps have loss 0.
-        released_sums (bool): Round as the released program does; see :func:`released_sum`.
+        valid (Tensor, optional): 1 at positions that count and 0 elsewhere, of the same shape.
+        smooth (float): Avoids 0 / 0: two empty maps have loss 0.
+        released_sums (bool): Round as the released code does; see :func:`released_sum`.
 
     Returns:
         Tensor: (N,), in [0, 1).
@@ -46,19 +46,19 @@ def dice_per_image(prob: Tensor, target: Tensor, valid: Tensor | None = None,
 
 def saliency_inputs(name: str, logits: Tensor, target: Tensor, sigmoid_target: bool,
                     ignore_index: int | None) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Probabilities, float targets and the validity mask that the saliency losses work on.
+    """Return probabilities, float targets and the validity mask for the saliency losses.
 
     Args:
-        name (str): The loss, for messages.
-        logits (Tensor): (N, 1, H, W), not normalised, any floating type.
-        target (Tensor): (N, 1, H, W) or (N, H, W). An integer target holds 0, 1 and
-            ``ignore_index``; a floating one holds values in [0, 1], or logits where
-            ``sigmoid_target``. No gradient flows into it.
-        sigmoid_target (bool): Whether ``target`` holds logits, as a teacher's do.
-        ignore_index (int, optional): Positions of an integer target to leave out.
+        name (str): Class of the loss, for messages.
+        logits (Tensor): (N, 1, H, W), any floating type.
+        target (Tensor): (N, 1, H, W) or (N, H, W). Integers 0, 1 and ``ignore_index``, or floating
+            in [0, 1], or logits with ``sigmoid_target``. Detached here.
+        sigmoid_target (bool): Whether ``target`` holds logits, as a teacher's maps do.
+        ignore_index (int, optional): Value of integer targets to ignore.
 
     Returns:
-        tuple: Probabilities and target in float32, and float validity or None when all count.
+        tuple: Probabilities and target in float32, and the float mask of valid positions or None if
+        all are valid.
 
     Raises:
         ConfigError: The shapes disagree or there is more than one channel.
@@ -67,14 +67,14 @@ def saliency_inputs(name: str, logits: Tensor, target: Tensor, sigmoid_target: b
         target = target.unsqueeze(1)
     if logits.dim() != 4 or logits.shape[1] != 1 or target.shape != logits.shape:
         raise ConfigError(
-            f'{name} needs logits (N, 1, H, W) and a target of that size, got logits '
-            f'{tuple(logits.shape)} and target {tuple(target.shape)}; set out_channels=1 in the '
-            'head and resize the logits to the target')
+            f'{name}: got logits {tuple(logits.shape)} and target {tuple(target.shape)}; both must '
+            'have one shape (N, 1, H, W); set out_channels=1 in the decode head and resize the '
+            'logits to the target')
     target, valid = target.detach(), None
     if not target.is_floating_point():
         if ignore_index is not None:
             valid = (target != ignore_index).float()
-            # Ignored positions hold 255 or the like, which is no probability.
+            # The ignored value, often 255, is not a probability.
             target = target * valid
     elif sigmoid_target:
         target = target.float().sigmoid()
@@ -83,20 +83,19 @@ def saliency_inputs(name: str, logits: Tensor, target: Tensor, sigmoid_target: b
 
 @MODELS.register_module()
 class DiceLoss(nn.Module):
-    """Dice loss of a saliency map, per image, mean over the batch.
+    """Dice loss of saliency maps, averaged over the images (KD-SCFNet, ECCV 2022).
 
-    ``1 - (2 sum(P G) + 1) / (sum(P) + sum(G) + 1)``, P the sigmoid of the logits (KD-SCFNet,
-    ECCV 2022). The sums are not squared, unlike mmseg's loss of the same name. Computed in float32
-    whatever the input's type.
+    ``1 - (2 sum(P G) + 1) / (sum(P) + sum(G) + 1)`` per image, P the sigmoid of the logits. Unlike
+    in mmseg's loss of the same name the sums are not squared. Computed in float32.
 
     Args:
-        sigmoid_target (bool): Apply the sigmoid to the target too: for a teacher's logits. With
-            it this is the distillation loss of KD-SCFNet. Defaults to False.
+        sigmoid_target (bool): Whether the target holds logits, as a teacher's maps do. With True
+            this is the distillation loss of KD-SCFNet.
         smooth (float): The 1 of the formula.
-        loss_weight (float): Multiplies the loss.
-        loss_name (str): Its name in mmseg's log; a name that begins with ``loss_`` is trained on.
-        released_sums (bool): Round as the released program does, for a comparison with its logs:
-            slower, and off by 1e-5 of the loss. Defaults to False: sums to float32's precision.
+        loss_weight (float): Factor of the loss.
+        loss_name (str): Name in mmseg's log; only names that start with ``loss_`` are trained on.
+        released_sums (bool): Round sums as the released code does, for comparisons with its logs;
+            slower, and off by a relative 1e-5. Default: False, exact to float32.
     """
 
     def __init__(self, sigmoid_target: bool = False, smooth: float = 1.,
@@ -115,13 +114,16 @@ class DiceLoss(nn.Module):
 
         Args:
             logits (Tensor): (N, 1, H, W).
-            target (Tensor): (N, 1, H, W) or (N, H, W): integer 0, 1 and ``ignore_index``, or
-                floating in [0, 1], or logits where ``sigmoid_target``. Detached.
-            weight: Taken because mmseg's heads pass it; a pixel sampler is refused.
-            ignore_index (int, optional): Positions of an integer target to leave out.
+            target (Tensor): (N, 1, H, W) or (N, H, W): integers 0, 1 and ``ignore_index``, or
+                floating in [0, 1], or logits with ``sigmoid_target``. Detached.
+            weight: Accepted because mmseg's heads pass it; must be None.
+            ignore_index (int, optional): Value of integer targets to ignore.
 
         Returns:
             Tensor: Scalar in [0, ``loss_weight``).
+
+        Raises:
+            ConfigError: Shapes do not fit, or pixel weights are passed.
         """
         refuse_pixel_weight('DiceLoss', weight)
         prob, target, valid = saliency_inputs('DiceLoss', logits, target, self.sigmoid_target,
@@ -131,7 +133,7 @@ class DiceLoss(nn.Module):
 
 
 def refuse_pixel_weight(name: str, weight: Tensor | None) -> None:
-    """Raise when a head of mmseg with a pixel sampler passes weights."""
+    """Raise ConfigError for pixel weights, which a decode head of mmseg with a sampler passes."""
     if torch.is_tensor(weight):
-        raise ConfigError(f'{name} knows no weights of pixels, got some of shape '
-                          f'{tuple(weight.shape)}; remove the sampler from the head')
+        raise ConfigError(f'{name}: got pixel weights of shape {tuple(weight.shape)}; this loss '
+                          'takes none; remove the sampler from the decode head')

@@ -1,4 +1,4 @@
-"""Distillation of the similarities within a batch (HKDNet)."""
+"""Distillation of the similarities within a batch (DSSD of HKDNet)."""
 from collections.abc import Sequence
 
 import torch
@@ -9,19 +9,19 @@ from mmkd_sod.errors import ConfigError
 from mmkd_sod.registry import MODELS
 from mmkd_sod.utils.gather import gather_batch
 
-from .levels import Levels, as_levels, weights_of_levels
+from .inputs import Levels, pair_levels
 
 
 def batch_similarity(feat: Tensor) -> Tensor:
-    """Gram matrix of a batch's flattened features, rows of unit length.
+    """Return the Gram matrix of the flattened features of a batch, rows scaled to unit length.
 
     Args:
         feat (Tensor): (N, ...), any floating type.
 
     Returns:
-        Tensor: (N, N) in float32. N = 1 gives the 1 x 1 matrix (1).
+        Tensor: (N, N) in float32; all ones for N = 1.
     """
-    # Autocast would run this product in half precision.
+    # Autocast would run this product in half precision, where it can overflow.
     with torch.autocast(feat.device.type, enabled=False):
         feat = feat.float().flatten(1)
         return F.normalize(feat @ feat.t(), dim=1)
@@ -31,17 +31,16 @@ def batch_similarity(feat: Tensor) -> Tensor:
 class DSSDLoss(nn.Module):
     """Mean squared error between batch similarities (HKDNet, IEEE TSMC-S 2025).
 
-    Channels and size of student and teacher may differ; the batch may not. A batch of one image
-    has nothing to compare and gives 0. The release divides features by a temperature (4 for the
-    encoders, the schedule's t for the decoders) first; unit rows cancel any such factor, so there
-    is no temperature here.
+    Channels, height and width of student and teacher may differ. The loss of a single image is 0.
+    The released code first divides features by a temperature; the scaling of the rows cancels any
+    such factor, so this loss has none.
 
     Args:
-        level_weights (Sequence[float], optional): One weight a level. 1 each where absent.
-        loss_weight (float): Multiplies the loss.
-        gather (bool): Compare the images of all ranks, with their gradients, instead of those of
-            this rank alone; all ranks must hold equal shapes. Leave it out where a rank's batch is
-            a group of its own, as HKDNet's are. See :func:`~mmkd_sod.utils.gather.gather_batch`.
+        level_weights (Sequence[float], optional): One weight per level; None means 1 each.
+        loss_weight (float): Factor of the loss.
+        gather (bool): Compare the images of all ranks, with gradients, instead of those of this
+            rank; shapes must be equal on all ranks. Not for batches that are one group each, as in
+            HKDNet. See :func:`~mmkd_sod.utils.gather.gather_batch`.
     """
 
     def __init__(self, level_weights: Sequence[float] | None = None,
@@ -55,26 +54,21 @@ class DSSDLoss(nn.Module):
         """Compute the loss.
 
         Args:
-            student (Tensor | Sequence[Tensor]): Features (N, ...), one or one a level.
-            teacher (Tensor | Sequence[Tensor]): As many; no gradient flows into them.
+            student (Tensor | Sequence[Tensor]): Features (N, ...), one tensor or one per level.
+            teacher (Tensor | Sequence[Tensor]): As many; detached.
 
         Returns:
             Tensor: Scalar >= 0, summed over the levels.
 
         Raises:
-            ConfigError: Levels or batches do not pair up.
+            ConfigError: The numbers of levels, weights or images differ.
         """
-        student, teacher = as_levels(student), as_levels(teacher)
-        if len(student) != len(teacher) or not student:
-            raise ConfigError(f'DSSDLoss compares features in pairs, got {len(student)} of the '
-                              f'student and {len(teacher)} of the teacher; pass as many of each')
-        weights = weights_of_levels('DSSDLoss', len(student), self.level_weights)
         total = 0.
-        for weight, s, t in zip(weights, student, teacher, strict=True):
+        for weight, s, t in pair_levels('DSSDLoss', student, teacher, self.level_weights):
             if s.shape[0] != t.shape[0]:
-                raise ConfigError(f'DSSDLoss needs one batch for both, got {s.shape[0]} images of '
-                                  f'the student and {t.shape[0]} of the teacher; feed both alike')
-            t = t.detach()
+                raise ConfigError(
+                    f'DSSDLoss: got {s.shape[0]} student and {t.shape[0]} teacher images; it needs '
+                    'features of the same images; pass both networks the same batch')
             if self.gather:
                 s, t = gather_batch(s), gather_batch(t)
             total = total + weight * F.mse_loss(batch_similarity(s), batch_similarity(t))

@@ -1,4 +1,4 @@
-"""Feature distillation of fused features (HKDNet)."""
+"""Distillation of fused features (FPD of HKDNet)."""
 from collections.abc import Sequence
 
 import torch.nn.functional as F
@@ -7,33 +7,33 @@ from torch import Tensor, nn
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.registry import MODELS
 
-from .levels import Levels, paired_levels
+from .inputs import Levels, paired_maps
 from .pnlad import divergence
 
 
 @MODELS.register_module()
 class FPDLoss(nn.Module):
-    """What each position of a fused feature holds, mean and mix (HKDNet, IEEE TSMC-S 2025).
+    """Distillation of fused features, position by position (HKDNet, IEEE TSMC-S 2025).
 
     Student and teacher features are divided by the temperature. Per level: the mean squared error
-    between their means over the channels, plus the KL of the student's softmax over the channels
-    from the teacher's, mean over the positions. As released.
+    between their means over the channels, plus the KL divergence from teacher to student of the
+    softmax over the channels, averaged over the positions. As in the released code.
 
     Args:
-        tau (float): Temperature.
-        level_weights (Sequence[float], optional): One weight a level, finest first; HKDNet's are
-            (4, 1, 1, 1). 1 each where absent.
-        loss_weight (float): Multiplies the loss.
+        tau (float): Temperature, above 0.
+        level_weights (Sequence[float], optional): One weight per level, finest first; None means 1
+            each. HKDNet uses (4, 1, 1, 1).
+        loss_weight (float): Factor of the loss.
 
     Raises:
-        ConfigError: A temperature that is not positive.
+        ConfigError: The temperature is not positive.
     """
 
     def __init__(self, tau: float = 1., level_weights: Sequence[float] | None = None,
                  loss_weight: float = 1.) -> None:
         super().__init__()
         if not tau > 0:
-            raise ConfigError(f'FPDLoss: tau={tau} must be above 0')
+            raise ConfigError(f'FPDLoss: tau={tau} must be above 0; HKDNet uses 1 to 34')
         self.tau = tau
         self.level_weights = level_weights
         self.loss_weight = loss_weight
@@ -42,20 +42,20 @@ class FPDLoss(nn.Module):
         """Compute the loss.
 
         Args:
-            student (Tensor | Sequence[Tensor]): Features (N, C, H, W), one or one a level, any
-                floating type; computed in float32.
-            teacher (Tensor | Sequence[Tensor]): Of the same shapes; no gradient flows into it.
-            tau (float, optional): In place of ``self.tau``, as a schedule gives it.
+            student (Tensor | Sequence[Tensor]): Features (N, C, H, W), one tensor or one per level,
+                any floating type; computed in float32.
+            teacher (Tensor | Sequence[Tensor]): Of the same shapes; detached.
+            tau (float, optional): Overrides ``self.tau``, for schedules.
 
         Returns:
             Tensor: Scalar >= 0, summed over the levels.
 
         Raises:
-            ConfigError: Levels or shapes do not pair up.
+            ConfigError: The numbers of levels and weights or the shapes differ.
         """
         tau = self.tau if tau is None else tau
         total = 0.
-        for weight, s, t in paired_levels('FPDLoss', student, teacher, self.level_weights):
+        for weight, s, t in paired_maps('FPDLoss', student, teacher, self.level_weights):
             s, t = s / tau, t / tau
             mean = F.mse_loss(s.mean(1), t.mean(1))
             total = total + weight * (mean + divergence(s, t, 'pixel'))

@@ -1,14 +1,17 @@
-"""Kullback-Leibler divergence between two sets of distributions."""
+"""Kullback-Leibler divergence between the distributions of teacher and student."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmkd_sod.errors import ConfigError
 from mmkd_sod.registry import MODELS
+
+from .inputs import check_rows
 
 
 @MODELS.register_module()
 class KDKLDivLoss(nn.Module):
-    r"""KL of the teacher's distribution to the student's, over the last axis.
+    r"""KL divergence from the teacher's to the student's distribution over the last axis.
 
     .. math:: \frac{\tau^2}{\mathrm{avg\_factor}} \sum_i w_i \sum_c
         q_{ic} \log \frac{q_{ic}}{p_{ic}}, \quad p = \mathrm{softmax}(s / \tau),
@@ -19,14 +22,17 @@ class KDKLDivLoss(nn.Module):
     averaged. Computed in float32. Zero where student and teacher agree.
 
     Args:
-        tau (float): Temperature, above 0. Default: 1.
-        loss_weight (float): Factor of the loss. Default: 1.
+        tau (float): Temperature, above 0.
+        loss_weight (float): Factor of the loss.
+
+    Raises:
+        ConfigError: The temperature is not positive.
     """
 
     def __init__(self, tau: float = 1.0, loss_weight: float = 1.0) -> None:
         super().__init__()
-        if tau <= 0:
-            raise ValueError(f'KDKLDivLoss: tau={tau}; give a temperature above 0')
+        if not tau > 0:
+            raise ConfigError(f'KDKLDivLoss: tau={tau} must be above 0; CrossKD uses 1')
         self.tau = tau
         self.loss_weight = loss_weight
 
@@ -39,20 +45,17 @@ class KDKLDivLoss(nn.Module):
 
         Args:
             student (Tensor): Logits (P, K) of P distributions over K bins.
-            teacher (Tensor): Logits of the same shape; detached here.
-            weight (Tensor, optional): (P, ), one weight a distribution.
-            avg_factor (float | Tensor, optional): What the sum is divided by; default: P.
+            teacher (Tensor): Logits of the same shape; detached.
+            weight (Tensor, optional): (P, ), one weight per distribution.
+            avg_factor (float | Tensor, optional): Divides the sum; default: P.
 
         Returns:
-            Tensor: Scalar.
+            Tensor: Scalar >= 0.
 
         Raises:
-            ValueError: The shapes differ, or are those of maps.
+            ConfigError: The shapes differ or are not (P, K).
         """
-        if student.shape != teacher.shape or student.dim() != 2:
-            raise ValueError(f'KDKLDivLoss: student logits {tuple(student.shape)} and teacher '
-                             f'logits {tuple(teacher.shape)} must have one shape (P, K); DenseRows '
-                             'makes rows of maps')
+        check_rows('KDKLDivLoss', student, teacher)
         log_p = F.log_softmax(student.float() / self.tau, dim=-1)
         log_q = F.log_softmax(teacher.detach().float() / self.tau, dim=-1)
         loss = F.kl_div(log_p, log_q, reduction='none', log_target=True).sum(-1)
@@ -62,5 +65,5 @@ class KDKLDivLoss(nn.Module):
         return self.loss_weight * total / (len(student) if avg_factor is None else avg_factor)
 
     def extra_repr(self) -> str:
-        """Arguments in the module's printed form."""
+        """Return the arguments that ``repr`` shows."""
         return f'tau={self.tau}, loss_weight={self.loss_weight}'

@@ -1,14 +1,16 @@
-"""Quality focal loss between two sets of logits."""
+"""Quality focal loss between student and teacher logits."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmkd_sod.registry import MODELS
 
+from .inputs import check_rows
+
 
 @MODELS.register_module()
 class KDQualityFocalLoss(nn.Module):
-    r"""Classification loss of CrossKD: BCE towards the teacher, focused where both disagree.
+    r"""Classification loss of CrossKD: BCE with the teacher's scores, focused on disagreement.
 
     .. math:: \frac{w}{\mathrm{avg\_factor}}
         \sum \mathrm{BCE}(p, \sigma(t))\,|\sigma(p) - \sigma(t)|^\beta
@@ -18,8 +20,8 @@ class KDQualityFocalLoss(nn.Module):
     where student and teacher agree.
 
     Args:
-        beta (float): Exponent of the focusing factor, at least 0. Default: 1.
-        loss_weight (float): Factor of the loss. Default: 1.
+        beta (float): Exponent of the focusing factor, at least 0.
+        loss_weight (float): Factor of the loss.
     """
 
     def __init__(self, beta: float = 1.0, loss_weight: float = 1.0) -> None:
@@ -35,26 +37,24 @@ class KDQualityFocalLoss(nn.Module):
         """Compute the loss.
 
         Args:
-            student (Tensor): Logits (P, C) of P anchors, any range.
-            teacher (Tensor): Logits of the same shape; detached here.
-            weight (Tensor, optional): (P, ), one weight an anchor, or (P, C), one a class.
-            avg_factor (float | Tensor, optional): What the sum is divided by; default: P.
+            student (Tensor): Logits (P, C) of P anchors.
+            teacher (Tensor): Logits of the same shape; detached.
+            weight (Tensor, optional): (P, ), one weight per anchor, or (P, C), one per anchor and
+                class.
+            avg_factor (float | Tensor, optional): Divides the sum; default: P.
 
         Returns:
-            Tensor: Scalar.
+            Tensor: Scalar >= 0.
 
         Raises:
-            ValueError: The shapes differ, or are those of maps.
+            ConfigError: The shapes differ or are not (P, C).
         """
-        if student.shape != teacher.shape or student.dim() != 2:
-            raise ValueError(f'KDQualityFocalLoss: student logits {tuple(student.shape)} and '
-                             f'teacher logits {tuple(teacher.shape)} must have one shape (P, C); '
-                             'DenseRows makes rows of maps')
+        check_rows('KDQualityFocalLoss', student, teacher)
         student, teacher = student.float(), teacher.detach().float()
         target = teacher.sigmoid()
         loss = F.binary_cross_entropy_with_logits(student, target, reduction='none')
         gap = (student.sigmoid() - target).abs()
-        # |x|^beta has no finite gradient at 0 for beta < 1, and pow is slow where it is not needed.
+        # The gradient of |x|^beta at 0 is infinite for beta < 1; pow is slow for the usual beta 1.
         loss = loss * (gap if self.beta == 1 else gap.clamp(min=1e-12).pow(self.beta))
         if weight is not None:
             weight = weight.float()
@@ -63,5 +63,5 @@ class KDQualityFocalLoss(nn.Module):
         return self.loss_weight * total / (len(student) if avg_factor is None else avg_factor)
 
     def extra_repr(self) -> str:
-        """Arguments in the module's printed form."""
+        """Return the arguments that ``repr`` shows."""
         return f'beta={self.beta}, loss_weight={self.loss_weight}'

@@ -1,4 +1,4 @@
-"""Positive-negative logits distillation (HKDNet)."""
+"""Positive and negative logits distillation (PNLAD of HKDNet)."""
 from collections.abc import Sequence
 
 import torch
@@ -8,25 +8,25 @@ from torch import Tensor, nn
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.registry import MODELS
 
-from .levels import Levels, paired_levels
+from .inputs import Levels, paired_maps
 
 MODES = ('row', 'position', 'pixel')
 
 
 def probability(logits: Tensor) -> Tensor:
-    """Sigmoid of a one-channel map (N, 1, H, W), softmax over the channels of any other."""
+    """Return the sigmoid of a one-channel map (N, 1, H, W), or the softmax over C > 1 channels."""
     return logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(1)
 
 
 def soft_distribution(scores: Tensor, mode: str) -> tuple[Tensor, int]:
-    """The tensor and its dimension over which a mode takes its softmax.
+    """Return the tensor and the dimension over which a mode takes its softmax.
 
     Args:
         scores (Tensor): (N, C, H, W).
         mode (str): One of ``MODES``; 'pixel' needs C >= 2.
 
     Returns:
-        tuple: Scores, possibly flattened, and a dimension.
+        tuple: Scores, flattened for 'position', and a dimension.
     """
     if mode == 'row':
         return scores, 3
@@ -36,16 +36,16 @@ def soft_distribution(scores: Tensor, mode: str) -> tuple[Tensor, int]:
 
 
 def divergence(student: Tensor, teacher: Tensor, mode: str) -> Tensor:
-    """KL of the teacher's distributions to the student's, mean over the distributions.
+    """Return the KL divergence from teacher to student, averaged over the distributions.
 
     Args:
         student (Tensor): Scores (N, C, H, W), already divided by the temperature.
-        teacher (Tensor): Of the same shape.
+        teacher (Tensor): Scores of the same shape.
         mode (str): One of ``MODES``.
 
     Returns:
-        Tensor: Scalar, >= 0 up to rounding: in float32 about 1e-4 of the value is noise where the
-        temperature is above 30, as the distributions are then almost flat.
+        Tensor: Scalar, >= 0 up to rounding. In float32 the relative rounding noise is about 1e-4 at
+        temperatures above 30, where the distributions are almost flat.
     """
     student, dim = soft_distribution(student, mode)
     teacher, _ = soft_distribution(teacher, mode)
@@ -57,30 +57,32 @@ def divergence(student: Tensor, teacher: Tensor, mode: str) -> Tensor:
 class PNLADLoss(nn.Module):
     """Positive and negative logits distillation of HKDNet (IEEE TSMC-S 2025).
 
-    Positive: KL of the student's ``softmax(S / tau_pos)`` from the teacher's. Negative: the same
-    between ``(1 - p(S)) / tau_neg`` and ``(1 - p(T)) / tau_neg``, where p is the sigmoid of a
-    one-channel map and the softmax over the classes of any other: what the teacher holds a position
-    *not* to be. The softmax runs over
+    Positive term: KL divergence from ``softmax(T / tau_pos)`` of the teacher to
+    ``softmax(S / tau_pos)`` of the student. Negative term: the same for the scores
+    ``(1 - p(T)) / tau_neg`` and ``(1 - p(S)) / tau_neg``, where p is the sigmoid of a one-channel
+    map and otherwise the softmax over the classes. The softmax of both terms runs over
 
-    - 'row' (default, as released): the last axis, the width; one distribution a row and channel,
-    - 'position': all positions; one distribution a channel,
-    - 'pixel': the classes; one distribution a position. A one-channel map counts as two classes,
+    - 'row' (default, as in the released code): the width; one distribution per row and channel,
+    - 'position': all positions; one distribution per channel,
+    - 'pixel': the classes; one distribution per position. A one-channel map counts as two classes,
       with logits (S, 0) and complements (1 - p, p).
 
-    Each is a mean over its distributions, without the factor tau^2. Deviations: the release knows
-    one-channel maps and 'row' only; the ground-truth term that it mixes in is not part of this loss
+    Each term is a mean over its distributions, without the factor tau^2. Deviations: the released
+    code has one-channel maps and 'row' only; its ground-truth term is a loss of its own here
     (:class:`SaliencyBCELoss`).
 
     Args:
-        tau_pos (float): Temperature of the positive term.
-        tau_neg (float, optional): Temperature of the negative term; None leaves that term out.
+        tau_pos (float): Temperature of the positive term, above 0.
+        tau_neg (float, optional): Temperature of the negative term, above 0; None disables that
+            term.
         mode (str): 'row', 'position' or 'pixel'.
-        level_weights (Sequence[float], optional): One weight a level where several are passed;
-            HKDNet's are (4, 1, 1, 1), finest first. 1 each where absent.
-        pos_weight, neg_weight (float): Multiply the terms.
+        level_weights (Sequence[float], optional): One weight per level, finest first; None means 1
+            each. HKDNet uses (4, 1, 1, 1).
+        pos_weight (float): Factor of the positive term.
+        neg_weight (float): Factor of the negative term.
 
     Raises:
-        ConfigError: An unknown mode or a temperature that is not positive.
+        ConfigError: The mode is unknown or a temperature is not positive.
 
     Examples:
         >>> loss = PNLADLoss(mode='pixel')
@@ -94,40 +96,42 @@ class PNLADLoss(nn.Module):
                  neg_weight: float = 1.) -> None:
         super().__init__()
         if mode not in MODES:
-            raise ConfigError(f'PNLADLoss: mode={mode!r} is unknown; choose one of {MODES}')
+            raise ConfigError(f'PNLADLoss: mode={mode!r} is unknown; use one of {MODES}')
         for key, tau in (('tau_pos', tau_pos), ('tau_neg', tau_neg)):
             if tau is not None and not tau > 0:
-                raise ConfigError(f'PNLADLoss: {key}={tau} must be above 0'
-                                  + (', or None for no negative term' if key == 'tau_neg' else ''))
+                raise ConfigError(f'PNLADLoss: {key}={tau} must be above 0; HKDNet uses 1 to 34')
         if tau_pos is None:
-            raise ConfigError('PNLADLoss: tau_pos=None is no temperature; set pos_weight=0 to '
-                              'leave the positive term out')
+            raise ConfigError('PNLADLoss: tau_pos=None is not a temperature; set pos_weight=0 to '
+                              'disable the positive term')
         self.tau_pos, self.tau_neg = tau_pos, tau_neg
         self.mode = mode
         self.level_weights = level_weights
         self.pos_weight, self.neg_weight = pos_weight, neg_weight
 
     def positive(self, student: Levels, teacher: Levels, tau: float | None = None) -> Tensor:
-        """The positive term.
+        """Compute the positive term.
 
         Args:
-            student (Tensor | Sequence[Tensor]): Logits (N, C, H, W), one map or one a level, any
+            student (Tensor | Sequence[Tensor]): Logits (N, C, H, W), one map or one per level, any
                 floating type; computed in float32.
-            teacher (Tensor | Sequence[Tensor]): Of the same shapes; no gradient flows into it.
-            tau (float, optional): In place of ``tau_pos``, as a schedule gives it.
+            teacher (Tensor | Sequence[Tensor]): Of the same shapes; detached.
+            tau (float, optional): Overrides ``tau_pos``, for schedules.
 
         Returns:
             Tensor: Scalar, summed over the levels.
 
         Raises:
-            ConfigError: Levels or shapes do not pair up.
+            ConfigError: The numbers of levels and weights or the shapes differ.
         """
         tau = self.tau_pos if tau is None else tau
         return self.pos_weight * self._sum(
             lambda logits: self._two_class(logits, 0.) / tau, student, teacher)
 
     def negative(self, student: Levels, teacher: Levels, tau: float | None = None) -> Tensor:
-        """The negative term; as :meth:`positive`, with ``tau_neg``. Zero where that is None."""
+        """Compute the negative term; 0 without a temperature.
+
+        Args and returns are those of :meth:`positive`; ``tau`` overrides ``tau_neg``.
+        """
         tau = self.tau_neg if tau is None else tau
         if tau is None:
             return self._sum(torch.zeros_like, student, teacher)
@@ -139,11 +143,11 @@ class PNLADLoss(nn.Module):
         return self.neg_weight * self._sum(complement, student, teacher)
 
     def forward(self, student: Levels, teacher: Levels) -> Tensor:
-        """Positive plus negative term at the configured temperatures; arguments as above."""
+        """Return the sum of both terms at the configured temperatures; see :meth:`positive`."""
         return self.positive(student, teacher) + self.negative(student, teacher)
 
     def _two_class(self, first: Tensor, second: Tensor | float) -> Tensor:
-        """Add the second class where mode 'pixel' meets a one-channel map."""
+        """Append the second class to a one-channel map in mode 'pixel'."""
         if self.mode != 'pixel' or first.shape[1] != 1:
             return first
         if not isinstance(second, Tensor):
@@ -152,7 +156,7 @@ class PNLADLoss(nn.Module):
 
     def _sum(self, scores, student: Levels, teacher: Levels) -> Tensor:
         total = 0.
-        for weight, s, t in paired_levels('PNLADLoss', student, teacher, self.level_weights):
+        for weight, s, t in paired_maps('PNLADLoss', student, teacher, self.level_weights):
             total = total + weight * divergence(scores(s), scores(t), self.mode)
         return total
 

@@ -1,4 +1,4 @@
-"""Position attention within the blocks of a grid (CSKD's PAM)."""
+"""Position attention of CSKD (PAM) within the blocks of a grid."""
 from collections.abc import Sequence
 
 import torch
@@ -10,25 +10,25 @@ PROJECTIONS = ('resampled', 'fixed', 'learned')
 
 
 def _runs(length: int, chunks: int) -> list[tuple[int, int, int]]:
-    """(start, count, size) of the one or two runs of equal chunks that ``torch.chunk`` cuts."""
+    """Return (start, count, size) of the one or two runs of equal chunks of ``torch.chunk``."""
     size = -(-length // chunks)
     count, rest = divmod(length, size)
     return [(0, count, size)] + ([(count * size, 1, rest)] if rest else [])
 
 
 def grid_blocks(feat: Tensor, grid: Sequence[int]) -> list[Tensor]:
-    """Cut a feature map into blocks as ``torch.chunk`` cuts, those of one shape together.
+    """Cut a feature map into blocks as ``torch.chunk`` does, and group blocks of one shape.
 
-    Borders may be smaller, and fewer blocks than asked for may come out: 11 rows by 5 give 3, 3,
-    3 and 2.
+    As with ``torch.chunk``, border blocks may be smaller, and there may be fewer blocks than asked
+    for: 11 rows in 5 blocks give 3, 3, 3 and 2.
 
     Args:
         feat (Tensor): (N, C, H, W).
-        grid (Sequence[int]): Blocks asked for along H and along W.
+        grid (Sequence[int]): Blocks along H and W.
 
     Returns:
-        list[Tensor]: At most 4 views (rows, columns, N, h, w, C) of ``feat``, one for each shape of
-        block: inner blocks, right border, lower border, corner. Together they cover the map once.
+        list[Tensor]: Up to 4 views (rows, columns, N, h, w, C) of ``feat``, one per block shape:
+        inner blocks, right border, lower border, corner. Together they cover the map once.
     """
     height, width = feat.shape[2:]
     views = []
@@ -41,16 +41,16 @@ def grid_blocks(feat: Tensor, grid: Sequence[int]) -> list[Tensor]:
 
 
 def attended_values(blocks: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Softmax attention among the positions of each block.
+    """Return ``softmax(query . key) value``, attention among the positions of each block.
 
     Args:
-        blocks (Tensor): (B, N, L, C), L positions a block.
-        weight (Tensor): (B or 1, D + D + C, C): query, key and value convolutions, one set a block
-            or one for all; the temperature is within the queries'.
+        blocks (Tensor): (B, N, L, C), L positions per block.
+        weight (Tensor): (B or 1, D + D + C, C): 1x1 query, key and value convolutions, one set per
+            block or one for all; the query weights include the temperature.
         bias (Tensor): (B or 1, D + D + C).
 
     Returns:
-        Tensor: (B, N, L, C): ``softmax(query . key)`` over the keys, times the values.
+        Tensor: (B, N, L, C).
     """
     num_blocks, num, length, channels = blocks.shape
     depth = (weight.shape[1] - channels) // 2
@@ -66,14 +66,14 @@ def attended_values(blocks: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 def position_attention(feat: Tensor, gamma: Tensor, weight: Tensor, bias: Tensor,
                        grid: Sequence[int] = (5, 5)) -> Tensor:
-    """``gamma * attended value + X`` within each block of a grid, as a map.
+    """Return the map ``gamma * attended value + X``, with attention within each block of a grid.
 
     Source: CSKD (Pattern Recognition Letters 180, 2024): the position attention of DANet (CVPR
     2019) with a temperature, in blocks.
 
     Args:
-        feat (Tensor): (N, C, H, W).
-        gamma (Tensor): A scalar.
+        feat (Tensor): X, (N, C, H, W).
+        gamma (Tensor): Scalar.
         weight (Tensor): (1, D + D + C, C), see :func:`attended_values`.
         bias (Tensor): (1, D + D + C).
         grid (Sequence[int]): Blocks along H and W; (1, 1) attends over the whole map.
@@ -86,41 +86,40 @@ def position_attention(feat: Tensor, gamma: Tensor, weight: Tensor, bias: Tensor
         rows, cols, num, h, w, channels = source.shape
         blocks = source.reshape(rows * cols, num, h * w, channels)
         attended = gamma * attended_values(blocks, weight, bias) + blocks
-        # A view that is older than the last write has lost its history: look it up anew.
+        # A view taken before an in-place write has a stale autograd history: take a new one.
         grid_blocks(out, grid)[index].copy_(attended.view(source.shape))
     return out
 
 
 class PositionProjection(nn.Module):
-    """The 1x1 query, key and value convolutions of one network's position attention.
+    """The 1x1 query, key and value convolutions of position attention for one network.
 
     Args:
-        channels (int): C, channels of the network's feature, at least 8. Query and key have C // 8
-            channels, value has C.
+        channels (int): C, channels of the feature, at least 8. Query and key have C // 8 channels,
+            value has C.
         tau (float): Temperature of the attention; the queries are divided by it.
         mode (str): Where the convolutions come from.
 
-            - ``'resampled'``: drawn anew, for every block of every step, as ``nn.Conv2d`` is
-              initialised, and never trained. This is what the released program does. The draws come
-              from a stream of their own, the same on every rank, so that gathered features were
-              projected alike, and the models' own randomness is left alone.
-            - ``'fixed'``: drawn once, shared by all blocks, never trained, kept in the checkpoint.
-            - ``'learned'``: one set shared by all blocks, trained with the student: the wording of
-              the paper. The loss can then also fall by a change of what is compared.
+            - ``'resampled'``: drawn anew for every block of every step, initialised as
+              ``nn.Conv2d``, never trained; as in the released code. A separate random stream,
+              equal on all ranks, projects gathered features alike and does not affect the models.
+            - ``'fixed'``: drawn once, shared by all blocks, never trained, saved in checkpoints.
+            - ``'learned'``: one set shared by all blocks and trained with the student, as the paper
+              words it. The loss can then also fall because the projections change.
 
     Raises:
-        ConfigError: For another mode, or for fewer than 8 channels.
+        ConfigError: The mode is unknown, or there are fewer than 8 channels.
     """
 
     def __init__(self, channels: int, tau: float = 2.0, mode: str = 'resampled') -> None:
         super().__init__()
         if mode not in PROJECTIONS:
             raise ConfigError(
-                f'ChannelSpatialKDLoss: projection={mode!r} is not known; use one of {PROJECTIONS}')
+                f'ChannelSpatialKDLoss: projection={mode!r} is unknown; use one of {PROJECTIONS}')
         if channels < 8:
             raise ConfigError(
-                'ChannelSpatialKDLoss: position attention has channels // 8 query channels, got '
-                f'{channels} channels; use a feature of at least 8, or pam_weight=0')
+                f'ChannelSpatialKDLoss: got {channels} channels; position attention has channels '
+                '// 8 query channels and needs at least 8; use a wider feature or pam_weight=0')
         self.channels = channels
         self.tau = tau
         self.mode = mode
@@ -131,26 +130,25 @@ class PositionProjection(nn.Module):
             self.value = nn.Conv2d(channels, channels, 1)
             self.requires_grad_(mode == 'learned')
 
-    # How often convolutions were drawn is a part of a run's state: without it a resumed run would
-    # draw those of its first steps again. Not a buffer: reading one on a GPU is a host
-    # synchronisation.
+    # The number of draws is saved, so that a resumed run does not repeat its first draws. It is not
+    # a buffer, since reading a buffer on a GPU would synchronise with the host.
     def _save_to_state_dict(self, destination, prefix, keep_vars) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
         if self.mode == 'resampled':
             destination[prefix + 'draws'] = torch.tensor(self._draws)
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        # Checkpoints of before have no such entry.
+        # Checkpoints of 'fixed' and 'learned', and old ones, have no such entry.
         draws = state_dict.pop(prefix + 'draws', None)
         if draws is not None:
             self._draws = int(draws)
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def convolutions(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        """The one set of ``'fixed'`` or ``'learned'``, as :func:`attended_values` takes it.
+        """Return the convolutions of ``'fixed'`` or ``'learned'`` for :func:`attended_values`.
 
         Args:
-            like (Tensor): Gives type and device.
+            like (Tensor): Sets dtype and device.
 
         Returns:
             tuple[Tensor, Tensor]: Weight (1, 2 * (C // 8) + C, C) and bias (1, 2 * (C // 8) + C).
@@ -161,7 +159,7 @@ class PositionProjection(nn.Module):
         return weight[None].to(like), bias[None].to(like)
 
     def draw(self, blocks: Tensor) -> tuple[Tensor, Tensor]:
-        """New convolutions for each of some blocks, as :func:`attended_values` takes them.
+        """Draw new convolutions for each block, for :func:`attended_values`.
 
         Args:
             blocks (Tensor): (B, N, L, C).
@@ -170,11 +168,11 @@ class PositionProjection(nn.Module):
             tuple[Tensor, Tensor]: Weight (B, 2 * (C // 8) + C, C) and bias (B, 2 * (C // 8) + C).
         """
         depth, channels = self.channels // 8, self.channels
-        # The channels keep the streams of student and teacher apart.
+        # Channels in the seed give student and teacher different streams.
         generator = torch.Generator(blocks.device).manual_seed(self._draws << 20 | channels)
         self._draws += 1
         # nn.Conv2d draws weight and bias of a 1x1 convolution from the same interval. 16 random
-        # bits a number are plenty here, and drawing them four at a time is what makes it cheap.
+        # bits per number suffice, and one int64 yields four of them.
         rows = len(blocks) * (2 * depth + channels)
         size = rows * (channels + 1)
         bits = torch.empty(-(-size // 4), dtype=torch.int64, device=blocks.device)

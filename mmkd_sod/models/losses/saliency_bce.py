@@ -9,21 +9,21 @@ from torch import Tensor, nn
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.registry import MODELS
 
-from .levels import Levels, as_levels, weights_of_levels
+from .inputs import Levels, as_levels, weights_of_levels
 
 
 @MODELS.register_module()
 class SaliencyBCELoss(nn.Module):
-    """Sum over levels of the mean binary cross-entropy with logits.
+    """Weighted sum over levels of the mean binary cross-entropy with logits (HKDNet).
 
-    Positions that count are counted over all ranks, so that the mean of the ranks' losses is the
+    The mean is over the valid positions of all ranks, so that the mean of the ranks' losses is the
     loss of the whole batch.
 
     Args:
-        level_weights (Sequence[float], optional): One weight a level, finest first; HKDNet's are
-            (4, 1, 1, 1), and (4, 1, 0, 0) once its first stage is over. 1 each where absent.
-        loss_weight (float): Multiplies the loss.
-        loss_name (str): Its name in mmseg's log.
+        level_weights (Sequence[float], optional): One weight per level, finest first; None means 1
+            each. HKDNet uses (4, 1, 1, 1) in its first stage, then (4, 1, 0, 0).
+        loss_weight (float): Factor of the loss.
+        loss_name (str): Name in mmseg's log.
     """
 
     def __init__(self, level_weights: Sequence[float] | None = None, loss_weight: float = 1.,
@@ -38,19 +38,19 @@ class SaliencyBCELoss(nn.Module):
         """Compute the loss.
 
         Args:
-            logits (Tensor | Sequence[Tensor]): (N, 1, H, W), one or one a level, any floating type;
-                computed in float32.
-            target (Tensor): (N, 1, H, W) or (N, H, W): integer 0, 1 and ``ignore_index``, or
+            logits (Tensor | Sequence[Tensor]): (N, 1, H, W), one tensor or one per level, any
+                floating type; computed in float32.
+            target (Tensor): (N, 1, H, W) or (N, H, W): integers 0, 1 and ``ignore_index``, or
                 floating in [0, 1].
-            ignore_index (int, optional): Positions of an integer target to leave out.
-            level_weights (Sequence[float], optional): In place of ``self.level_weights``, as a
-                schedule gives them.
+            ignore_index (int, optional): Value of integer targets to ignore.
+            level_weights (Sequence[float], optional): Overrides ``self.level_weights``, for
+                schedules.
 
         Returns:
-            Tensor: Scalar >= 0; 0 where every position is ignored.
+            Tensor: Scalar >= 0; 0 if every position is ignored.
 
         Raises:
-            ConfigError: Weights or shapes do not pair up.
+            ConfigError: The numbers of levels and weights or the shapes differ.
         """
         levels = as_levels(logits)
         weights = weights_of_levels(
@@ -70,11 +70,11 @@ class SaliencyBCELoss(nn.Module):
         for level, (weight, logit) in enumerate(zip(weights, levels, strict=True)):
             if logit.shape != target.shape:
                 raise ConfigError(
-                    f'SaliencyBCELoss: level {level} needs logits and target of one shape '
-                    f'(N, 1, H, W), got logits {tuple(logit.shape)} and target '
-                    f'{tuple(target.shape)}; resize the logits to the target')
+                    f'SaliencyBCELoss: level {level} has logits {tuple(logit.shape)} and target '
+                    f'{tuple(target.shape)}; both must have one shape (N, 1, H, W); resize the '
+                    'logits to the target')
             if not weight:
-                # The sum of no element: DistributedDataParallel wants a gradient for every layer.
+                # An empty sum: DistributedDataParallel needs a gradient for every layer.
                 total = total + logit.flatten()[:0].sum()
                 continue
             if valid is None:

@@ -1,4 +1,4 @@
-"""How much a teacher's maps say beyond their hard answer, and the temperature that makes it so."""
+"""Entropy of a teacher's maps, and the temperature that gives a wanted entropy."""
 import math
 
 import torch
@@ -7,18 +7,18 @@ from torch import Tensor
 
 from mmkd_sod.errors import ConfigError
 
-# Positions looked at; more of them change neither figure noticeably.
+# More positions do not change the entropy noticeably.
 MAX_POSITIONS = 1 << 14
 
 
 def sampled_scores(logits: Tensor) -> Tensor:
-    """Logits of evenly spread positions, (positions, classes); a one-channel map has two classes.
+    """Return the logits of evenly spaced positions.
 
     Args:
-        logits (Tensor): (N, C, H, W), any floating type.
+        logits (Tensor): (N, C, H, W), any floating type; C = 1 counts as two classes.
 
     Returns:
-        Tensor: Float32, detached.
+        Tensor: (positions, classes), float32, detached.
     """
     scores = logits.detach().float().movedim(1, -1).flatten(0, -2)
     scores = scores[::max(1, len(scores) // MAX_POSITIONS)]
@@ -33,14 +33,14 @@ def _entropy(scores: Tensor) -> Tensor:
 
 
 def map_entropy(logits: Tensor, tau: float = 1.) -> Tensor:
-    """Mean entropy of the classes of each position, as a share of the largest one possible.
+    """Return the mean entropy of the class distribution per position, relative to its maximum.
 
-    Near 0 the teacher is saturated: its softened map says no more than its hard one. At 1 it says
-    nothing at all.
+    Near 0 the teacher is saturated and its soft map equals its hard one; at 1 all classes are
+    equally likely.
 
     Args:
         logits (Tensor): (N, C, H, W); one channel counts as two classes (sigmoid).
-        tau (float): Temperature the logits are divided by.
+        tau (float): Temperature that divides the logits.
 
     Returns:
         Tensor: Scalar in [0, 1], without gradient.
@@ -50,16 +50,15 @@ def map_entropy(logits: Tensor, tau: float = 1.) -> Tensor:
 
 def fit_temperature(logits: Tensor, entropy: float, low: float = .05, high: float = 1000.,
                     steps: int = 30, all_ranks: bool = False) -> float:
-    """The temperature at which the maps have a wanted entropy.
-
-    The entropy grows with the temperature, so halving the interval finds it.
+    """Find the temperature at which maps have a given entropy, by bisection of its logarithm.
 
     Args:
         logits (Tensor): (N, C, H, W).
-        entropy (float): Wanted value of :func:`map_entropy`, between 0 and 1.
-        low, high (float): Bounds; returned where the wanted value lies beyond.
-        steps (int): Halvings; each on the logarithm.
-        all_ranks (bool): Look at the maps of all ranks; then all of them have to call it.
+        entropy (float): Wanted value of :func:`map_entropy`, in (0, 1).
+        low (float): Lowest temperature; returned if the entropy is higher there.
+        high (float): Highest temperature; returned if the entropy is lower there.
+        steps (int): Number of bisections.
+        all_ranks (bool): Use the maps of all ranks; every rank must make the call.
 
     Returns:
         float: Temperature.
@@ -68,8 +67,8 @@ def fit_temperature(logits: Tensor, entropy: float, low: float = .05, high: floa
         ConfigError: ``entropy`` is not between 0 and 1.
     """
     if not 0 < entropy < 1:
-        raise ConfigError(f'fit_temperature: entropy={entropy} must lie between 0 (saturated) and '
-                          '1 (flat)')
+        raise ConfigError(f'fit_temperature: entropy={entropy} must be above 0 (saturated) and '
+                          'below 1 (uniform); set target_entropy in between')
     scores = sampled_scores(logits)
     low, high = math.log(low), math.log(high)
     for _ in range(steps):

@@ -1,14 +1,14 @@
-"""Maximum over a square around each position, fast on a CPU too, to the bit what pooling gives."""
+"""Max-pooling over a square with stride 1, fast on a CPU and bit-identical to torch's pooling."""
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 
 def _pooled_down(x: Tensor, window: int) -> Tensor:
-    """Maximum over ``window`` positions along H, with torch's gradient.
+    """Return the maximum over ``window`` positions along H, with torch's gradient.
 
-    To torch the columns are channels that lie beside each other, (N, W, H, 1) in channels_last,
-    whose pooling is vectorised over channels.
+    The columns are passed as channels, (N, W, H, 1) in channels_last, over which torch's pooling is
+    vectorised.
     """
     number, channels, height, width = x.shape
     lines = x.contiguous().view(number * channels, height, 1, width).permute(0, 3, 1, 2)
@@ -17,11 +17,10 @@ def _pooled_down(x: Tensor, window: int) -> Tensor:
 
 
 def _largest(x: Tensor, window: int, dim: int) -> Tensor:
-    """Maximum over ``window`` positions along a dimension, from windows that double: no gradient.
-    """
+    """Return the maximum over ``window`` positions along a dimension, without a gradient."""
     padding = [0, 0] * (x.dim() - 1 - dim) + [window // 2] * 2
     x = F.pad(x, padding, value=float('-inf'))
-    side = 1
+    side = 1  # doubles with each step
     while side < window:
         step = min(side, window - side)
         number = x.shape[dim] - step
@@ -31,21 +30,20 @@ def _largest(x: Tensor, window: int, dim: int) -> Tensor:
 
 
 def square_max(x: Tensor, window: int) -> Tensor:
-    """Maximum over a square of odd side ``window`` around each position, inside the image.
+    """Return the maximum over a square around each position, as max-pooling with stride 1 does.
 
-    Rows first, then columns: the values of one square pooling for 2/``window`` of its work. On a
-    CPU torch's pooling of a map with few channels goes value by value, a third of a training step
-    of a light network at the side 13; there rows and columns are pooled as if they were channels,
-    and where no gradient is asked for, as of a target, by maxima of shifted maps. A maximum is not
-    rounded, so values are those of the pooling, and so are gradients: of equal values the first in
-    the row, then the first in the column, gets it.
+    Pools rows, then columns, which needs 2/``window`` of the work. On a CPU torch's pooling of maps
+    with few channels is not vectorised (a third of a training step of a light network at side 13);
+    there rows and columns are pooled as channels, or, where no gradient is needed, by maxima of
+    shifted maps. Values are bit-identical to those of pooling. Of equal values the first in the
+    row, then the first in the column, gets the gradient.
 
     Args:
         x (Tensor): (N, C, H, W), floating.
         window (int): Odd side; 1 returns ``x``.
 
     Returns:
-        Tensor: Of the same shape.
+        Tensor: Same shape.
     """
     if window == 1:
         return x

@@ -1,4 +1,4 @@
-"""Structure polishing: dice of the map plus dice of its boundary."""
+"""Structure polishing loss: dice of the map plus dice of its boundary."""
 
 from torch import Tensor, nn
 
@@ -10,15 +10,19 @@ from .dice import DiceLoss
 
 @MODELS.register_module()
 class StructurePolishingLoss(nn.Module):
-    """``dice + boundary_weight * boundary dice`` (KD-SCFNet, ECCV 2022), for one saliency map.
+    """``dice + boundary_weight * boundary dice`` of one saliency map (KD-SCFNet, ECCV 2022).
 
-    :class:`mmkd_sod.SCFHead` applies it to each of its levels. As ``loss_decode`` of any other head
-    of mmseg with one output channel it works as well.
+    For ``loss_decode`` of any decode head with one output channel; ``SCFHead`` applies it to each
+    of its levels.
 
     Args:
-        boundary_weight (float): The lambda of the paper.
-        start, drop, every: The window's schedule, as in :class:`BoundaryDiceLoss`.
-        smooth, loss_weight, loss_name: As in :class:`DiceLoss`.
+        boundary_weight (float): Lambda of the paper.
+        start (int): Side of the boundary window at epoch 0, odd; see :func:`boundary_window`.
+        drop (int): Decrease of the side per step, even.
+        every (int): Epochs between two steps.
+        smooth (float): Added to numerator and denominator of both dice terms.
+        loss_weight (float): Factor of the loss.
+        loss_name (str): Name in mmseg's log; only names that start with ``loss_`` are trained on.
     """
 
     def __init__(self, boundary_weight: float = 1., start: int = 13, drop: int = 2,
@@ -33,7 +37,14 @@ class StructurePolishingLoss(nn.Module):
 
     def forward(self, logits: Tensor, target: Tensor, weight: None = None,
                 ignore_index: int | None = 255) -> Tensor:
-        """Compute the loss; arguments as in :meth:`DiceLoss.forward`.
+        """Compute the loss.
+
+        Args:
+            logits (Tensor): (N, 1, H, W).
+            target (Tensor): (N, 1, H, W) or (N, H, W): integers 0, 1 and ``ignore_index``, or
+                floating in [0, 1]. Detached.
+            weight: Accepted because mmseg's heads pass it; must be None.
+            ignore_index (int, optional): Value of integer targets to ignore.
 
         Returns:
             Tensor: Scalar in [0, ``loss_weight * (1 + boundary_weight)``).

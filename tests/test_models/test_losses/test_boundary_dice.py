@@ -75,7 +75,7 @@ def test_gradient_and_half_precision():
 
 @pytest.mark.parametrize('cfg', [dict(start=4), dict(start=-1), dict(drop=1), dict(every=0)])
 def test_refuses_a_window_without_centre(cfg):
-    with pytest.raises(ConfigError, match='BoundaryDiceLoss needs an odd start'):
+    with pytest.raises(ConfigError, match='needs an odd start'):
         BoundaryDiceLoss(**cfg)
 
 

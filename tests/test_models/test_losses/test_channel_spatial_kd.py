@@ -195,9 +195,9 @@ def test_memory_of_one_slab_is_bounded():
 
 @pytest.mark.parametrize(('kwargs', 'words'), [
     (dict(tau=0), 'tau=0 must be above 0'),
-    (dict(grid=(5,)), 'must be two whole numbers'),
-    (dict(grid=(0, 5)), 'must be two whole numbers'),
-    (dict(projection='random'), "projection='random' is not known"),
+    (dict(grid=(5,)), 'must be two integers'),
+    (dict(grid=(0, 5)), 'must be two integers'),
+    (dict(projection='random'), "projection='random' is unknown"),
 ])
 def test_bad_arguments(kwargs, words):
     with pytest.raises(ConfigError, match=words):
@@ -205,12 +205,12 @@ def test_bad_arguments(kwargs, words):
 
 
 @pytest.mark.parametrize(('student', 'teacher', 'words'), [
-    ((1, 16, 8, 8), (1, 24, 8, 8), 'CKA of 1 image is 0 / 0'),
-    ((4, 15, 8, 8), (4, 24, 8, 8), 'student_channels=16, but'),
-    ((4, 16, 8, 8), (4, 23, 8, 8), r'wanted \(4, 24, 8, 8\)'),
+    ((1, 16, 8, 8), (1, 24, 8, 8), 'got 1 image'),
+    ((4, 15, 8, 8), (4, 24, 8, 8), 'set student_channels'),
+    ((4, 16, 8, 8), (4, 23, 8, 8), r'expected \(4, 24, 8, 8\)'),
     ((4, 16, 8, 8), (4, 24, 8, 9), 'to the same height and width'),
     ((4, 16, 8, 8), (3, 24, 8, 8), r'has shape \(3, 24, 8, 8\)'),
-    ((4, 16, 8), (4, 24, 8), 'student_channels=16, but'),
+    ((4, 16, 8), (4, 24, 8), 'set student_channels'),
 ])
 def test_bad_shapes(student, teacher, words):
     with pytest.raises(ConfigError, match=words):

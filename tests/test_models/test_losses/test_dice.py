@@ -71,7 +71,7 @@ def test_channels_last_and_non_contiguous():
 @pytest.mark.parametrize('logits, target', [
     ((2, 1, 4, 4), (2, 1, 8, 8)), ((2, 2, 4, 4), (2, 4, 4)), ((4, 4), (4, 4))])
 def test_refuses_shapes(logits, target):
-    with pytest.raises(ConfigError, match=r'DiceLoss needs logits \(N, 1, H, W\)'):
+    with pytest.raises(ConfigError, match=r'DiceLoss: got logits .*one shape \(N, 1, H, W\)'):
         DiceLoss()(torch.zeros(logits), torch.zeros(target))
 
 

@@ -74,7 +74,7 @@ def test_layout_and_precision():
 
 def test_refusals():
     x = torch.randn(2, 4, 2, 2)
-    with pytest.raises(ConfigError, match='got 2 images of the student and 1'):
+    with pytest.raises(ConfigError, match='got 2 student and 1 teacher images'):
         DSSDLoss()(x, x[:1])
-    with pytest.raises(ConfigError, match='in pairs, got 1 of the student and 2'):
+    with pytest.raises(ConfigError, match='got 1 student and 2 teacher levels'):
         DSSDLoss()(x, [x, x])

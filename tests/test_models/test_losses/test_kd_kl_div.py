@@ -4,6 +4,7 @@ import math
 import pytest
 import torch
 
+from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.losses import KDKLDivLoss
 
 
@@ -44,7 +45,7 @@ def test_half_precision_is_computed_in_float32():
 
 
 def test_refusals():
-    with pytest.raises(ValueError, match='tau=0'):
+    with pytest.raises(ConfigError, match='tau=0'):
         KDKLDivLoss(tau=0)
-    with pytest.raises(ValueError, match='one shape'):
+    with pytest.raises(ConfigError, match='one shape'):
         KDKLDivLoss()(torch.rand(2, 3), torch.rand(3, 3))

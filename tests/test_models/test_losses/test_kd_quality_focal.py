@@ -4,6 +4,7 @@ import math
 import pytest
 import torch
 
+from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.losses import KDQualityFocalLoss
 
 
@@ -58,5 +59,5 @@ def test_gradient():
 
 
 def test_shapes_must_agree():
-    with pytest.raises(ValueError, match=r'\(2, 3\).*\(2, 4\)'):
+    with pytest.raises(ConfigError, match=r'\(2, 3\).*\(2, 4\)'):
         KDQualityFocalLoss()(torch.rand(2, 3), torch.rand(2, 4))

@@ -126,11 +126,11 @@ def test_refusals():
         PNLADLoss(tau_pos=0)
     with pytest.raises(ConfigError, match='tau_pos=None'):
         PNLADLoss(tau_pos=None)
-    with pytest.raises(ConfigError, match='level 0 needs student and teacher of one shape'):
+    with pytest.raises(ConfigError, match='level 0 .* one shape'):
         PNLADLoss()(s, s[..., :2])
-    with pytest.raises(ConfigError, match='got 1 of the student and 2'):
+    with pytest.raises(ConfigError, match='got 1 student and 2 teacher levels'):
         PNLADLoss()(s, [s, s])
-    with pytest.raises(ConfigError, match='has 4 entries, but 1 levels'):
+    with pytest.raises(ConfigError, match='has 4 entries for 1 levels'):
         PNLADLoss(level_weights=WEIGHTS)(s, s)
 
 

@@ -90,7 +90,7 @@ def test_modes():
     assert all(p.requires_grad for p in PositionProjection(8, 2., 'learned').parameters())
     fixed = PositionProjection(8, 2., 'fixed')
     assert len(fixed.state_dict()) == 6 and not any(p.requires_grad for p in fixed.parameters())
-    with pytest.raises(ConfigError, match="projection='random' is not known"):
+    with pytest.raises(ConfigError, match="projection='random' is unknown"):
         PositionProjection(8, 2., 'random')
     with pytest.raises(ConfigError, match='got 4 channels'):
         PositionProjection(4)

@@ -45,5 +45,5 @@ def test_refusals():
     logits = torch.randn(1, 1, 4, 4)
     with pytest.raises(ConfigError, match='resize the logits'):
         SaliencyBCELoss()(logits, torch.zeros(1, 1, 8, 8))
-    with pytest.raises(ConfigError, match='give one weight a level'):
+    with pytest.raises(ConfigError, match='give one weight per level'):
         SaliencyBCELoss(level_weights=(1, 1))(logits, torch.zeros(1, 1, 4, 4))
