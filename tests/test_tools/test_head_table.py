@@ -45,7 +45,7 @@ def test_page_is_written_when_all_pass_and_left_alone_when_one_fails(tmp_path, m
     said = capsys.readouterr()
     assert '1 of 2 heads supported' in said.out and '2/2' in said.err
     page = out.read_text()
-    assert '| `GFLHead` |' in page and '| `SSDHead` | its predictions come straight' in page
+    assert '| `GFLHead` |' in page and '| `SSDHead` | it predicts directly' in page
     monkeypatch.setitem(scope, 'try_head', lambda name, steps: TOOL['Trial'](name, '', 1., 2., 0.))
     with pytest.raises(ConfigError, match='GFLHead failed the trial'):
         main(['--out', str(out)])

@@ -189,7 +189,7 @@ def _tower_recorder(reader: HeadReader, idx: int, keep: Callable[[Tensor], Any])
     if idx == 0:  # the input of the head is the input of all towers
         return MethodRecorder(
             reader.head, 'forward', lambda args, _: [keep(feat) for feat in args[0]])
-    return ForwardRecorder(reader.tower_taps(idx), keep)
+    return ForwardRecorder(reader.tower_sources(idx), keep)
 
 
 def _by_stream(reader: HeadReader, kept: list | dict[str, list]) -> dict[str, list]:

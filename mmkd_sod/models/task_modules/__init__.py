@@ -1,4 +1,4 @@
-"""How the towers, predictions and targets of detection heads are read."""
+"""Readers of detection heads: their towers, predictions and targets."""
 from .alignment import align_scale, channel_stats
 from .anchor import AnchorBoxReader, ATSSReader, DDODReader, RetinaReader
 from .base import (
@@ -6,6 +6,7 @@ from .base import (
     DenseTargets,
     DistanceReader,
     HeadReader,
+    ObjectnessReader,
     PointReader,
     flatten_levels,
     joint_logits,
@@ -18,7 +19,7 @@ from .lookup import REFUSED, find_reader, reader_class
 from .paa import LADReader, PAAReader
 from .points import AutoAssignReader, CenterNetUpdateReader, FoveaReader
 from .reppoints import RepPointsReader
-from .retina_kin import FreeAnchorReader, FSAFReader
+from .retina_variants import FreeAnchorReader, FSAFReader
 from .task_aligned import RTMDetReader, TOODReader
 from .towers import TowerReader
 from .vfnet import VFNetReader
@@ -28,8 +29,8 @@ __all__ = [
     'REFUSED', 'ATSSReader', 'AnchorBoxReader', 'AutoAssignReader', 'BinsReader',
     'CenterNetUpdateReader', 'DDODReader', 'DensePredictions', 'DenseTargets', 'DistanceReader',
     'FCOSReader', 'FSAFReader', 'FoveaReader', 'FreeAnchorReader', 'GFLReader', 'HeadReader',
-    'LADReader', 'PAAReader', 'PointReader', 'RTMDetReader', 'RepPointsReader', 'RetinaReader',
-    'SABLReader', 'TOODReader', 'TowerReader', 'VFNetReader', 'YOLOFReader', 'YOLOXReader',
-    'align_scale', 'channel_stats', 'find_reader', 'flatten_levels', 'joint_logits', 'level_rows',
-    'prior_rows', 'reader_class'
+    'LADReader', 'ObjectnessReader', 'PAAReader', 'PointReader', 'RTMDetReader', 'RepPointsReader',
+    'RetinaReader', 'SABLReader', 'TOODReader', 'TowerReader', 'VFNetReader', 'YOLOFReader',
+    'YOLOXReader', 'align_scale', 'channel_stats', 'find_reader', 'flatten_levels', 'joint_logits',
+    'level_rows', 'prior_rows', 'reader_class'
 ]

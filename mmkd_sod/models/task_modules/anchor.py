@@ -1,9 +1,9 @@
-"""Reading heads that regress boxes from anchors: RetinaNet, ATSS and their kin."""
+"""Readers of heads that regress boxes from anchors: RetinaNet, ATSS, DDOD."""
 from typing import Any
 
 import torch
+from mmdet.models.task_modules.coders import DeltaXYWHBBoxCoder, LegacyDeltaXYWHBBoxCoder
 from mmdet.structures.bbox import get_box_tensor
-from mmdet.utils import reduce_mean
 
 from mmkd_sod.registry import HEAD_READERS
 
@@ -21,31 +21,38 @@ from .gfl import assigned_targets
 
 
 class AnchorBoxReader(HeadReader):
-    """Heads whose regression is decoded by a box coder on anchors."""
+    """Reads heads whose regression is decoded by a box coder on anchors.
+
+    Args:
+        head (nn.Module): The head.
+    """
 
     def layout(self) -> dict[str, Any]:
-        """As the base, and how boxes are coded on which anchors."""
+        """Return the settings of the base class, the box coding and the anchors."""
         coder = self.head.bbox_coder
+        scaled = isinstance(coder, (DeltaXYWHBBoxCoder, LegacyDeltaXYWHBBoxCoder))
         return dict(
             super().layout(),
             **{'box coder': type(coder).__name__},
-            means=tuple(getattr(coder, 'means', ())),
-            stds=tuple(getattr(coder, 'stds', ())),
+            means=tuple(coder.means) if scaled else (),
+            stds=tuple(coder.stds) if scaled else (),
             anchors=[a.round().tolist() for a in self.head.prior_generator.base_anchors])
 
     def priors(self, predictions: DensePredictions) -> torch.Tensor:
-        """(P, 4) anchors."""
+        """Return the (P, 4) anchors of the rows."""
         return prior_rows(self.head.prior_generator, predictions)
 
 
 @HEAD_READERS.register_module(name=['RetinaHead', 'RetinaSepBNHead', 'PISARetinaHead'])
 class RetinaReader(AnchorBoxReader):
-    """RetinaNet: the normaliser is the assigner's ``avg_factor``, averaged over ranks.
+    """Reads RetinaNet heads: classes and boxes on anchors.
 
-    The head's own loss, and the released program, divide by that of each rank.
+    The normaliser is the assigner's ``avg_factor``, averaged over ranks; the head's own loss and
+    the released code of CrossKD use that of each rank. Retina-SepBN has separate towers per level.
+    PISA re-weights its positives in its own loss, which does not affect the assignment read here.
 
-    Retina-SepBN has towers of its own for every level. PISA re-weighs its positives by their rank
-    within the object; that is a part of its own loss, not of the assignment read here.
+    Args:
+        head (nn.Module): The head.
     """
 
     family = 'RetinaNet'
@@ -53,10 +60,10 @@ class RetinaReader(AnchorBoxReader):
     compared = 'classes; boxes'
 
     def targets(self, records: Records, predictions: DensePredictions) -> DenseTargets:
-        """The student's label weights, normaliser and anchors."""
+        """Return the student's label weights, normaliser and anchors."""
         anchors, _ = records['get_anchors'][0]
         labels, label_weights, _, _, avg_factor, *_ = records['get_targets'][0]
-        # Anchors are those of the padded batch, the same for every image.
+        # All images of a padded batch have the same anchors.
         priors = [
             get_box_tensor(level).expand(len(weights), -1, -1).reshape(-1, 4)
             for level, weights in zip(anchors[0], label_weights, strict=True)
@@ -70,23 +77,31 @@ class RetinaReader(AnchorBoxReader):
 
 @HEAD_READERS.register_module(name='ATSSHead')
 class ATSSReader(AnchorBoxReader):
-    """ATSS: as RetinaNet, with one anchor a location and centerness."""
+    """Reads ATSS heads: classes, boxes on one anchor per location, centerness.
+
+    Args:
+        head (nn.Module): The head.
+    """
 
     has_centerness = True
     compared = 'classes; boxes; centerness at positives'
 
     def targets(self, records: Records, predictions: DensePredictions) -> DenseTargets:
-        """The student's label weights, normaliser (averaged over ranks) and anchors."""
-        return assigned_targets(self.head, records, predictions.cls.device)
+        """Return the student's label weights, normaliser (averaged over ranks) and anchors."""
+        return assigned_targets(self.head, records)
 
 
 @HEAD_READERS.register_module(name='DDODHead')
 class DDODReader(AnchorBoxReader):
-    """DDOD: classes by the assignment of its class branch, boxes and IoU by that of its box branch.
+    """Reads DDOD heads, whose class branch and box branch have separate assignments.
 
-    The factors by which DDOD weighs the levels of its own loss are left out: they make up for the
-    few positives of a level, and the teacher's answers exist everywhere. Which normaliser goes
-    where follows the head's own loss; leaving the factors out is this project's choice.
+    Classes use the assignment of the class branch, boxes and IoU that of the box branch, each with
+    its own normaliser as in the head's loss. The factors per level of that loss are omitted, a
+    choice of this project: they compensate for levels with few positives, while the teacher has
+    predictions everywhere.
+
+    Args:
+        head (nn.Module): The head.
     """
 
     has_centerness = True
@@ -94,12 +109,11 @@ class DDODReader(AnchorBoxReader):
     compared = 'classes and boxes, each by its own assignment; IoU branch at positives'
 
     def targets(self, records: Records, predictions: DensePredictions) -> DenseTargets:
-        """Weights of the class branch; positives of the box branch; a normaliser each."""
+        """Return weights of the class branch, positives of the box branch and both normalisers."""
         anchors, _, label_weights, _, _, avg_factor = records['get_cls_targets'][0]
         _, labels, _, _, _, box_avg_factor = records['get_reg_targets'][0]
-        factors = reduce_mean(torch.tensor(
-            [avg_factor, box_avg_factor], dtype=torch.float, device=predictions.cls.device))
-        avg_factor, box_avg_factor = factors.clamp(min=1)
+        avg_factor, box_avg_factor = rank_mean(
+            [avg_factor, box_avg_factor], predictions.cls).clamp(min=1)
         return DenseTargets(
             label_weights=flatten_targets(label_weights),
             avg_factor=avg_factor,

@@ -1,4 +1,4 @@
-"""How a detection head made of towers is read."""
+"""Base classes of the readers of detection heads."""
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,11 +15,11 @@ Records = dict[str, list]
 
 @dataclass
 class DensePredictions:
-    """Raw predictions of all levels in one row order: level, image, row, column, anchor.
+    """Raw predictions of all levels as P rows, ordered by level, image, row, column, anchor.
 
     Attributes:
         cls (Tensor): (P, C) classification logits.
-        reg (Tensor): (P, D) regression as the reader's ``boxes`` or ``reg_loss`` takes it.
+        reg (Tensor): (P, D) regression values, in the form of ``boxes`` or ``reg_loss``.
         center (Tensor, optional): (P, ) logits of centerness or predicted IoU.
         levels (list): (height, width) of each level.
     """
@@ -32,16 +32,16 @@ class DensePredictions:
 
 @dataclass
 class DenseTargets:
-    """What the student's own target assignment says, in the same row order.
+    """Results of the student's target assignment, in the row order of :class:`DensePredictions`.
 
     Attributes:
-        label_weights (Tensor, optional): (P, ), or (P, C) where the head weighs classes one by one;
-            None stands for 1 everywhere.
-        avg_factor (float | Tensor): The normaliser of the classification term, averaged over ranks,
-            so that the mean of the ranks' terms is the term of the whole batch.
-        positive (Tensor, optional): (P, ) bool, for terms on positive anchors alone.
+        label_weights (Tensor, optional): (P, ), or (P, C) if the head weights classes separately;
+            None means 1 everywhere.
+        avg_factor (float | Tensor): Normaliser of the classification term, averaged over ranks, so
+            that the mean of the ranks' terms is the term of the whole batch.
+        positive (Tensor, optional): (P, ) bool, for terms on positive anchors only.
         priors (Tensor, optional): (P, 4) anchors or (P, 2) points, for terms on boxes.
-        box_avg_factor (float | Tensor, optional): The normaliser of the other terms; default:
+        box_avg_factor (float | Tensor, optional): Normaliser of the other terms; default:
             ``avg_factor``.
     """
 
@@ -57,7 +57,7 @@ class DenseTargets:
 
     @property
     def counted(self) -> Tensor | None:
-        """(P, ) bool: rows that some class counts; None where all do."""
+        """(P, ) bool: rows with a positive weight for some class; None means all rows."""
         if self.label_weights is None:
             return None
         counted = self.label_weights > 0
@@ -65,56 +65,56 @@ class DenseTargets:
 
 
 def flatten_levels(maps: Sequence[Tensor], channels: int) -> Tensor:
-    """(N, A * channels, H, W) maps of all levels to (P, channels) rows."""
+    """Flatten (N, A * channels, H, W) maps of all levels to (P, channels) rows."""
     return torch.cat([m.permute(0, 2, 3, 1).reshape(-1, channels) for m in maps])
 
 
 def flatten_targets(levels: Sequence[Tensor]) -> Tensor:
-    """(N, A * H * W) targets of all levels to (P, ) rows."""
+    """Flatten (N, A * H * W) targets of all levels to (P, ) rows."""
     return torch.cat([level.reshape(-1) for level in levels])
 
 
 def level_rows(per_image: Sequence[Tensor], predictions: DensePredictions,
-               priors_a_location: int = 1) -> Tensor:
-    """Rows from targets of whole images, each (level, row, column, anchor)."""
-    sizes = [h * w * priors_a_location for h, w in predictions.levels]
+               priors_per_location: int = 1) -> Tensor:
+    """Reorder targets per image, each ordered by level, row, column, anchor, to (P, ) rows."""
+    sizes = [h * w * priors_per_location for h, w in predictions.levels]
     split = [image.split(sizes) for image in per_image]
     return torch.cat([part for level in zip(*split, strict=True) for part in level])
 
 
 def prior_rows(generator, predictions: DensePredictions, **options) -> Tensor:
-    """The anchors or points of every row.
+    """Return the anchor or point of every row.
 
     Args:
-        generator: mmdet's prior generator.
-        predictions (DensePredictions): For the sizes of the levels and the number of images.
-        options: For the generator's ``grid_priors``.
+        generator: Prior generator of mmdet.
+        predictions (DensePredictions): Gives the sizes of the levels and the number of images.
+        options: Passed to the generator's ``grid_priors``.
     """
     levels = generator.grid_priors(predictions.levels, device=predictions.reg.device, **options)
     images = len(predictions.reg) // sum(len(level) for level in levels)
     return torch.cat([level.repeat(images, 1) for level in levels])
 
 
-def rank_mean(normaliser: float | Tensor, like: Tensor) -> Tensor:
-    """The mean over ranks of a normaliser that the head's own loss takes of each rank.
+def rank_mean(normaliser: float | Sequence[float] | Tensor, like: Tensor) -> Tensor:
+    """Average normalisers of the ranks.
 
     Args:
-        normaliser (float | Tensor): Of this rank.
-        like (Tensor): On the device of the losses.
+        normaliser (float | Sequence[float] | Tensor): Normalisers of this rank.
+        like (Tensor): A tensor on the device of the losses.
 
     Returns:
-        Tensor: A float32 scalar.
+        Tensor: Means over the ranks, float32.
     """
     return reduce_mean(torch.as_tensor(normaliser, dtype=torch.float, device=like.device))
 
 
 def is_positive(head: nn.Module, labels: Tensor) -> Tensor:
-    """(P, ) bool: which anchors carry an object's class."""
+    """Return (P, ) bool: whether a label is the class of an object."""
     return (labels >= 0) & (labels < head.num_classes)
 
 
 def joint_logits(*logits: Tensor) -> Tensor:
-    """Logits of the product of probabilities, each given by its logits; float32."""
+    """Return the logits of the product of probabilities that are given by logits, in float32."""
     log_p = sum(F.logsigmoid(part.float()) for part in logits)
     # Below 0, so that log(1 - p) stays finite where both probabilities round to 1.
     log_p = log_p.clamp(max=-1e-6)
@@ -122,22 +122,25 @@ def joint_logits(*logits: Tensor) -> Tensor:
 
 
 class HeadReader(TowerReader):
-    """Reads one detection head: its towers, predictions and targets.
+    """Reads the towers, predictions and targets of one detection head.
 
-    A subclass is registered in ``mmkd_sod.registry.HEAD_READERS`` under the class name of each head
-    that it reads; :func:`~mmkd_sod.models.task_modules.find_reader` says which other heads it gets.
+    Register a subclass in ``mmkd_sod.registry.HEAD_READERS`` under the class names of its heads;
+    :func:`~mmkd_sod.models.task_modules.find_reader` describes which subclasses it also reads.
+
+    Args:
+        head (nn.Module): The head.
     """
 
-    # Methods of the head whose results `targets` needs, recorded while the student trains.
+    # Methods of the head whose results `targets` needs; recorded in the student's training step.
     target_methods: tuple[str, ...] = ('get_targets', )
     # What is compared besides classes: 'bins' (distributions over box sides) or 'boxes'.
     reg_kind = 'boxes'
     # Whether a third branch predicts centerness or IoU.
     has_centerness = False
-    # Heads of one family predict alike and can be student and teacher of each other. Default: the
-    # reader's own class.
+    # Heads of one family predict the same quantities, so that each can be the other's teacher.
+    # None: only heads of the same reader.
     family: str | None = None
-    # What is compared and by which weights, one line for the documentation.
+    # Compared outputs and their weights, one line for the documentation.
     compared = ''
 
     @property
@@ -146,43 +149,52 @@ class HeadReader(TowerReader):
         return type(self.head).__name__
 
     def refusal(self) -> str | None:
-        """Why this head cannot take part as it is configured; None if it can."""
+        """Return why the head cannot be distilled as configured, or None if it can."""
         if not getattr(self.head, 'use_sigmoid_cls', True):
-            return 'its classes are softmax scores; give its loss_cls use_sigmoid=True'
+            return 'its classes are softmax scores; set use_sigmoid=True in its loss_cls'
         return None
 
     def layout(self) -> dict[str, Any]:
-        """What must agree between student and teacher, by name; classes excepted."""
-        prior = getattr(self.head, 'prior_generator', None)
-        if prior is None:
-            return {}
+        """Return the settings, except classes, that must agree between student and teacher."""
+        prior = self.head.prior_generator
         return {'strides': [tuple(stride) for stride in prior.strides],
-                'anchors a location': list(prior.num_base_priors)}
+                'anchors per location': list(prior.num_base_priors)}
 
     def target_sources(self) -> dict[str, tuple[object, str, Callable | None]]:
-        """Calls to record while the student trains: name to (owner, method, what to keep)."""
+        """Return the calls to record in training: name to (owner, method, what to keep)."""
         return {name: (self.head, name, None) for name in self.target_methods}
 
-    def flatten(self, outputs) -> DensePredictions:
-        """Rows from the outputs of the head's forward: classes, boxes and maybe centerness."""
-        cls_maps, reg_maps, *rest = outputs
+    def rows(self, cls_maps: Sequence[Tensor], reg_maps: Sequence[Tensor],
+             center_maps: Sequence[Tensor] | None = None) -> DensePredictions:
+        """Flatten the maps of all levels to rows.
+
+        Args:
+            cls_maps (Sequence[Tensor]): (N, A * C, H, W) per level.
+            reg_maps (Sequence[Tensor]): (N, A * D, H, W) per level, D being ``reg_channels``.
+            center_maps (Sequence[Tensor], optional): (N, A, H, W) per level.
+        """
         return DensePredictions(
             cls=flatten_levels(cls_maps, self.head.cls_out_channels),
             reg=flatten_levels(reg_maps, self.reg_channels),
-            center=flatten_levels(rest[0], 1).squeeze(-1) if self.has_centerness else None,
+            center=None if center_maps is None else flatten_levels(center_maps, 1).squeeze(-1),
             levels=[tuple(m.shape[-2:]) for m in cls_maps])
+
+    def flatten(self, outputs) -> DensePredictions:
+        """Return rows for the outputs of the head's forward."""
+        return self.rows(*outputs[:2 + self.has_centerness])
 
     @property
     def reg_channels(self) -> int:
-        """Regression values an anchor."""
+        """Regression values per anchor."""
         return 4
 
     def targets(self, records: Records, predictions: DensePredictions) -> DenseTargets:
-        """Targets from what the recorded calls returned.
+        """Return the targets from the results of the recorded calls.
 
         Args:
             records (dict): Name to the results of its calls in this step, in order.
-            predictions (DensePredictions): The student's or the cross-head predictions, for sizes.
+            predictions (DensePredictions): Predictions of the student or the cross-head
+                predictions, for the sizes of the levels.
         """
         raise NotImplementedError
 
@@ -192,14 +204,17 @@ class HeadReader(TowerReader):
 
     def reg_loss(self, loss: nn.Module, student: DensePredictions, teacher: DensePredictions,
                  weight: Tensor, targets: DenseTargets) -> Tensor:
-        """The regression term: a box loss between decoded boxes.
+        """Compute the regression term, here a box loss between decoded boxes.
 
         Args:
-            loss (nn.Module): For instance mmdet's ``GIoULoss``.
+            loss (nn.Module): A box loss such as mmdet's ``GIoULoss``.
             student (DensePredictions): Cross-head predictions.
-            teacher (DensePredictions): The teacher's.
-            weight (Tensor): (P, ), the teacher's confidence.
+            teacher (DensePredictions): Predictions of the teacher.
+            weight (Tensor): (P, ), confidence of the teacher.
             targets (DenseTargets): Targets of the student.
+
+        Returns:
+            Tensor: Scalar.
         """
         with torch.no_grad():
             wanted = self.boxes(teacher.reg.float(), targets)
@@ -208,16 +223,19 @@ class HeadReader(TowerReader):
         return loss(boxes, wanted, weight=weight, avg_factor=targets.box_avg_factor)
 
     def box_weight(self, weight: Tensor, wanted: Tensor) -> Tensor:
-        """The weights of the teacher's boxes, here as they are."""
+        """Return the weights (P, ) of the teacher's boxes (P, 4), here unchanged."""
         return weight
 
 
 class DistanceReader(HeadReader):
-    """Heads that regress distances from points to box sides which may come out as 0 or below.
+    """Reads heads that regress distances to box sides and may predict values of 0 or below.
 
-    A negative distance counts as 0 in the comparison while its gradient passes, so that a side can
-    leave that range again; a teacher's box without area has weight 0. Both are this project's own:
-    IoU says nothing of such boxes.
+    In the comparison a negative distance counts as 0 but keeps its gradient, so that training can
+    raise it; boxes of the teacher without area have weight 0. Both are choices of this project,
+    since IoU is undefined for such boxes.
+
+    Args:
+        head (nn.Module): The head.
     """
 
     def boxes(self, reg: Tensor, targets: DenseTargets) -> Tensor:
@@ -226,13 +244,36 @@ class DistanceReader(HeadReader):
         return self.head.bbox_coder.decode(targets.priors, reg)
 
     def box_weight(self, weight: Tensor, wanted: Tensor) -> Tensor:
-        """0 where the teacher's box has no area."""
+        """Set the weight to 0 where the teacher's box has no area."""
         return weight * (wanted[:, 2:] > wanted[:, :2]).all(dim=1)
 
 
 class PointReader(DistanceReader):
-    """Heads of distances on the grid of points that their ``prior_generator`` gives."""
+    """Reads heads that regress distances from the points of their ``prior_generator``.
+
+    Args:
+        head (nn.Module): The head.
+    """
 
     def priors(self, predictions: DensePredictions) -> Tensor:
-        """(P, 2) points."""
+        """Return the (P, 2) points of the rows."""
         return prior_rows(self.head.prior_generator, predictions)
+
+
+class ObjectnessReader(HeadReader):
+    """Reads heads whose class scores are multiplied by an objectness score.
+
+    The product is compared as one logit, since the head's predictions depend on the product only.
+
+    Args:
+        head (nn.Module): The head.
+    """
+
+    compared = 'classes times objectness; boxes; every location counts'
+
+    def flatten(self, outputs) -> DensePredictions:
+        """Return rows of joint logits and raw boxes."""
+        cls_maps, reg_maps, objectness = outputs
+        rows = self.rows(cls_maps, reg_maps)
+        rows.cls = joint_logits(rows.cls, flatten_levels(objectness, 1))
+        return rows

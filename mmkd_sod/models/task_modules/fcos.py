@@ -1,4 +1,4 @@
-"""Reading FCOS heads."""
+"""Reader of FCOS heads."""
 from typing import Any
 
 import torch
@@ -18,26 +18,29 @@ from .base import (
 
 @HEAD_READERS.register_module(name=['FCOSHead', 'NASFCOSHead'])
 class FCOSReader(HeadReader):
-    """FCOS: distances from points to box sides; every location counts alike.
+    """Reads FCOS heads: classes and distances from points to box sides; every location counts.
 
-    A teacher with ``norm_on_bbox`` gives its distances in pixels, not strides, in eval mode. Both
-    sides come from the same forward, and IoU does not depend on the unit. NAS-FCOS differs in the
-    blocks of its towers alone.
+    With ``norm_on_bbox`` a teacher in eval mode predicts distances in pixels instead of strides.
+    Both compared predictions come from the teacher's head, and IoU does not depend on the unit.
+    NAS-FCOS differs in the blocks of its towers only.
 
-    One deviation: without a positive on any rank the normaliser is 1. The released program divides
-    by 1e-6 there, which makes such a batch outweigh a million others; COCO's recipes leave images
-    without objects out and never meet it.
+    Deviation: without any positive on all ranks the normaliser is 1. The released code of CrossKD
+    divides by 1e-6 there, so that such a batch outweighs a million others; the COCO recipes skip
+    images without objects.
+
+    Args:
+        head (nn.Module): The head.
     """
 
     has_centerness = True
     compared = 'classes; boxes; every location counts; centerness at positives, if asked for'
 
     def layout(self) -> dict[str, Any]:
-        """As the base, and the unit of the distances."""
+        """Return the settings of the base class and the unit of the distances."""
         return dict(super().layout(), norm_on_bbox=self.head.norm_on_bbox)
 
     def targets(self, records: Records, predictions: DensePredictions) -> DenseTargets:
-        """Weight 1 everywhere; the normaliser is the sum of the positives' centerness targets."""
+        """Return weight 1 everywhere and the sum of the positives' centerness targets."""
         labels, boxes = (torch.cat(list(part)) for part in records['get_targets'][0])
         positive = is_positive(self.head, labels)
         total = reduce_mean(self.head.centerness_target(boxes[positive]).sum())

@@ -1,4 +1,4 @@
-"""Reading heads that predict a distribution over each box side: GFL and those like it."""
+"""Readers of heads that predict a distribution per box side: GFL, SABL."""
 from typing import Any
 
 import torch
@@ -12,42 +12,55 @@ from .base import (
     DenseTargets,
     HeadReader,
     Records,
-    flatten_levels,
     flatten_targets,
     is_positive,
     rank_mean,
 )
 
 
-def assigned_targets(head: nn.Module, records: Records, device: torch.device) -> DenseTargets:
-    """Targets of heads whose ``get_targets`` starts with the anchors (GFL, ATSS and their kin)."""
+def assigned_targets(head: nn.Module, records: Records) -> DenseTargets:
+    """Return the targets of a head whose ``get_targets`` returns the anchors first, as GFL's."""
     anchors, labels, label_weights, *_, avg_factor = records['get_targets'][0]
-    avg_factor = reduce_mean(torch.tensor(avg_factor, dtype=torch.float, device=device))
     return DenseTargets(
         label_weights=flatten_targets(label_weights),
-        avg_factor=avg_factor,
+        avg_factor=rank_mean(avg_factor, label_weights[0]),
         positive=is_positive(head, flatten_targets(labels)),
         priors=torch.cat([a.reshape(-1, a.shape[-1]) for a in anchors]))
 
 
 class BinsReader(HeadReader):
-    """Heads whose box sides are distributions over ``bins`` bins each."""
+    """Reads heads that predict each box side as a distribution over ``bins`` bins.
+
+    Args:
+        head (nn.Module): The head.
+    """
 
     reg_kind = 'bins'
 
     @property
     def bins(self) -> int:
-        """Bins of one side."""
+        """Bins per side."""
         raise NotImplementedError
 
     @property
     def reg_channels(self) -> int:
-        """Bins of the four sides of an anchor."""
+        """Bins of the four sides per anchor."""
         return 4 * self.bins
 
     def reg_loss(self, loss: nn.Module, student: DensePredictions, teacher: DensePredictions,
                  weight: Tensor, targets: DenseTargets) -> Tensor:
-        """KL between the bins of each side, divided by 4 and by the sum of the weights."""
+        """Compute the KL divergence per side, divided by 4 and by the sum of the weights.
+
+        Args:
+            loss (nn.Module): A loss on (4 P, bins) logits such as :class:`KDKLDivLoss`.
+            student (DensePredictions): Cross-head predictions.
+            teacher (DensePredictions): Predictions of the teacher.
+            weight (Tensor): (P, ), confidence of the teacher.
+            targets (DenseTargets): Not used.
+
+        Returns:
+            Tensor: Scalar.
+        """
         total = reduce_mean(weight.sum()).clamp(min=torch.finfo(torch.float32).tiny)
         return loss(
             student.reg.reshape(-1, self.bins),
@@ -58,61 +71,63 @@ class BinsReader(HeadReader):
 
 @HEAD_READERS.register_module(name=['GFLHead', 'LDHead'])
 class GFLReader(BinsReader):
-    """GFL: classes and distributions over the four box sides, ``reg_max + 1`` bins each.
+    """Reads GFL heads: classes and distributions over four box sides of ``reg_max + 1`` bins.
 
-    LD's head predicts and assigns alike; its own distillation loss stays what it is.
+    LD heads have the same predictions and targets; their own distillation loss is not affected.
+
+    Args:
+        head (nn.Module): The head.
     """
 
     compared = 'classes; distributions over the box sides'
 
     @property
     def bins(self) -> int:
-        """Bins of one side."""
+        """Bins per side."""
         return self.head.reg_max + 1
 
     def layout(self) -> dict[str, Any]:
-        """As the base, and the bins."""
+        """Return the settings of the base class and ``reg_max``."""
         return dict(super().layout(), reg_max=self.head.reg_max)
 
     def targets(self, records: Records, predictions: DensePredictions) -> DenseTargets:
-        """The student's label weights; the assigner's count of positives, averaged over ranks."""
-        return assigned_targets(self.head, records, predictions.cls.device)
+        """Return the student's label weights and number of positives, averaged over ranks."""
+        return assigned_targets(self.head, records)
 
 
 @HEAD_READERS.register_module(name='SABLRetinaHead')
 class SABLReader(BinsReader):
-    """SABL-RetinaNet: classes, and for each box side the bucket that it falls into.
+    """Reads SABL-RetinaNet heads: classes and the bucket of each box side.
 
-    The buckets' scores are compared as distributions over the ``side_num`` buckets of a side, which
-    is how the head decodes them; the offsets within the buckets are left to the student's own loss.
-    The choice is this project's own.
+    The scores of the ``side_num`` buckets of a side are compared as a distribution, which is how
+    the head decodes them; offsets within the buckets are not compared. These are choices of this
+    project; the CrossKD paper has no such head.
+
+    Args:
+        head (nn.Module): The head.
     """
 
     compared = 'classes; distributions over the buckets of each side, not the offsets in them'
 
     @property
     def bins(self) -> int:
-        """Buckets of one side."""
+        """Buckets per side."""
         return self.head.side_num
 
     def layout(self) -> dict[str, Any]:
-        """Strides, anchors and buckets."""
+        """Return strides, anchors and buckets."""
         squares, coder = self.head.square_anchor_generator, self.head.bbox_coder
         return {'strides': [tuple(stride) for stride in squares.strides],
                 'anchors': [a.round().tolist() for a in squares.base_anchors],
                 'num_buckets': coder.num_buckets, 'scale_factor': coder.scale_factor}
 
     def flatten(self, outputs) -> DensePredictions:
-        """Rows of classes and buckets."""
+        """Return rows of classes and buckets."""
         cls_maps, reg_maps = outputs
-        return DensePredictions(
-            cls=flatten_levels(cls_maps, self.head.cls_out_channels),
-            reg=flatten_levels([buckets for buckets, _ in reg_maps], self.reg_channels),
-            center=None,
-            levels=[tuple(m.shape[-2:]) for m in cls_maps])
+        return self.rows(cls_maps, [buckets for buckets, _ in reg_maps])
 
     def targets(self, records: Records, predictions: DensePredictions) -> DenseTargets:
-        """The student's label weights; the assigner's count, averaged over ranks."""
+        """Return the student's label weights and the assigner's count, averaged over ranks."""
         labels, label_weights, *_, avg_factor = records['get_targets'][0]
         return DenseTargets(
             label_weights=flatten_targets(label_weights),

@@ -1,4 +1,4 @@
-"""Which reader a head gets, and which heads get none and why."""
+"""Finds the reader of a head; lists the heads that cannot be distilled, with reasons."""
 from torch import nn
 
 from mmkd_sod.errors import ConfigError
@@ -6,14 +6,16 @@ from mmkd_sod.registry import HEAD_READERS
 
 from .base import HeadReader
 
-_BOXES_ONLY = 'it predicts masks, and CrossKD compares classes and boxes alone'
-_PROPOSALS = 'it proposes regions for a second stage and tells no classes apart'
-_QUERIES = ('it predicts from a set of queries; queries of two models have no common order, and '
-            'there are no towers to cross')
-_GUIDED = ('in prediction it masks locations by the first image of the batch, so the teacher '
-           'answers one image at a time, on anchors that it made itself')
+_MASKS = 'it predicts masks, and CrossKD compares classes and boxes only'
+_MASK_FILTERS = ('it also predicts the filters of masks, and CrossKD compares classes and boxes '
+                 'only')
+_PROPOSALS = 'it proposes regions for a second stage and does not distinguish classes'
+_QUERIES = ('it predicts from a set of queries, which have no common order between two models, and '
+            'has no towers')
+_GUIDED = ('at inference it masks locations by the first image of the batch and predicts its own '
+           'anchors')
 
-# Why a head cannot be distilled this way, by class name; it holds for its subclasses too.
+# Why a head class and its subclasses cannot be distilled by crossing towers.
 REFUSED: dict[str, str] = {
     'AnchorHead': 'it is a base class without towers',
     'AnchorFreeHead': 'it is a base class without losses',
@@ -21,44 +23,41 @@ REFUSED: dict[str, str] = {
     'RPNHead': _PROPOSALS,
     'CascadeRPNHead': _PROPOSALS,
     'EmbeddingRPNHead': _PROPOSALS,
-    'SSDHead': 'its predictions come straight from the backbone: there are no towers to cross',
-    'YOLOV3Head': 'one convolution a level leads to a joint prediction: there are no towers to '
-                  'cross',
-    'YOLACTHead': _BOXES_ONLY + ', and its classes are softmax scores',
-    'CornerHead': 'it predicts corners and pairs them by embeddings; there are no boxes to compare '
-                  'location by location',
-    'CenterNetHead': 'its branches are one convolution deep: there are no towers to cross',
-    'ATSSVLFusionHead': 'it fuses language into its towers and classifies by words',
-    'CondInstBboxHead': 'it also predicts the filters of the mask head, and CrossKD compares '
-                        'classes and boxes alone',
-    'RTMDetInsHead': 'it also predicts the filters of the masks, and CrossKD compares classes and '
-                     'boxes alone',
-    'MaskFormerHead': _BOXES_ONLY,
-    'SOLOHead': _BOXES_ONLY,
-    'SOLOV2Head': _BOXES_ONLY,
-    'CondInstMaskHead': _BOXES_ONLY,
+    'SSDHead': 'it predicts directly from the backbone and has no towers',
+    'YOLOV3Head': 'it predicts from one convolution per level and has no towers',
+    'YOLACTHead': _MASKS + ', and its classes are softmax scores',
+    'CornerHead': 'it predicts corners paired by embeddings, so that there are no boxes per '
+                  'location',
+    'CenterNetHead': 'its branches are one convolution deep and not towers',
+    'ATSSVLFusionHead': 'it fuses text features into its towers and classifies by words',
+    'CondInstBboxHead': _MASK_FILTERS,
+    'RTMDetInsHead': _MASK_FILTERS,
+    'MaskFormerHead': _MASKS,
+    'SOLOHead': _MASKS,
+    'SOLOV2Head': _MASKS,
+    'CondInstMaskHead': _MASKS,
     'DETRHead': _QUERIES,
 }
 
-# A subclass that changes one of these may predict something else than the reader of its parent
-# compares, and the distillation would be wrong without a word.
+# A subclass that overrides one of these may predict something that its parent's reader does not
+# read correctly, and the distillation would be wrong silently.
 _DECISIVE = ('forward', 'forward_single', 'get_targets', 'loss_by_feat')
 
 
 def reader_class(head: type, owner: str) -> type[HeadReader]:
-    """The reader's class for a class of heads.
+    """Return the reader class for a class of heads.
 
-    A head is read by the reader of its own class name, or by that of the nearest base class if
-    nothing that decides what is predicted and how it is trained differs from that base.
+    A head gets the reader registered for its own class name, or for its nearest base class with a
+    reader, provided that it does not override a method that decides predictions or targets.
 
     Args:
         head (type): A class of detection heads.
         owner (str): 'student' or 'teacher', for the error message.
 
     Raises:
-        ConfigError: No reader knows the head, or it cannot be distilled this way.
+        ConfigError: There is no reader for the head, or it cannot be distilled by crossing towers.
     """
-    for cls in head.__mro__:
+    for position, cls in enumerate(head.__mro__):
         if cls.__name__ in REFUSED:
             raise ConfigError(
                 f"CrossKDDistiller: the {owner}'s head {head.__name__} cannot be distilled across "
@@ -66,29 +65,29 @@ def reader_class(head: type, owner: str) -> type[HeadReader]:
         reader = HEAD_READERS.get(cls.__name__)
         if reader is None:
             continue
-        changed = [name for name in _DECISIVE if getattr(head, name, None) is not
-                   getattr(cls, name, None)]
-        if changed:
+        overridden = [name for name in _DECISIVE
+                      if any(name in vars(base) for base in head.__mro__[:position])]
+        if overridden:
             raise ConfigError(
                 f"CrossKDDistiller: the {owner}'s head {head.__name__} has its own "
-                f'{" and ".join(changed)}, so the reader of {cls.__name__} may misread it; if it '
-                f"fits, register it: HEAD_READERS.register_module(name='{head.__name__}', "
-                f'module={reader.__name__})')
+                f'{" and ".join(overridden)}, which {reader.__name__} of {cls.__name__} may read '
+                'wrongly; if it fits, register it with HEAD_READERS.register_module('
+                f"name='{head.__name__}', module={reader.__name__})")
         return reader
     known = ', '.join(sorted(HEAD_READERS.module_dict))
     raise ConfigError(
-        f"CrossKDDistiller: no reader knows the {owner}'s head {head.__name__}; use one of "
+        f"CrossKDDistiller: no reader for the {owner}'s head {head.__name__}; use one of "
         f'{known}, or register a HeadReader for it in mmkd_sod.registry.HEAD_READERS')
 
 
 def find_reader(head: nn.Module, owner: str) -> HeadReader:
-    """The reader of a head; see :func:`reader_class`.
+    """Return a reader of a head; :func:`reader_class` describes the choice.
 
     Args:
         head (nn.Module): A detection head.
         owner (str): 'student' or 'teacher', for the error message.
 
     Raises:
-        ConfigError: No reader knows the head, or it cannot be distilled this way.
+        ConfigError: There is no reader for the head, or it cannot be distilled by crossing towers.
     """
     return reader_class(type(head), owner)(head)

@@ -1,4 +1,4 @@
-"""Reading PAA heads, and LAD's, whose assignment comes from LAD's own teacher."""
+"""Readers of PAA and LAD heads."""
 from collections.abc import Callable
 from typing import Any
 
@@ -12,10 +12,13 @@ from .base import DensePredictions, DenseTargets, Records, is_positive, level_ro
 
 @HEAD_READERS.register_module(name='PAAHead')
 class PAAReader(AnchorBoxReader):
-    """PAA: as ATSS, after the assignment was thinned out by the student's own losses.
+    """Reads PAA heads: classes, boxes on anchors, IoU; the student's losses reduce the positives.
 
-    Labels and weights are those behind ``paa_reassign``, which the head's classification loss uses;
-    the normaliser is its own: the positives left, at least the number of images.
+    Labels and weights are the results of ``paa_reassign``, as in the head's classification loss;
+    the normaliser is also the head's own: the remaining positives, at least the number of images.
+
+    Args:
+        head (nn.Module): The head.
     """
 
     family = 'PAA'
@@ -24,7 +27,7 @@ class PAAReader(AnchorBoxReader):
     compared = 'classes; boxes; IoU branch at positives left after reassignment'
 
     def targets(self, records: Records, predictions: DensePredictions) -> DenseTargets:
-        """Weights and positives after reassignment, image by image."""
+        """Return weights and positives after reassignment."""
         labels, label_weights, _, counts = zip(*records['paa_reassign'], strict=True)
         return self._targets(labels, label_weights, sum(counts), predictions)
 
@@ -41,16 +44,20 @@ class PAAReader(AnchorBoxReader):
 
 @HEAD_READERS.register_module(name='LADHead')
 class LADReader(PAAReader):
-    """LAD: as PAA, with the assignment that LAD's own teacher hands to the student."""
+    """Reads LAD heads: as PAA heads, but LAD's own teacher assigns the targets.
+
+    Args:
+        head (nn.Module): The head.
+    """
 
     compared = "as PAAHead, by the assignment of LAD's own teacher"
 
     def target_sources(self) -> dict[str, tuple[object, str, Callable | None]]:
-        """The assignment is an argument of the head's ``loss``."""
+        """Return the head's ``loss``, one of whose arguments is the assignment."""
         return {'loss': (self.head, 'loss', _assignment)}
 
     def targets(self, records: Records, predictions: DensePredictions) -> DenseTargets:
-        """Weights and positives of the given assignment."""
+        """Return weights and positives of the given assignment."""
         labels, label_weights, *_, positives = records['loss'][0]
         size = sum(h * w for h, w in predictions.levels) * self.head.num_base_priors
         return self._targets(

@@ -1,4 +1,4 @@
-"""Reading RepPoints heads."""
+"""Reader of RepPoints heads."""
 from typing import Any
 
 import torch
@@ -11,7 +11,6 @@ from .base import (
     DenseTargets,
     DistanceReader,
     Records,
-    flatten_levels,
     flatten_targets,
     is_positive,
     prior_rows,
@@ -21,31 +20,30 @@ from .base import (
 
 @HEAD_READERS.register_module(name='RepPointsHead')
 class RepPointsReader(DistanceReader):
-    """RepPoints: classes and the boxes around the refined points.
+    """Reads RepPoints heads: classes and the boxes around the refined points.
 
-    The head gives both sets of points while it trains and the boxes of the refined ones in eval
-    mode, which is the teacher's: the boxes are compared, not the points. Weights and normaliser are
-    those of the assignment to the first boxes ('refine'), as in the head's own classification loss.
+    The head returns both sets of points in training mode but the boxes of the refined points in
+    eval mode, the teacher's mode: boxes are compared, not points. Weights and normaliser are those
+    of the assignment to the first boxes ('refine'), as in the head's own classification loss.
+
+    Args:
+        head (nn.Module): The head.
     """
 
     compared = 'classes; boxes around the refined points'
 
     def layout(self) -> dict[str, Any]:
-        """As the base, and how points become boxes."""
+        """Return the settings of the base class and how points become boxes."""
         return dict(super().layout(), transform_method=self.head.transform_method)
 
     def flatten(self, outputs) -> DensePredictions:
-        """Rows of classes and boxes (relative to the point, in strides), of either mode."""
+        """Return rows of classes and boxes (relative to the point, in strides) of either mode."""
         cls_maps, last = outputs[0], outputs[-1]
-        boxes = [self.head.points2bbox(level) for level in last] if len(outputs) == 3 else last
-        return DensePredictions(
-            cls=flatten_levels(cls_maps, self.head.cls_out_channels),
-            reg=flatten_levels(boxes, 4),
-            center=None,
-            levels=[tuple(m.shape[-2:]) for m in cls_maps])
+        return self.rows(cls_maps, [self.head.points2bbox(level) for level in last]
+                         if len(outputs) == 3 else last)
 
     def targets(self, records: Records, predictions: DensePredictions) -> DenseTargets:
-        """The student's label weights and normaliser of the refining stage."""
+        """Return the student's label weights and normaliser of the refining stage."""
         labels, label_weights, *_, avg_factor = records['get_targets'][-1]
         return DenseTargets(
             label_weights=flatten_targets(label_weights),
@@ -54,6 +52,6 @@ class RepPointsReader(DistanceReader):
             priors=prior_rows(self.head.prior_generator, predictions, with_stride=True))
 
     def boxes(self, reg: Tensor, targets: DenseTargets) -> Tensor:
-        """(P, 4) boxes in pixels."""
+        """Return (P, 4) boxes in pixels."""
         points, stride = targets.priors[:, :2], targets.priors[:, 2:3]
         return reg * stride + torch.cat([points, points], dim=1)

@@ -1,4 +1,4 @@
-"""Reading VFNet heads."""
+"""Reader of VFNet heads."""
 from mmdet.utils import reduce_mean
 
 from mmkd_sod.registry import HEAD_READERS
@@ -8,7 +8,6 @@ from .base import (
     DenseTargets,
     PointReader,
     Records,
-    flatten_levels,
     flatten_targets,
     is_positive,
 )
@@ -16,27 +15,25 @@ from .base import (
 
 @HEAD_READERS.register_module(name='VFNetHead')
 class VFNetReader(PointReader):
-    """VFNet: classes that tell of IoU, and the refined boxes.
+    """Reads VFNet heads: IoU-aware class scores and refined boxes.
 
-    The head gives first and refined boxes while it trains and the refined ones alone in eval mode,
-    which is the teacher's: the refined ones are compared. The first boxes still shape the answer,
-    since they place the deformable convolutions of both branches, and gradient flows that way too.
-    The normaliser is the count of positives, averaged over ranks, as in the head's own loss.
+    The head returns first and refined boxes in training mode but refined boxes only in eval mode,
+    the teacher's mode: the refined ones are compared. The first boxes place the deformable
+    convolutions of both branches, so that they also receive gradients. The normaliser is the number
+    of positives, averaged over ranks, as in the head's own loss.
+
+    Args:
+        head (nn.Module): The head.
     """
 
     compared = 'classes; refined boxes'
 
     def flatten(self, outputs) -> DensePredictions:
-        """Rows of classes and refined boxes, from the outputs of either mode."""
-        cls_maps, refined = outputs[0], outputs[-1]
-        return DensePredictions(
-            cls=flatten_levels(cls_maps, self.head.cls_out_channels),
-            reg=flatten_levels(refined, 4),
-            center=None,
-            levels=[tuple(m.shape[-2:]) for m in cls_maps])
+        """Return rows of classes and refined boxes for the outputs of either mode."""
+        return self.rows(outputs[0], outputs[-1])
 
     def targets(self, records: Records, predictions: DensePredictions) -> DenseTargets:
-        """The student's label weights (ATSS targets) or 1 everywhere (FCOS targets)."""
+        """Return the student's label weights (ATSS targets) or 1 everywhere (FCOS targets)."""
         labels, label_weights, _, _ = records['get_targets'][0]
         positive = is_positive(self.head, flatten_targets(labels))
         count = positive.sum().float()

@@ -38,7 +38,7 @@ def test_tail_on_own_features_is_the_head(name):
             if idx == 0:
                 wanted, streams = head(feats), dict.fromkeys(reader.streams(0), feats)
             else:
-                with ForwardRecorder(reader.tower_taps(idx)) as kept:
+                with ForwardRecorder(reader.tower_sources(idx)) as kept:
                     wanted = head(feats)
                 streams = reader.collect(kept)
             assert tuple(streams) == reader.streams(idx)

@@ -33,7 +33,7 @@ def test_tail_on_own_features_is_the_head(name, idx):
     if idx == 0:
         wanted, data = head(feats), dict.fromkeys(reader.towers, feats)
     else:
-        with ForwardRecorder(reader.tower_taps(idx)) as kept:
+        with ForwardRecorder(reader.tower_sources(idx)) as kept:
             wanted = head(feats)
         data = reader.collect(kept)
     found = reader.run_tail(data, idx)

@@ -16,7 +16,7 @@ def test_every_head_of_mmdet_is_read_or_refused():
             reader = reader_class(getattr(dense_heads, name), 'student')
         except ConfigError as error:
             # onedl-mmdetection has a head for lanes, which is refused as any unknown one is.
-            reason = ('no reader knows' if name == 'CLRHead' else
+            reason = ('no reader for' if name == 'CLRHead' else
                       'cannot be distilled across heads, since')
             assert reason in str(error), name
         else:
@@ -58,5 +58,5 @@ def test_subclasses_of_refused_heads_are_refused():
 
 
 def test_unknown_heads_are_refused():
-    with pytest.raises(ConfigError, match="no reader knows the teacher's head Identity"):
+    with pytest.raises(ConfigError, match="no reader for the teacher's head Identity"):
         find_reader(nn.Identity(), 'teacher')

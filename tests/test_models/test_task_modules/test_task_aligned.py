@@ -34,7 +34,7 @@ def test_tood_reads_every_block_up_to_the_split():
     assert reader.streams(2) == ('inter_convs_0', 'inter_convs_1')
     with torch.no_grad():
         feats = model.extract_feat(torch.randn(2, 3, 128, 128))
-        with ForwardRecorder(reader.tower_taps(2)) as kept:
+        with ForwardRecorder(reader.tower_sources(2)) as kept:
             wanted = model.bbox_head(feats)
         streams = reader.collect(kept)
         # The first block's feature is read by the prediction layers beside the second's.

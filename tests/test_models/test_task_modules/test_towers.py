@@ -64,7 +64,7 @@ def test_depth_channels_and_activation(head):
                                                     'reg_convs/1'])])
 def test_taps_and_their_streams(head, taps):
     reader = TowerReader(head())
-    assert list(reader.tower_taps(1)) == taps
+    assert list(reader.tower_sources(1)) == taps
     kept = {name: [name] for name in taps} if len(taps) == 4 else {name: [1, 2] for name in taps}
     streams = reader.collect(kept)
     assert list(streams) == ['cls_convs', 'reg_convs']
