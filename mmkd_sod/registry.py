@@ -1,7 +1,7 @@
-"""Child registries of mmengine's, scope ``mmkd_sod``.
+"""Child registries of mmengine's registries, with the scope ``mmkd_sod``.
 
-``locations`` makes a registry import its modules at the first look-up, so that ``import mmkd_sod``
-stays light. In a config write the scope: ``type='mmkd_sod.DenseDistill'``.
+Types in configs need that scope: ``type='mmkd_sod.DenseDistill'``. A registry imports its
+``locations`` on first use, so that ``import mmkd_sod`` is fast.
 """
 from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
@@ -14,8 +14,8 @@ from mmengine.registry import Registry
 
 SCOPE = 'mmkd_sod'
 
-# Networks, distillers, algorithms and losses. One location a room: if a dependency of one room is
-# broken, mmengine warns and the other rooms stay usable.
+# One location per subpackage: if a dependency of one is broken, mmengine warns and the others
+# still work.
 MODELS = Registry(
     'model',
     parent=MMENGINE_MODELS,
@@ -33,7 +33,7 @@ DATASETS = Registry(
     'dataset',
     parent=MMENGINE_DATASETS,
     scope=SCOPE,
-    # CamVid is apart since it needs mmseg.
+    # A separate location, since CamVid needs mmseg.
     locations=['mmkd_sod.datasets', 'mmkd_sod.datasets.camvid'])
 TRANSFORMS = Registry(
     'transform',
@@ -50,6 +50,5 @@ METRICS = Registry(
 HOOKS = Registry('hook', parent=MMENGINE_HOOKS, scope=SCOPE, locations=['mmkd_sod.engine.hooks'])
 VISUALIZERS = Registry(
     'visualizer', parent=MMENGINE_VISUALIZERS, scope=SCOPE, locations=['mmkd_sod.visualization'])
-# How detection heads are read (CrossKD), by the class name of the head. Not a part of mmengine's
-# tree: nothing else looks here.
+# Readers of detection heads for CrossKD, by class name of the head; without a parent registry.
 HEAD_READERS = Registry('head reader', scope=SCOPE, locations=['mmkd_sod.models.task_modules'])

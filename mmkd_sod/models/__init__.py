@@ -1,1 +1,1 @@
-"""Networks, distillers, algorithms and losses; each room is imported when it is asked for."""
+"""Networks, distillers, algorithms and losses; the registries import subpackages on first use."""

@@ -1,4 +1,4 @@
-"""From a config to a model: `cfg_path` references, overrides and scopes."""
+"""Building models from configs with `cfg_path` references, overrides and scopes."""
 import copy
 from pathlib import Path
 
@@ -9,38 +9,37 @@ from mmengine.registry import MODELS as ROOT_MODELS
 
 from mmkd_sod.errors import ConfigError
 
-# `configs/...` of this project is found from any folder: in a checkout beside the package, in an
-# installed one inside of it.
+# Folders that contain this project's `configs`: of a checkout, of an installed package.
 _PACKAGE = Path(__file__).resolve().parents[1]
-_PLACES = (_PACKAGE.parent, _PACKAGE / '.mim')
+_CONFIG_ROOTS = (_PACKAGE.parent, _PACKAGE / '.mim')
 
 
 def _load(cfg_path: str, role: str) -> Config:
     try:
         if '::' in cfg_path:
             return get_config(cfg_path)
-        paths = [Path(cfg_path), *(place / cfg_path for place in _PLACES)]
+        paths = [Path(cfg_path), *(root / cfg_path for root in _CONFIG_ROOTS)]
         return Config.fromfile(next((path for path in paths if path.is_file()), cfg_path))
     except OSError as error:
         raise ConfigError(
-            f"DenseDistill: {role}.cfg_path='{cfg_path}' leads to no config file; give "
-            "'<package>::<folder>/<name>.py' or the path of a file") from error
+            f"DenseDistill: {role}.cfg_path='{cfg_path}' is not a config file; set it to the path "
+            "of a file or to '<package>::<folder>/<name>.py'") from error
 
 
 def resolve_model_cfg(cfg: dict, role: str = 'model') -> ConfigDict:
-    """The full model config that ``cfg`` stands for.
+    """Return the full model config for a config that may refer to a file.
 
     Args:
-        cfg (dict): Either a model config with ``type``, returned as it is, or
+        cfg (dict): Either a model config with ``type``, which is returned as a copy, or
             ``dict(cfg_path='mmdet::gfl/gfl_r50_fpn_1x_coco.py', **overrides)``: the model of that
-            config file, ``overrides`` merged into it as a child config would (``_delete_`` works).
-        role (str): Whose config it is, for error messages.
+            config file with ``overrides`` merged as in a child config (``_delete_`` works).
+        role (str): Config key of the model, for error messages.
 
     Returns:
-        ConfigDict: A model config with ``type`` and, if it came from a file, ``_scope_``.
+        ConfigDict: Model config with ``type`` and, if it came from a file, ``_scope_``.
 
     Raises:
-        ConfigError: When ``cfg_path`` leads nowhere or the file has no model.
+        ConfigError: ``cfg_path`` is not a config file, or the file has no model.
     """
     cfg = copy.deepcopy(dict(cfg))
     if 'cfg_path' not in cfg:
@@ -49,9 +48,9 @@ def resolve_model_cfg(cfg: dict, role: str = 'model') -> ConfigDict:
     whole = _load(cfg_path, role)
     if 'model' not in whole:
         raise ConfigError(
-            f"DenseDistill: {role}.cfg_path='{cfg_path}' is a config without `model`; name one "
-            'that trains a model')
-    # mmseg's and mmpretrain's files may keep the preprocessor beside the model.
+            f"DenseDistill: {role}.cfg_path='{cfg_path}' is a config without `model`; set it to a "
+            'config that trains a model')
+    # Configs of mmseg and mmpretrain may define the preprocessor outside the model.
     if 'data_preprocessor' in whole:
         whole.model.setdefault('data_preprocessor', whole.data_preprocessor)
     merged = Config({'model': whole.model})
@@ -63,21 +62,25 @@ def resolve_model_cfg(cfg: dict, role: str = 'model') -> ConfigDict:
 
 
 def build_model(cfg: dict | BaseModel, role: str = 'model') -> BaseModel:
-    """Build a detector or segmentor from a config as :func:`resolve_model_cfg` takes it.
+    """Build a detector or segmentor from a config, without loading weights.
 
     Args:
-        cfg (dict | BaseModel): The config; a built model passes through.
-        role (str): Whose config it is, for error messages.
+        cfg (dict | BaseModel): A config for :func:`resolve_model_cfg`, or a model, which is
+            returned unchanged.
+        role (str): Config key of the model, for error messages.
 
     Returns:
-        BaseModel: The model, weights not loaded.
+        BaseModel: The model.
+
+    Raises:
+        ConfigError: The config does not describe a detector or segmentor.
     """
     if not isinstance(cfg, BaseModel):
         if not isinstance(cfg, dict):
-            raise ConfigError(f'DenseDistill: {role} is a {type(cfg).__name__}; give a config dict '
-                              'or a built mmengine BaseModel')
+            raise ConfigError(f'DenseDistill: {role} is a {type(cfg).__name__}; set it to a config '
+                              'dict or a built mmengine BaseModel')
         cfg = ROOT_MODELS.build(resolve_model_cfg(cfg, role))
     if not isinstance(cfg, BaseModel):
-        raise ConfigError(f'DenseDistill: {role} built a {type(cfg).__name__}; it must be a '
-                          'detector or segmentor (an mmengine BaseModel)')
+        raise ConfigError(f'DenseDistill: {role} built a {type(cfg).__name__}; set it to a config '
+                          'of a detector or segmentor (an mmengine BaseModel)')
     return cfg

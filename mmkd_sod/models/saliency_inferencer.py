@@ -1,4 +1,4 @@
-"""Saliency maps of images, from a config and a checkpoint."""
+"""Predicting saliency maps of images from a config and a checkpoint."""
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -18,54 +18,54 @@ from mmkd_sod.utils.weak_labels import teacher_key
 
 
 def saliency_config(config) -> Config:
-    """The plain segmentor's config that a file, an address or a config stands for.
+    """Return the config of a plain segmentor, of a distillation config the student's.
 
     Args:
-        config (str | Path | Config): A file, ``'mmseg::folder/name.py'`` or a config; of a
-            distillation the student is taken.
+        config (str | Path | Config): A file, ``'mmseg::folder/name.py'`` or a config.
 
     Raises:
-        ConfigError: The file is not there or has no model.
+        ConfigError: The file does not exist or has no model.
     """
     if not isinstance(config, Config):
         name = str(config)
         if '::' not in name and not Path(name).is_file():
-            raise ConfigError(f"config '{name}' is not there; give the path of a config file")
+            raise ConfigError(f"config '{name}' does not exist; give the path of a config file")
         config = get_config(name) if '::' in name else Config.fromfile(name)
     if 'model' not in config:
-        raise ConfigError(f"config '{config.filename}' has no model; give one that trains a model")
+        raise ConfigError(f"config '{config.filename}' has no `model`; give a config that trains a "
+                          'model')
     plain = student_config(config)
-    # Types without a scope are those of the config's own package.
+    # Types without a scope belong to the default scope of the config.
     plain.model.setdefault('_scope_', plain.get('default_scope') or 'mmseg')
     return plain
 
 
 def key_of_files(config, checkpoint, side: int = 352) -> str:
-    """The key under which a teacher's weak labels are kept, from its config and checkpoint."""
+    """Return the key of a teacher's stored weak labels for its config, checkpoint and side."""
     state, _ = read_checkpoint(str(checkpoint), 'teacher_ckpt')
     return teacher_key(saliency_config(config).model, state, side)
 
 
 class SaliencyInferencer:
-    """Predicts saliency maps with a trained segmentor, as testing does.
+    """Predicts saliency maps with a trained segmentor.
 
-    An image is resized to ``side`` x ``side``, and its map back to the image's own size. As in
-    mmseg the logits are resized and the sigmoid comes last; the released program applies it before
-    the last resizing, which moves a map by less than a grey level or two at edges.
+    Images are resized to ``side`` x ``side`` and their maps back to the size of the image. Unlike
+    in the released code of KD-SCFNet, but as in mmseg, logits are resized before the sigmoid; maps
+    differ by up to two grey levels at edges.
 
     Args:
-        config (str | Path | Config): Config of a segmentor with one output channel, or of a
-            distillation, whose student is taken.
-        checkpoint (str | Path): Its checkpoint.
-        device (str, optional): ``'cuda'``, ``'cpu'``, ...; a GPU where there is one by default.
+        config (str | Path | Config): Config of a saliency segmentor, or of a distillation, whose
+            student is used.
+        checkpoint (str | Path): Checkpoint of that model.
+        device (str, optional): Such as ``'cuda'`` or ``'cpu'``; default: a GPU if available.
         side (int): Side of the network's input.
-        batch_size (int): Images a forward takes at most.
-        fast (bool): Fold BN layers into convolutions, unless that moves an output by more than
-            1e-4, and, on a CPU, run in channels_last; both where ``mmkd_sod/models/acceleration``
-            is there.
+        batch_size (int): Maximum number of images per forward.
+        fast (bool): Fold BN layers into convolutions, unless that changes an output by more than
+            1e-4, and, on a CPU, use channels_last; both only if ``mmkd_sod/models/acceleration`` is
+            available.
 
     Raises:
-        ConfigError: The config's model gives no saliency map.
+        ConfigError: The model does not predict saliency maps, or an argument is out of range.
         CheckpointError: The checkpoint is missing, unsafe or does not fit.
 
     Examples:
@@ -76,8 +76,8 @@ class SaliencyInferencer:
     def __init__(self, config, checkpoint, device: str | None = None, side: int = 352,
                  batch_size: int = 8, fast: bool = True) -> None:
         if side < 1 or batch_size < 1:
-            raise ConfigError(f'SaliencyInferencer: side={side} and batch_size={batch_size} must '
-                              'be at least 1')
+            raise ConfigError(f'SaliencyInferencer: got side={side} and batch_size={batch_size}; '
+                              'both must be at least 1; KD-SCFNet uses side=352')
         self.config = saliency_config(config)
         with torch.random.fork_rng(devices=[]):
             model = build_model(self.config.model)
@@ -98,17 +98,17 @@ class SaliencyInferencer:
 
     @property
     def key(self) -> str:
-        """The key under which this network's weak labels are kept."""
+        """Key of this network's stored weak labels."""
         return teacher_key(self.config.model, self._state, self.side)
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Saliency maps of images.
+        """Predict the saliency maps of images.
 
         Args:
-            images (Sequence[np.ndarray]): (H, W, 3), uint8, BGR, of any sizes.
+            images (Sequence[np.ndarray]): (H, W, 3) each, uint8, BGR; sizes may differ.
 
         Returns:
-            list[np.ndarray]: (H, W), float32, in [0, 1], each of its image's size.
+            list[np.ndarray]: (H, W) each, float32, in [0, 1], in the size of the image.
         """
         return [saliency for start in range(0, len(images), self.batch_size)
                 for saliency in self._forward(images[start:start + self.batch_size])]
@@ -119,7 +119,7 @@ class SaliencyInferencer:
         inputs = [torch.from_numpy(mmcv.imresize(image, size)).permute(2, 0, 1).contiguous()
                   for image in images]
         data = self.model.data_preprocessor(dict(inputs=inputs))
-        # One shape for all: mmseg warns of a batch whose images end up in different sizes.
+        # The same shape for all images: mmseg warns if the results of a batch differ in size.
         meta = dict(ori_shape=size, img_shape=size, pad_shape=size)
         logits = self.model.inference(data['inputs'], [meta] * len(images)).float()
         maps = []
@@ -129,14 +129,14 @@ class SaliencyInferencer:
         return maps
 
     def stream(self, images: Iterable[tuple]) -> Iterator[tuple]:
-        """Predict on a stream without holding more than a batch of it.
+        """Predict on a stream of images, with one batch in memory at a time.
 
         Args:
-            images (Iterable[tuple]): ``(key, image)``; the key is anything, and ``image`` is as in
-                :meth:`__call__`.
+            images (Iterable[tuple]): ``(key, image)`` with any key and an image (H, W, 3), uint8,
+                BGR.
 
         Yields:
-            tuple: ``(key, image, saliency)`` in the same order.
+            tuple: ``(key, image, saliency)`` in the order of the stream.
         """
         batch: list[tuple] = []
         for entry in images:

@@ -1,31 +1,34 @@
-"""From a distillation config and checkpoint to a plain student."""
+"""Extracting the plain student from a distillation config and checkpoint."""
 import copy
 
+import torch
 from mmengine.config import Config, ConfigDict
+from mmengine.device import get_device
+from mmengine.model import BaseModel
 from torch import nn
 
 from mmkd_sod.errors import CheckpointError
 from mmkd_sod.models.builder import build_model, resolve_model_cfg
-from mmkd_sod.utils.checkpoint import read_checkpoint, save_checkpoint
+from mmkd_sod.utils.checkpoint import check_fits, read_checkpoint, save_checkpoint
 from mmkd_sod.utils.files import atomic_path
 
 _OURS = ('mmkd_sod.', 'mmrazor.')
 
 
 def is_distillation(cfg: Config) -> bool:
-    """Whether the config's model is a student with a teacher."""
+    """Return whether the config's model is a student with a teacher."""
     return 'architecture' in cfg.get('model', {}) and 'teacher' in cfg.model
 
 
 def student_config(cfg: Config) -> Config:
-    """The config of the student alone: same data, schedule and runtime, a plain model.
+    """Return the config of the plain student with the same data, schedule and runtime.
 
     Args:
-        cfg (Config): A distillation config; one of a plain model comes back as a copy.
+        cfg (Config): A distillation config, or a plain one, which is copied.
 
     Returns:
-        Config: A config that mmdet's or mmseg's own tools take. It asks for mmkd_sod only where
-        the student itself, its data or its metrics are made of parts of mmkd_sod.
+        Config: A config for mmdet's or mmseg's own tools. It imports mmkd_sod only if its model,
+        data or metrics use types of mmkd_sod.
     """
     plain = copy.deepcopy(cfg)
     if is_distillation(cfg):
@@ -37,12 +40,12 @@ def student_config(cfg: Config) -> Config:
         if scope is not None and scope == cfg.get('default_scope'):
             model.pop('_scope_')
         plain.model = model
-        # Hooks of ours drive distillers, which are gone.
+        # Hooks of mmkd_sod control distillers, which the student does not have.
         hooks = [hook for hook in plain.get('custom_hooks') or []
                  if not str(hook.get('type')).startswith(_OURS)]
         if 'custom_hooks' in plain:
             plain.custom_hooks = hooks
-    if 'custom_imports' in plain and not parts_of_ours(plain):
+    if 'custom_imports' in plain and not own_types(plain):
         imports = [name for name in plain.custom_imports['imports']
                    if not f'{name}.'.startswith(_OURS)]
         if imports:
@@ -52,8 +55,8 @@ def student_config(cfg: Config) -> Config:
     return plain
 
 
-def parts_of_ours(cfg) -> list[str]:
-    """Types of mmkd_sod or mmrazor that a config builds, wherever they stand, sorted."""
+def own_types(cfg) -> list[str]:
+    """Return the sorted types of mmkd_sod and mmrazor anywhere in a config."""
     found = set()
 
     def walk(node) -> None:
@@ -71,19 +74,43 @@ def parts_of_ours(cfg) -> list[str]:
     return sorted(found)
 
 
-def student_checkpoint(path: str) -> dict:
-    """The student's weights and the meta data that inference needs.
+def load_model(cfg: Config, checkpoint, device: str | None = None) -> BaseModel:
+    """Load a plain model in eval mode, of a distillation config the student.
 
     Args:
-        path (str): A checkpoint of ``DenseDistill``, of mmrazor's ``SingleTeacherDistill`` or a
-            plain one.
-
-    Returns:
-        dict: ``state_dict`` under the plain model's names, and ``meta`` with ``dataset_meta``,
-        ``epoch`` and ``iter`` where the checkpoint has them.
+        cfg (Config): Config of the run.
+        checkpoint (str | Path): Checkpoint of that config.
+        device (str, optional): Such as ``'cuda'`` or ``'cpu'``; default: a GPU if available.
 
     Raises:
-        CheckpointError: The checkpoint cannot be read, is unsafe or holds no weights.
+        ConfigError: The config has no model that can be built.
+        CheckpointError: The checkpoint is missing, unsafe or does not fit.
+    """
+    plain = student_config(cfg)
+    plain.model.setdefault('_scope_', plain.get('default_scope') or 'mmengine')
+    with torch.random.fork_rng(devices=[]):
+        model = build_model(plain.model)
+    state, _ = read_checkpoint(str(checkpoint))
+    check_fits(model, state, f"checkpoint '{checkpoint}'", f"the model of '{cfg.filename}'")
+    model.load_state_dict(state, strict=False)
+    # `eval` of some mmdet models returns None, so its result is not used.
+    model.to(device or get_device()).eval()
+    return model
+
+
+def student_checkpoint(path: str) -> dict:
+    """Return the student's weights and the metadata that inference needs.
+
+    Args:
+        path (str): A checkpoint of ``DenseDistill``, mmrazor's ``SingleTeacherDistill`` or a plain
+            model.
+
+    Returns:
+        dict: ``state_dict`` with the names of the plain model, and ``meta`` with those of
+        ``dataset_meta``, ``epoch`` and ``iter`` that the checkpoint has.
+
+    Raises:
+        CheckpointError: The checkpoint cannot be read, is unsafe or has no weights.
     """
     state, meta = read_checkpoint(path)
     kept = {key: meta[key] for key in ('dataset_meta', 'epoch', 'iter') if key in meta}
@@ -91,19 +118,19 @@ def student_checkpoint(path: str) -> dict:
 
 
 def load_student(cfg: Config, path: str) -> tuple[Config, dict, nn.Module]:
-    """A plain student, its config and its weights.
+    """Load the plain student of a distillation.
 
     Args:
         cfg (Config): A distillation config, or one of a plain model.
-        path (str): Its checkpoint.
+        path (str): Checkpoint of that config.
 
     Returns:
-        tuple: The plain config, which resumes nothing; the checkpoint of
-        :func:`student_checkpoint`, of exactly the student's weights; and the model that they fill,
-        in eval mode, on the CPU.
+        tuple: The plain config, without ``load_from`` and ``resume``; a checkpoint as of
+        :func:`student_checkpoint` with exactly the student's weights; and the model with these
+        weights, in eval mode, on the CPU.
 
     Raises:
-        CheckpointError: The checkpoint is not of this config's student.
+        CheckpointError: The checkpoint does not fit the student of the config.
     """
     plain = student_config(cfg)
     plain.load_from, plain.resume = None, False
@@ -114,26 +141,25 @@ def load_student(cfg: Config, path: str) -> tuple[Config, dict, nn.Module]:
     own, state = model.state_dict(), checkpoint['state_dict']
     wrong = [key for key in own if key not in state or state[key].shape != own[key].shape]
     if wrong:
-        found = tuple(state[wrong[0]].shape) if wrong[0] in state else 'nothing'
+        found = tuple(state[wrong[0]].shape) if wrong[0] in state else 'missing'
         raise CheckpointError(
             f"checkpoint '{path}' does not fit the student of the config in {len(wrong)} of "
             f'{len(own)} weights, first {wrong[0]}: checkpoint {found}, student '
             f'{tuple(own[wrong[0]].shape)}; give the checkpoint that this config trained')
     checkpoint['state_dict'] = {key: state[key] for key in own}
     model.load_state_dict(checkpoint['state_dict'])
-    # Not all of mmdet's models return themselves.
     model.eval()
     return plain, checkpoint, model
 
 
 def write_student(plain: Config, checkpoint: dict, config_path, weights_path) -> None:
-    """Write what :func:`load_student` gave; each file appears whole.
+    """Write the config and checkpoint of :func:`load_student`, each file atomically.
 
     Args:
-        plain (Config): The plain config.
-        checkpoint (dict): The plain checkpoint.
-        config_path (str | Path): Ends in ``.py``.
-        weights_path (str | Path): Ends in ``.pth``.
+        plain (Config): Config of the student.
+        checkpoint (dict): Checkpoint of the student.
+        config_path (str | Path): Output file, ending in ``.py``.
+        weights_path (str | Path): Output file, ending in ``.pth``.
     """
     save_checkpoint(checkpoint, weights_path)
     with atomic_path(config_path) as temporary:

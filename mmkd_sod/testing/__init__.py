@@ -1,1 +1,1 @@
-"""Tiny detectors and segmentors for tests and tools; the package itself never imports this."""
+"""Small detectors and segmentors for tests and tools; not imported by the rest of the package."""

@@ -1,4 +1,4 @@
-"""Small versions of mmdet's one-stage detectors, for trials on a CPU."""
+"""Small versions of mmdet's one-stage detectors, for tests on a CPU."""
 import copy
 
 import torch
@@ -9,7 +9,7 @@ from mmengine.structures import InstanceData
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.builder import resolve_model_cfg
 
-# Head to the mmdet config that it is taken from, with its assigner, losses and anchors.
+# Head to the mmdet config that defines its assigner, losses and anchors.
 SMALL_DETECTORS = dict(
     ATSSHead='atss/atss_r50_fpn_1x_coco.py',
     AutoAssignHead='autoassign/autoassign_r50-caffe_fpn_1x_coco.py',
@@ -36,8 +36,8 @@ SMALL_DETECTORS = dict(
     YOLOFHead='yolof/yolof_r50-c5_8xb8-1x_coco.py',
     YOLOXHead='yolox/yolox_s_8xb8-300e_coco.py')
 
-# Heads on the three levels of strides 8, 16 and 32; the others are on five, YOLOF on one. DDOD has
-# five in its config, but its deformable convolution refuses maps of less than 3 x 3.
+# Heads with three levels of strides 8, 16 and 32; YOLOF has one level, the others five. DDOD's own
+# config has five, but its deformable convolution refuses maps smaller than 3 x 3.
 _THREE_LEVELS = ('DDODHead', 'RTMDetHead', 'RTMDetSepBNHead', 'YOLOXHead')
 
 
@@ -76,12 +76,12 @@ def _head(head: ConfigDict, name: str, channels: int, classes: int) -> ConfigDic
 
 def small_detector(name: str, width: int = 4, channels: int = 32, classes: int = 3,
                    **bbox_head) -> dict:
-    """A detector with a head of mmdet's on a ResNet-18 of a few channels, weights random.
+    """Return the config of a small detector: an mmdet head on a narrow ResNet-18, random weights.
 
     Args:
         name (str): Class name of the head.
         width (int): Base width of the backbone.
-        channels (int): Channels of neck and head, a multiple of 32 (heads' own GroupNorm).
+        channels (int): Channels of neck and head, a multiple of 32 (for the GroupNorm of heads).
         classes (int): Number of classes.
         bbox_head: Further settings of the head.
 
@@ -89,10 +89,10 @@ def small_detector(name: str, width: int = 4, channels: int = 32, classes: int =
         dict: Model config.
 
     Raises:
-        ConfigError: No small detector is known for the head.
+        ConfigError: There is no small detector for the head.
     """
     if name not in SMALL_DETECTORS:
-        raise ConfigError(f'small_detector: no detector is known for {name}; choose one of '
+        raise ConfigError(f'small_detector: name={name!r} is unknown; use one of '
                           f'{", ".join(SMALL_DETECTORS)}')
     model = resolve_model_cfg(dict(cfg_path='mmdet::' + SMALL_DETECTORS[name]))
     model.data_preprocessor = dict(
@@ -104,7 +104,7 @@ def small_detector(name: str, width: int = 4, channels: int = 32, classes: int =
     model.bbox_head = _head(model.bbox_head, name, channels, classes)
     model.bbox_head.update(bbox_head)
     model.pop('init_cfg', None)
-    if name == 'LDHead':  # these two bring a teacher of their own
+    if name == 'LDHead':  # LD and LAD have their own teachers
         model.update(teacher_config=dict(model=small_detector('GFLHead', width, channels, classes)),
                      teacher_ckpt=None)
     if name == 'LADHead':
@@ -116,15 +116,15 @@ def small_detector(name: str, width: int = 4, channels: int = 32, classes: int =
 
 def random_batch(images: int = 2, height: int = 128, width: int = 160, empty: tuple = (),
                  seed: int = 0, classes: int = 3) -> dict:
-    """Random images with three boxes each, as a data loader gives them.
+    """Return a batch of random images with three boxes each, as a data loader returns it.
 
     Args:
         images (int): Number of images.
-        height (int): Height of each.
-        width (int): Width of each.
-        empty (tuple): Numbers of images without a box.
-        seed (int): Of the images and boxes; torch's own random stream is left alone.
-        classes (int): Number of classes of the boxes.
+        height (int): Height of the images.
+        width (int): Width of the images.
+        empty (tuple): Indices of images without boxes.
+        seed (int): Seed of images and boxes; torch's global generator is not used.
+        classes (int): Number of classes.
 
     Returns:
         dict: ``inputs``, a list of (3, height, width) uint8, and ``data_samples``.

@@ -1,4 +1,4 @@
-"""Small versions of mmseg's segmentors, for trials on a CPU."""
+"""Small versions of mmseg's segmentors, for tests on a CPU."""
 import torch
 from mmengine.config import ConfigDict
 from mmengine.structures import PixelData
@@ -8,7 +8,7 @@ from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.builder import resolve_model_cfg
 
 _CITY = '_cityscapes-512x1024.py'
-# Architecture to the mmseg config that it is taken from.
+# Architecture to its mmseg config.
 SMALL_SEGMENTORS = {
     'ANN': f'ann/ann_r50-d8_4xb2-40k{_CITY}',
     'APCNet': f'apcnet/apcnet_r50-d8_4xb2-40k{_CITY}',
@@ -43,7 +43,7 @@ SMALL_SEGMENTORS = {
     'UPerNet-Swin': 'swin/swin-tiny-patch4-window7-in1k-pre_upernet_8xb2-160k_ade20k-512x512.py'
 }
 
-# Heads that keep their classifier elsewhere than in `conv_seg`.
+# Classifiers of heads without a `conv_seg` of their own.
 CLASSIFIERS = {'K-Net': 'decode_head.kernel_generate_head.conv_seg'}
 
 _WIDTH = 16  # base width of ResNets
@@ -51,7 +51,7 @@ _CHANNELS = 32  # of decode heads
 
 
 def _walk(cfg):
-    """All dicts of a nested config."""
+    """Yield all dicts of a nested config."""
     if isinstance(cfg, dict):
         yield cfg
         for value in cfg.values():
@@ -62,16 +62,16 @@ def _walk(cfg):
 
 
 def _narrow_resnet(model: ConfigDict) -> None:
-    """ResNet-50 of mmseg to a ResNet-18 of base width 16, and all that reads it."""
+    """Replace ResNet-50 by ResNet-18 of base width 16, and adapt all input channels."""
     model.backbone.update(depth=18, stem_channels=_WIDTH, base_channels=_WIDTH)
-    # Channels of the four stages.
+    # Channels of the four stages, old to new.
     narrow = {256 * 2**stage: _WIDTH * 2**stage for stage in range(4)}
-    for part in ('neck', 'decode_head', 'auxiliary_head'):
-        for cfg in _walk(model.get(part)):
+    for key in ('neck', 'decode_head', 'auxiliary_head'):
+        for cfg in _walk(model.get(key)):
             channels = cfg.get('in_channels')
             if isinstance(channels, (list, tuple)):
                 cfg['in_channels'] = [narrow.get(number, number) for number in channels]
-            elif channels in narrow and part != 'neck':
+            elif channels in narrow and key != 'neck':
                 cfg['in_channels'] = narrow[channels]
             if 'c1_in_channels' in cfg:
                 cfg['c1_in_channels'] = _WIDTH
@@ -86,7 +86,7 @@ def _narrow_swin(model: ConfigDict) -> None:
 
 
 def small_segmentor(name: str, classes: int = 5, size: tuple[int, int] = (64, 64)) -> ConfigDict:
-    """A segmentor of mmseg with few channels where it has many, weights random.
+    """Return the config of an mmseg segmentor with fewer channels and random weights.
 
     Args:
         name (str): Architecture, a key of :data:`SMALL_SEGMENTORS`.
@@ -97,16 +97,16 @@ def small_segmentor(name: str, classes: int = 5, size: tuple[int, int] = (64, 64
         ConfigDict: Model config.
 
     Raises:
-        ConfigError: The architecture is not known here.
+        ConfigError: The architecture is unknown.
     """
     if name not in SMALL_SEGMENTORS:
-        raise ConfigError(f'small_segmentor: no segmentor is known for {name}; choose one of '
+        raise ConfigError(f'small_segmentor: name={name!r} is unknown; use one of '
                           f'{", ".join(SMALL_SEGMENTORS)}')
     model = resolve_model_cfg(dict(cfg_path='mmseg::' + SMALL_SEGMENTORS[name]))
     model.data_preprocessor = dict(
         type='SegDataPreProcessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True, pad_val=0, seg_pad_val=255, size=size)
-    # The parts of K-Net's head are as wide as its backbone's third stage.
+    # Not for K-Net, whose head modules are as wide as the third stage of its backbone.
     if model.backbone.type == 'ResNetV1c' and model.backbone.depth == 50 and name != 'K-Net':
         _narrow_resnet(model)
     if name == 'Semantic FPN':
@@ -126,14 +126,14 @@ def small_segmentor(name: str, classes: int = 5, size: tuple[int, int] = (64, 64
 
 def random_batch(images: int = 4, height: int = 64, width: int = 64, classes: int = 5,
                  seed: int = 0) -> dict:
-    """Random images with random labels, as a data loader gives them.
+    """Return a batch of random images with random labels, as a data loader returns it.
 
     Args:
         images (int): Number of images.
-        height (int): Height of each.
-        width (int): Width of each.
+        height (int): Height of the images.
+        width (int): Width of the images.
         classes (int): Number of classes.
-        seed (int): Of images and labels; torch's own random stream is left alone.
+        seed (int): Seed of images and labels; torch's global generator is not used.
 
     Returns:
         dict: ``inputs``, a list of (3, height, width) uint8, and ``data_samples``.

@@ -37,7 +37,7 @@ def test_an_installed_package_brings_its_configs_along(tmp_path, monkeypatch):
     folder = tmp_path / '.mim' / 'configs' / 'demo'
     folder.mkdir(parents=True)
     (folder / 'only_there.py').write_text("model = dict(type='A')\n")
-    monkeypatch.setattr(builder, '_PLACES', (tmp_path, tmp_path / '.mim'))
+    monkeypatch.setattr(builder, '_CONFIG_ROOTS', (tmp_path, tmp_path / '.mim'))
     assert resolve_model_cfg(dict(cfg_path='configs/demo/only_there.py')) == dict(type='A')
 
 
@@ -45,7 +45,7 @@ def test_an_installed_package_brings_its_configs_along(tmp_path, monkeypatch):
     'mmdet::gfl/no_such_file.py', 'no/such/file.py'
 ])
 def test_paths_that_lead_nowhere(path):
-    with pytest.raises(ConfigError, match='leads to no config file'):
+    with pytest.raises(ConfigError, match='is not a config file'):
         resolve_model_cfg(dict(cfg_path=path), 'teacher')
 
 

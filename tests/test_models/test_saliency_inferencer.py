@@ -92,9 +92,9 @@ def test_an_mmseg_config_with_two_channels_and_sync_bn(tmp_path):
 
 def test_refuses(files, tmp_path):
     config, checkpoint = files
-    with pytest.raises(ConfigError, match="config 'none.py' is not there"):
+    with pytest.raises(ConfigError, match="config 'none.py' does not exist"):
         SaliencyInferencer('none.py', checkpoint)
-    with pytest.raises(CheckpointError, match="none.pth' is not there"):
+    with pytest.raises(CheckpointError, match="none.pth' does not exist"):
         SaliencyInferencer(config, 'none.pth')
     with pytest.raises(ConfigError, match='side=0 and batch_size=8'):
         SaliencyInferencer(config, checkpoint, side=0)
@@ -104,10 +104,10 @@ def test_refuses(files, tmp_path):
     with pytest.raises(CheckpointError, match=r'conv_seg.weight is missing in the file'):
         SaliencyInferencer(config, tmp_path / 'broken.pth')
     (tmp_path / 'empty.py').write_text('a = 1')
-    with pytest.raises(ConfigError, match='has no model'):
+    with pytest.raises(ConfigError, match='has no `model`'):
         SaliencyInferencer(tmp_path / 'empty.py', checkpoint)
     cfg = Config.fromfile(config)
     cfg.model.decode_head = dict(type='FCNHead', in_channels=80, channels=8, num_classes=7)
     cfg.dump(tmp_path / 'seven.py')
-    with pytest.raises(ConfigError, match='gives 7 channels'):
+    with pytest.raises(ConfigError, match='has 7 output channels'):
         SaliencyInferencer(tmp_path / 'seven.py', checkpoint)

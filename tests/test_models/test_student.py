@@ -7,7 +7,7 @@ from mmkd_sod.errors import CheckpointError
 from mmkd_sod.models.student import (
     is_distillation,
     load_student,
-    parts_of_ours,
+    own_types,
     student_checkpoint,
     student_config,
     write_student,
@@ -20,7 +20,7 @@ def test_student_of_a_recipe():
     assert is_distillation(cfg)
     plain = student_config(cfg)
     assert plain.model.type == 'GFL' and plain.model.backbone.depth == 18
-    assert not parts_of_ours(plain) and 'custom_imports' not in plain
+    assert not own_types(plain) and 'custom_imports' not in plain
     assert plain.optim_wrapper.optimizer.lr == cfg.optim_wrapper.optimizer.lr
     assert cfg.model.type == 'mmkd_sod.DenseDistill'  # the original is left alone
 
@@ -38,7 +38,7 @@ def test_what_still_needs_the_package_is_kept():
         model=dict(type='mmkd_sod.DenseDistill', teacher=dict(type='T'),
                    architecture=dict(type='A', head=dict(type='mmkd_sod.SCFHead')))))
     plain = student_config(cfg)
-    assert parts_of_ours(plain) == ['mmkd_sod.SCFHead']
+    assert own_types(plain) == ['mmkd_sod.SCFHead']
     assert plain.custom_imports.imports == ['mmkd_sod', 'mine']
     assert [hook.type for hook in plain.custom_hooks] == ['EMAHook']
 

@@ -18,7 +18,7 @@ def test_sizes():
 
 
 def test_unknown_heads_are_refused():
-    with pytest.raises(ConfigError, match='no detector is known for SSDHead'):
+    with pytest.raises(ConfigError, match="name='SSDHead' is unknown"):
         small_detector('SSDHead')
 
 

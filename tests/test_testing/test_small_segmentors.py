@@ -27,5 +27,5 @@ def test_batches_repeat_and_leave_the_random_stream_alone():
 
 
 def test_unknown_architecture():
-    with pytest.raises(ConfigError, match='no segmentor is known for UNet'):
+    with pytest.raises(ConfigError, match="name='UNet' is unknown"):
         small_segmentor('UNet')

@@ -1,4 +1,4 @@
-"""MobileNetV3-Large as PaddleClas released it for ImageNet."""
+"""MobileNetV3-Large with the layers of PaddleClas's ImageNet release."""
 from collections.abc import Sequence
 
 import torch
@@ -32,10 +32,10 @@ LARGE = (
 
 
 class SqueezeExcite(nn.Module):
-    """Scale each channel by a hard sigmoid of slope 0.2 of its image-wide mean.
+    """Squeeze-and-excitation with ``channels // 4`` hidden channels and hard sigmoid of slope 0.2.
 
     Args:
-        channels (int): Channels in and out; ``channels // 4`` in between, not rounded.
+        channels (int): Input and output channels.
     """
 
     def __init__(self, channels: int) -> None:
@@ -44,18 +44,21 @@ class SqueezeExcite(nn.Module):
         self.conv2 = nn.Conv2d(channels // 4, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Scale the channels of (N, C, H, W)."""
         scale = self.conv2(torch.relu(self.conv1(x.mean((2, 3), keepdim=True))))
         return x * (0.2 * scale + 0.5).clamp(0, 1)
 
 
 class InvertedResidual(nn.Module):
-    """Expand (always, even when it does not widen), depthwise, squeeze-excite, project.
+    """Expansion (even if it does not widen), depthwise convolution, squeeze-excite, projection.
 
     Args:
-        in_channels, mid_channels, out_channels (int): Channels before, within and after.
+        in_channels (int): Input channels.
+        mid_channels (int): Expanded channels.
+        out_channels (int): Output channels.
         kernel_size (int): Side of the depthwise kernel.
-        stride (int): Of the depthwise convolution.
-        with_se (bool): Whether to squeeze and excite.
+        stride (int): Stride of the depthwise convolution.
+        with_se (bool): Whether to use squeeze-excite.
         act (str): Activation after expansion and depthwise convolution.
         norm_cfg (dict): Norm layer.
     """
@@ -74,29 +77,29 @@ class InvertedResidual(nn.Module):
         self.with_shortcut = stride == 1 and in_channels == out_channels
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return (N, out_channels, H / stride, W / stride)."""
         out = self.linear_conv(self.se(self.depthwise_conv(self.expand_conv(x))))
         return x + out if self.with_shortcut else out
 
 
 @MODELS.register_module()
 class PaddleMobileNetV3(BaseModule):
-    """MobileNetV3-Large with the details of PaddleClas, without the final 1x1 convolution.
+    """MobileNetV3-Large as in PaddleClas, without the final 1x1 convolution.
 
-    mmseg's ``MobileNetV3`` cannot stand in: it has no width, stops at stride 8 with dilated blocks,
-    keeps the final convolution, pads strided convolutions on one side, rounds the channels inside
-    squeeze-excite to multiples of 8, gates them with a slope of 1/6 (0.2 here), and drops an
-    expansion that does not widen.
+    Differences from mmseg's ``MobileNetV3``, which cannot load the same weights: a width factor,
+    stride 32 without dilated blocks, no final convolution, symmetric padding, squeeze-excite with
+    unrounded channels and slope 0.2 instead of 1/6, and expansions that do not widen.
 
     Args:
-        widen_factor (float): Multiplies all channels, which are then rounded to multiples of 8.
-            SCFNet takes 0.5.
+        widen_factor (float): Factor of all channels, which are then rounded to multiples of 8.
+            SCFNet uses 0.5.
         out_indices (Sequence[int]): Blocks, counted from 0, whose outputs are returned. The default
-            gives strides 4, 8, 16, 32, with (16, 24, 56, 80) channels at width 0.5.
+            has strides 4, 8, 16, 32 and, at width 0.5, (16, 24, 56, 80) channels.
         norm_cfg (dict): Norm layer.
-        init_cfg (dict or list[dict], optional): He initialisation by default.
+        init_cfg (dict or list[dict], optional): Default: He initialisation.
 
     Raises:
-        ConfigError: ``out_indices`` is empty, unsorted or names a block there is not.
+        ConfigError: ``out_indices`` is empty, unsorted or out of range.
     """
 
     def __init__(self, widen_factor: float = 0.5, out_indices: Sequence[int] = (2, 5, 11, 14),
@@ -107,8 +110,9 @@ class PaddleMobileNetV3(BaseModule):
         super().__init__(init_cfg)
         if not out_indices or sorted(set(out_indices)) != list(out_indices) or not (
                 out_indices[0] >= 0 and out_indices[-1] < len(LARGE)):
-            raise ConfigError(f'PaddleMobileNetV3: out_indices={tuple(out_indices)} must be rising '
-                              f'indices of blocks 0 to {len(LARGE) - 1}')
+            raise ConfigError(f'PaddleMobileNetV3: out_indices={tuple(out_indices)} must be '
+                              f'increasing indices of blocks 0 to {len(LARGE) - 1}; SCFNet uses '
+                              '(2, 5, 11, 14)')
         self.out_indices = tuple(out_indices)
 
         def width(channels: int) -> int:
@@ -117,7 +121,7 @@ class PaddleMobileNetV3(BaseModule):
         channels = width(16)
         self.conv = ConvModule(3, channels, 3, stride=2, padding=1, norm_cfg=norm_cfg,
                                act_cfg=dict(type='HSwish'))
-        # Blocks behind the last output would be trained for nothing.
+        # No blocks after the last output: DistributedDataParallel refuses unused parameters.
         self.blocks = nn.ModuleList()
         for kernel_size, mid, out, with_se, act, stride in LARGE[:self.out_indices[-1] + 1]:
             self.blocks.append(InvertedResidual(channels, width(mid), width(out), kernel_size,
@@ -125,7 +129,7 @@ class PaddleMobileNetV3(BaseModule):
             channels = width(out)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Features of ``out_indices``, shallow first, of an image batch (N, 3, H, W)."""
+        """Return the features of ``out_indices``, shallow first, for images (N, 3, H, W)."""
         x = self.conv(x)
         outs = []
         for index, block in enumerate(self.blocks):

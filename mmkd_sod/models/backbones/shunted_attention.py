@@ -1,4 +1,4 @@
-"""Blocks of the Shunted Transformer: attention over two grids at once, and the MLP."""
+"""Blocks of the Shunted Transformer: attention over two token grids, and the MLP."""
 import torch
 import torch.nn.functional as F
 from mmcv.cnn.bricks import DropPath
@@ -10,14 +10,14 @@ NORM: dict = dict(type='LN', eps=1e-6)
 
 
 class TokenBranch(BaseModule):
-    """Keys and values for some of the heads, from tokens of a coarser grid.
+    """Keys and values of a group of heads, from tokens of a coarser grid.
 
     Args:
         dim (int): Channels of the tokens.
         channels (int): Channels of the keys and of the values.
-        heads (int): Heads they serve.
-        reduction (int, optional): Kernel and stride of the convolution that makes the grid coarser;
-            None leaves the tokens as they are.
+        heads (int): Number of heads.
+        reduction (int, optional): Kernel and stride of the convolution that reduces the grid; None
+            for no reduction.
         qkv_bias (bool): Whether the linear layer has a bias.
     """
 
@@ -27,22 +27,21 @@ class TokenBranch(BaseModule):
         self.heads = heads
         self.reduce = None
         if reduction is not None:
-            # Its 'corner' padding completes the last row and column where the grid does not divide.
+            # Its default padding 'corner' extends grids that are not multiples of the reduction.
             self.reduce = PatchEmbed(dim, dim, kernel_size=reduction, stride=reduction,
                                      norm_cfg=NORM)
         self.kv = nn.Linear(dim, 2 * channels, bias=qkv_bias)
         self.local = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
 
     def forward(self, tokens: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
-        """Keys, values and local values.
+        """Compute keys, values and the depthwise convolution of the values.
 
         Args:
             tokens (Tensor): (N, H * W, dim).
             size (tuple[int, int]): H, W.
 
         Returns:
-            tuple: Each (N, heads, h * w, channels / heads), of the branch's grid (h, w); the third
-            is the values' own depthwise convolution.
+            tuple: (N, heads, h * w, channels / heads) each, with the reduced grid (h, w).
         """
         if self.reduce is not None:
             tokens, size = self.reduce(nlc_to_nchw(tokens, size))
@@ -54,22 +53,21 @@ class TokenBranch(BaseModule):
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:
-    """(N, L, C) to (N, heads, L, C / heads)."""
+    """Reshape (N, L, C) to (N, heads, L, C / heads)."""
     return x.unflatten(-1, (heads, -1)).transpose(1, 2)
 
 
 class ShuntedAttention(BaseModule):
-    """Self-attention whose heads see the image at two grains (CVPR 2022).
+    """Self-attention of the Shunted Transformer with two token grids (Ren et al., CVPR 2022).
 
-    With ``reduction`` r > 1 one half of the heads attends to tokens reduced by r, the other to
-    tokens reduced by r / 2, and each value is joined by its own depthwise convolution. With r = 1
-    all heads attend to all tokens, and the convolution of the values is added to what they
-    gathered.
+    With a reduction r > 1 half of the heads attend to tokens reduced by r and the others to tokens
+    reduced by r / 2; a depthwise convolution of the values is added to the values. With r = 1 all
+    heads attend to all tokens, and that convolution is added to the output.
 
     Args:
         dim (int): Channels.
-        heads (int): Number of heads; even where ``reduction`` > 1.
-        reduction (int): r.
+        heads (int): Number of heads; even if ``reduction`` > 1.
+        reduction (int): Factor r; 1 or even.
         qkv_bias (bool): Whether queries, keys and values have a bias.
     """
 
@@ -86,7 +84,7 @@ class ShuntedAttention(BaseModule):
         self.proj = nn.Linear(dim, dim)
 
     def forward(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
-        """Attend; (N, H * W, dim) in and out, ``size`` is (H, W)."""
+        """Return attended tokens (N, H * W, dim) for tokens of that shape; ``size`` is (H, W)."""
         queries = split_heads(self.q(tokens), self.heads).chunk(len(self.branches), 1)
         gathered = []
         for query, branch in zip(queries, self.branches, strict=True):
@@ -99,7 +97,12 @@ class ShuntedAttention(BaseModule):
 
 
 class ConvMLP(BaseModule):
-    """Linear, GELU of the tokens plus their depthwise convolution, linear."""
+    """Linear layer, GELU of the tokens plus their depthwise convolution, linear layer.
+
+    Args:
+        dim (int): Input and output channels.
+        hidden (int): Hidden channels.
+    """
 
     def __init__(self, dim: int, hidden: int) -> None:
         super().__init__()
@@ -108,18 +111,21 @@ class ConvMLP(BaseModule):
         self.fc2 = nn.Linear(hidden, dim)
 
     def forward(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
-        """(N, H * W, dim) in and out, ``size`` is (H, W)."""
+        """Return tokens (N, H * W, dim) for tokens of that shape; ``size`` is (H, W)."""
         grid = nlc_to_nchw(self.fc1(tokens), size)
         return self.fc2(nchw_to_nlc(F.gelu(grid + self.dwconv(grid))))
 
 
 class ShuntedBlock(BaseModule):
-    """Attention and MLP, each behind a LayerNorm and around a shortcut.
+    """Attention and MLP, each after a LayerNorm and with a shortcut.
 
     Args:
-        dim, heads, reduction, qkv_bias: As in :class:`ShuntedAttention`.
+        dim (int): Channels.
+        heads (int): Number of attention heads; even if ``reduction`` > 1.
+        reduction (int): Reduction of the grid of keys and values; 1 or even.
         mlp_ratio (int): Hidden channels of the MLP, in multiples of ``dim``.
-        drop_path (float): Chance that a sample skips a branch in training.
+        qkv_bias (bool): Whether queries, keys and values have a bias.
+        drop_path (float): Probability that a sample skips attention or MLP in training.
     """
 
     def __init__(self, dim: int, heads: int, reduction: int, mlp_ratio: int,
@@ -132,6 +138,6 @@ class ShuntedBlock(BaseModule):
         self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
 
     def forward(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
-        """(N, H * W, dim) in and out, ``size`` is (H, W)."""
+        """Return tokens (N, H * W, dim) for tokens of that shape; ``size`` is (H, W)."""
         tokens = tokens + self.drop_path(self.attn(self.norm1(tokens), size))
         return tokens + self.drop_path(self.mlp(self.norm2(tokens), size))

@@ -15,14 +15,14 @@ from mmkd_sod.utils.checkpoint import read_checkpoint
 
 from .shunted_attention import NORM, ShuntedBlock
 
-# Per size: blocks a stage, extra 3x3 convolutions of the stem, stochastic depth.
+# Per size: blocks per stage, extra 3x3 convolutions of the stem, stochastic depth.
 ARCHITECTURES: dict[str, dict] = {
     'T': dict(depths=(1, 2, 4, 1), stem_convs=0, drop_path_rate=.1),
     'S': dict(depths=(2, 4, 12, 1), stem_convs=1, drop_path_rate=.1),
     'B': dict(depths=(3, 4, 24, 2), stem_convs=2, drop_path_rate=.3),
 }
 
-# From the names of the ImageNet release to the ones here; what matches none keeps its name.
+# Names of the ImageNet release to the names used here; other names are kept.
 KEY_MAP = (
     (r'^patch_embed1\.conv\.', 'stem.convs.'),
     (r'^patch_embed1\.norm\.', 'stem.patch.norm.'),
@@ -39,10 +39,10 @@ KEY_MAP = (
 
 
 def convert_shunted_keys(state: dict) -> dict:
-    """Rename the weights of an ImageNet release of the Shunted Transformer.
+    """Rename the weights of the Shunted Transformer's ImageNet release.
 
     ==================================================  ==========================================
-    release                                             here
+    released name                                       name here
     ==================================================  ==========================================
     patch_embed1.conv.K (its last one)                  stem.convs.K (stem.patch.projection)
     patch_embed1.norm                                   stem.patch.norm
@@ -58,10 +58,10 @@ def convert_shunted_keys(state: dict) -> dict:
     ==================================================  ==========================================
 
     Args:
-        state (dict): Weights by name, of the release or of :class:`ShuntedTransformer`.
+        state (dict): State dict of the release or of :class:`ShuntedTransformer`.
 
     Returns:
-        dict: Weights by the names used here; others pass unchanged.
+        dict: State dict with the names used here; names that are not in the table are kept.
     """
     stem = [key for key in state if re.fullmatch(r'patch_embed1\.conv\.\d+\.weight', key)]
     last = max((int(key.split('.')[2]) for key in stem), default=None)
@@ -78,11 +78,11 @@ def convert_shunted_keys(state: dict) -> dict:
 
 
 class ShuntedStem(BaseModule):
-    """7x7 convolution of stride 2, further 3x3 ones, then tokens of 2x2 patches.
+    """7x7 convolution of stride 2, extra 3x3 convolutions, and the embedding of 2x2 patches.
 
     Args:
         dim (int): Channels.
-        extra (int): Number of 3x3 convolutions.
+        extra (int): Number of extra convolutions.
     """
 
     def __init__(self, dim: int, extra: int) -> None:
@@ -96,34 +96,34 @@ class ShuntedStem(BaseModule):
         self.patch = PatchEmbed(dim, dim, kernel_size=2, stride=2, norm_cfg=NORM)
 
     def forward(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
-        """(N, 3, H, W) to tokens (N, h * w, dim) and (h, w) of a quarter of the size."""
+        """Return tokens (N, h * w, dim) and (h, w) = (H / 4, W / 4) for images (N, 3, H, W)."""
         return self.patch(self.convs(x))
 
 
 @MODELS.register_module()
 class ShuntedTransformer(BaseModule):
-    """Shunted Transformer (Ren et al., CVPR 2022), without its classifier.
+    """Shunted Transformer (Ren et al., CVPR 2022) without its classifier; encoder of HKDNet.
 
-    Any image size of at least 32 x 32 works: attention, reductions and embeddings follow the image,
-    and a grid that a reduction does not divide is completed with zeros, which multiples of 32 never
-    need.
+    Images need at least 32 x 32 pixels. Grids that are not multiples of a reduction are padded with
+    zeros; multiples of 32 need no padding.
 
     Args:
         arch (str): 'T' (11.04 M parameters), 'S' (21.89 M) or 'B' (39.10 M).
-        embed_dims (Sequence[int]): Channels of the four stages.
-        heads (Sequence[int]): Attention heads.
-        mlp_ratios (Sequence[int]): Hidden channels of the MLPs, in multiples of the stage's.
-        reductions (Sequence[int]): How far keys and values are reduced.
-        depths (Sequence[int], optional): Blocks a stage; of ``arch`` where absent.
+        embed_dims (Sequence[int]): Channels per stage.
+        heads (Sequence[int]): Attention heads per stage.
+        mlp_ratios (Sequence[int]): Hidden channels of the MLPs per stage, in multiples of its
+            channels.
+        reductions (Sequence[int]): Reduction of the grid of keys and values per stage.
+        depths (Sequence[int], optional): Blocks per stage; default: those of ``arch``.
         qkv_bias (bool): Whether queries, keys and values have a bias.
-        drop_path_rate (float, optional): Stochastic depth of the last block, growing linearly from
-            0; of ``arch`` where absent.
-        init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=...)`` reads ImageNet
-            weights, of the release (:func:`convert_shunted_keys`) or saved from this class; every
-            weight has to be there.
+        drop_path_rate (float, optional): Stochastic depth of the last block, increasing linearly
+            from 0; default: that of ``arch``.
+        init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=...)`` loads ImageNet
+            weights, either released (:func:`convert_shunted_keys`) or saved from this class; none
+            may be missing.
 
     Raises:
-        ConfigError: An unknown size, or heads that do not fit the channels.
+        ConfigError: ``arch`` is unknown, or heads do not fit the channels.
     """
 
     def __init__(self, arch: str = 'T', embed_dims: Sequence[int] = (64, 128, 256, 512),
@@ -133,7 +133,7 @@ class ShuntedTransformer(BaseModule):
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         if arch not in ARCHITECTURES:
-            raise ConfigError(f'ShuntedTransformer: arch={arch!r} is unknown; choose one of '
+            raise ConfigError(f'ShuntedTransformer: arch={arch!r} is unknown; use one of '
                               f'{tuple(ARCHITECTURES)}')
         settings = ARCHITECTURES[arch]
         depths = settings['depths'] if depths is None else depths
@@ -142,8 +142,8 @@ class ShuntedTransformer(BaseModule):
             if dim % head or (reduction > 1 and (head % 2 or reduction % 2)):
                 raise ConfigError(
                     f'ShuntedTransformer: {head} heads and reduction {reduction} do not fit '
-                    f'{dim} channels; heads divide the channels, and both are even where the '
-                    'reduction is above 1')
+                    f'{dim} channels; heads must divide the channels, and heads and reduction must '
+                    'be even if the reduction is above 1; change heads, reductions or embed_dims')
         self.out_channels = tuple(embed_dims)
         self.stem = ShuntedStem(embed_dims[0], settings['stem_convs'])
         self.embeds = nn.ModuleList([
@@ -160,13 +160,13 @@ class ShuntedTransformer(BaseModule):
         self.norms = nn.ModuleList([nn.LayerNorm(dim, eps=NORM['eps']) for dim in embed_dims])
 
     def init_weights(self) -> None:
-        """Draw the weights as the release does, or read the ones that ``init_cfg`` names.
+        """Initialise the weights as the released code does, or load the file of ``init_cfg``.
 
         Raises:
-            CheckpointError: The file lacks weights, or holds some of another shape.
+            CheckpointError: Weights are missing in the file or have other shapes.
         """
         if (self.init_cfg or {}).get('type') == 'Pretrained':
-            self._read(self.init_cfg['checkpoint'])
+            self._load_pretrained(self.init_cfg['checkpoint'])
             return
         for module in self.modules():
             if isinstance(module, nn.Linear):
@@ -177,7 +177,7 @@ class ShuntedTransformer(BaseModule):
             if isinstance(module, (nn.Linear, nn.Conv2d)) and module.bias is not None:
                 nn.init.zeros_(module.bias)
 
-    def _read(self, checkpoint: str) -> None:
+    def _load_pretrained(self, checkpoint: str) -> None:
         state, _ = read_checkpoint(checkpoint, 'weights of the Shunted Transformer')
         state = convert_shunted_keys({key.removeprefix('backbone.'): value
                                       for key, value in state.items()})
@@ -189,20 +189,19 @@ class ShuntedTransformer(BaseModule):
             raise CheckpointError(
                 f'{checkpoint} does not fit ShuntedTransformer: {len(missing)} weights are missing '
                 f'and {len(wrong)} have another shape, first {first}; use weights of the same arch')
-        left = sorted(state.keys() - own.keys())
-        if left:
-            print_log(f'{checkpoint}: {len(left)} weights are not used: {left[:5]}', 'current')
+        unused = sorted(state.keys() - own.keys())
+        if unused:
+            print_log(f'{checkpoint}: {len(unused)} weights are not used: {unused[:5]}', 'current')
         self.load_state_dict({key: state[key] for key in own if key in state}, strict=False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Features of four strides.
+        """Compute the features of the four stages.
 
         Args:
             x (Tensor): Images (N, 3, H, W).
 
         Returns:
-            tuple[Tensor]: (N, C_k, H / s, W / s) at strides s = 4, 8, 16, 32, rounded up for sizes
-            that do not divide.
+            tuple[Tensor]: (N, C_k, H / s, W / s) at strides s = 4, 8, 16, 32, rounded up.
         """
         outs = []
         for stage, (blocks, norm) in enumerate(zip(self.stages, self.norms, strict=True)):

@@ -1,4 +1,4 @@
-"""Two encoders for two inputs that travel as one tensor."""
+"""Backbone with separate encoders for image and depth map."""
 from mmengine.model import BaseModule
 from torch import Tensor
 
@@ -8,12 +8,12 @@ from mmkd_sod.registry import MODELS
 
 @MODELS.register_module()
 class TwoStreamBackbone(BaseModule):
-    """An encoder for the image and one of its own for the depth map.
+    """Encodes image and depth map with separate backbones that share no weights.
 
     Args:
-        rgb (dict): Backbone of the image: any of mmseg, or of this package.
-        depth (dict, optional): Backbone of the depth map, of the same channels and strides; a
-            second one like ``rgb`` where absent. No weights are shared.
+        rgb (dict): Config of the image's backbone, from mmseg or this package.
+        depth (dict, optional): Config of the depth map's backbone, with the same channels and
+            strides; default: that of ``rgb``.
         init_cfg (dict, optional): mmengine's initialisation config.
     """
 
@@ -23,20 +23,20 @@ class TwoStreamBackbone(BaseModule):
         self.depth = MODELS.build(rgb if depth is None else depth)
 
     def forward(self, inputs: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-        """Encode both.
+        """Encode image and depth map.
 
         Args:
             inputs (Tensor): (N, 6, H, W): three channels of the image, three of the depth map.
 
         Returns:
-            tuple: The image's features and the depth map's, shallow first.
+            tuple: Features of the image and of the depth map, shallow first.
 
         Raises:
-            ConfigError: There are not six channels.
+            ConfigError: The number of channels is not 6.
         """
         if inputs.shape[1] != 6:
             raise ConfigError(
-                f'TwoStreamBackbone needs 6 channels, image and depth, got {inputs.shape[1]}; use '
-                'RGBDDataPreprocessor, and LoadDepth and PackRGBDInputs in the pipeline')
+                f'TwoStreamBackbone: got {inputs.shape[1]} channels; needs 6, image and depth map; '
+                'use RGBDDataPreprocessor, and LoadDepth and PackRGBDInputs in the pipeline')
         rgb, depth = inputs.split(3, 1)
         return tuple(self.rgb(rgb)), tuple(self.depth(depth))

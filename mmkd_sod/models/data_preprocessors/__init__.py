@@ -1,4 +1,4 @@
-"""Data preprocessors for more than one input."""
+"""Data preprocessors for saliency and RGB-D inputs."""
 from .rgbd import RGBDDataPreprocessor
 from .sod_data_preprocessor import SODDataPreprocessor
 

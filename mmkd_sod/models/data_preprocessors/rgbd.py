@@ -1,4 +1,4 @@
-"""Image and depth map as one tensor."""
+"""Data preprocessor that stacks images and depth maps."""
 from collections.abc import Sequence
 
 import torch
@@ -13,16 +13,16 @@ from mmkd_sod.registry import MODELS
 class RGBDDataPreprocessor(SegDataPreProcessor):
     """Stacks images and depth maps to (N, 6, H, W), with mmseg's padding and normalisation.
 
-    The image is normalised; the depth map, in [0, 1], is repeated to three channels and left as it
-    is. Both are filled up to ``size_divisor`` with zeros, in training and in testing, the mask with
+    Images are normalised; depth maps, in [0, 1], are repeated to three channels and not normalised.
+    Both are padded with zeros to multiples of ``size_divisor`` in training and testing, masks with
     ``seg_pad_val``.
 
     Args:
-        mean (Sequence[float]): Mean of the image's channels, in the network's channel order.
-        std (Sequence[float]): Standard deviation of these channels.
-        bgr_to_rgb (bool): Turn the image's channels round.
-        size_divisor (int): Height and width become multiples of it.
-        kwargs: As for mmseg's ``SegDataPreProcessor``.
+        mean (Sequence[float]): Mean of the image's channels, in the network's order.
+        std (Sequence[float]): Standard deviation of the image's channels, in the same order.
+        bgr_to_rgb (bool): Whether to reverse the image's channels.
+        size_divisor (int): Divisor of the padded height and width.
+        kwargs: Arguments of mmseg's ``SegDataPreProcessor``.
     """
 
     mean: Tensor
@@ -35,10 +35,10 @@ class RGBDDataPreprocessor(SegDataPreProcessor):
                  size_divisor: int = 32,
                  **kwargs) -> None:
         kwargs.setdefault('test_cfg', dict(size_divisor=size_divisor))
-        # mmseg pads to either of them.
+        # mmseg accepts either size or size_divisor.
         padding = dict(size_divisor=size_divisor) if kwargs.get('size') is None else {}
         super().__init__(mean=mean, std=std, bgr_to_rgb=bgr_to_rgb, **padding, **kwargs)
-        # The depth map is left as it is. (onedl-mmsegmentation takes no more than three means.)
+        # Appended here, since onedl-mmsegmentation accepts at most three means.
         self.mean = torch.cat([self.mean, torch.zeros(3, 1, 1)])
         self.std = torch.cat([self.std, torch.ones(3, 1, 1)])
         self._flips = bgr_to_rgb or kwargs.get('rgb_to_bgr', False)
@@ -48,30 +48,30 @@ class RGBDDataPreprocessor(SegDataPreProcessor):
 
         Args:
             data (dict): ``inputs``: ``dict(img=[(3, H, W)], depth=[(1, H, W)])``, as
-                :class:`PackRGBDInputs` leaves them; ``data_samples``.
-            training (bool): Whether masks are filled up too.
+                :class:`PackRGBDInputs` packs them; ``data_samples``.
+            training (bool): Whether to pad masks too.
 
         Returns:
             dict: ``inputs`` (N, 6, H, W) and ``data_samples``.
 
         Raises:
-            DataError: An image comes without a depth map of its size.
+            DataError: Depth maps are missing or differ in size from their images.
         """
         data = self.cast_data(data)
         inputs = data['inputs']
         if not isinstance(inputs, dict) or not {'img', 'depth'} <= inputs.keys():
-            raise DataError('RGBDDataPreprocessor: the batch holds no depth maps; put LoadDepth '
-                            'and PackRGBDInputs into the pipeline')
+            raise DataError('RGBDDataPreprocessor: the batch holds no depth maps; it needs images '
+                            'and depth maps; put LoadDepth and PackRGBDInputs into the pipeline')
         data = dict(data, inputs=[self._join(img, depth) for img, depth in
                                   zip(inputs['img'], inputs['depth'], strict=True)])
         return super().forward(data, training)
 
     def _join(self, img: Tensor, depth: Tensor) -> Tensor:
-        """One (6, H, W) tensor; mmseg's channel conversion passes by what has six channels."""
+        """Return a (6, H, W) tensor; mmseg converts the channels of 3-channel inputs only."""
         if img.shape[1:] != depth.shape[1:]:
             raise DataError(f'RGBDDataPreprocessor: image {tuple(img.shape[1:])} and depth map '
-                            f'{tuple(depth.shape[1:])} differ in size; load the depth map before '
-                            'anything is resized or cropped')
+                            f'{tuple(depth.shape[1:])} differ in size; put LoadDepth before all '
+                            'transforms that resize or crop')
         if self._flips:
             img = img.flip(0)
         return torch.cat([img.float(), depth.float().expand(3, -1, -1)])

@@ -17,33 +17,34 @@ MODALITIES = ('rgb', 'depth')
 
 @MODELS.register_module()
 class HKDHead(MultiMapHead):
-    """Decoder of HKDNet (IEEE TSMC-S 2025): two branches, fused from deep to shallow.
+    """Decode head of HKDNet (IEEE TSMC-S 2025): two branches, fused from deep to shallow.
 
-    Both branches start from the deepest features of image and depth map and go up through their own
-    encoder's features (:class:`BranchDecoder`). :class:`CrossModalFusion` joins them at every level
-    under the prior of the level below. A depthwise separable convolution makes a logit map of each
-    fused feature; ``conv_seg`` is the finest one's, ``conv_side`` are the others'.
+    Both branches start from the deepest features of image and depth map and go up through the
+    features of their own encoder (:class:`BranchDecoder`). :class:`CrossModalFusion` fuses them at
+    every level with a prior from the level below. Depthwise separable convolutions predict a logit
+    map from each fused feature: ``conv_seg`` the finest, ``conv_side`` the others.
 
-    What a distiller reads: the outputs of ``decoders['rgb']`` and ``decoders['depth']`` (lists,
-    finest first) and of ``fusions[0]`` (finest) to ``fusions[-1]``.
+    Distillers read the outputs of ``decoders['rgb']`` and ``decoders['depth']`` (lists, finest
+    first) and of ``fusions[0]`` (finest) to ``fusions[-1]``.
 
     Args:
-        in_channels (Sequence[int]): Channels of both encoders' features, shallow first.
-        heads (Sequence[int]): Attention heads of each level, finest first.
-        repeats (Sequence[int]): Repetitions of each level's attention, finest first.
-        window (int): Side of the attention's windows.
+        in_channels (Sequence[int]): Channels of the features of either encoder, shallow first.
+        heads (Sequence[int]): Attention heads per level, finest first.
+        repeats (Sequence[int]): Repetitions of the attention per level, finest first.
+        window (int): Side of the attention windows.
         stride (int): Stride of the finest features; all maps are returned at the image's size.
-        level_weights (Sequence[float]): Weight of each map's loss, finest first. A schedule may
-            set the attribute of this name.
-        num_classes (int): 2, background and salient, as mmseg counts the classes of one map.
-        out_channels (int): 1, the logit of "salient".
-        threshold (float): A pixel is salient where its probability exceeds it.
+        level_weights (Sequence[float]): Loss weight per level, finest first. A schedule may set the
+            attribute of this name.
+        num_classes (int): 2, mmseg's setting for one logit map; not to be changed.
+        out_channels (int): 1.
+        threshold (float): Probability above which a pixel is salient.
+        dropout_ratio (float): Dropout before ``conv_seg``.
         loss_decode (dict): Loss of one map.
-        kwargs: As for mmseg's ``BaseDecodeHead``.
+        kwargs: Arguments of mmseg's ``BaseDecodeHead``.
 
     Raises:
-        ConfigError: Settings that differ in number, heads that do not divide the channels, or
-            ``out_channels`` other than 1.
+        ConfigError: The numbers of levels differ between settings, heads do not divide the
+            channels, or ``out_channels`` is not 1.
     """
 
     def __init__(self,
@@ -63,13 +64,13 @@ class HKDHead(MultiMapHead):
         levels = len(in_channels)
         if not levels == len(heads) == len(repeats) == len(level_weights) or out_channels != 1:
             raise ConfigError(
-                'HKDHead needs one entry a level in each setting and out_channels=1, got '
-                f'in_channels={tuple(in_channels)}, heads={tuple(heads)}, '
-                f'repeats={tuple(repeats)}, level_weights={tuple(level_weights)}, '
-                f'out_channels={out_channels}')
+                f'HKDHead: got in_channels={tuple(in_channels)}, heads={tuple(heads)}, repeats='
+                f'{tuple(repeats)}, level_weights={tuple(level_weights)}, out_channels='
+                f'{out_channels}; needs one entry per level in each and out_channels=1; change '
+                'decode_head')
         if any(c % h for c, h in zip(in_channels, heads, strict=True)):
             raise ConfigError(f'HKDHead: heads={tuple(heads)} must divide in_channels='
-                              f'{tuple(in_channels)}, level by level')
+                              f'{tuple(in_channels)} at each level; change decode_head.heads')
         kwargs.setdefault('in_index', list(range(levels)))
         kwargs.setdefault('init_cfg', dict(type='TruncNormal', layer='Linear', std=.02))
         super().__init__(
@@ -90,7 +91,7 @@ class HKDHead(MultiMapHead):
         self.conv_side = nn.ModuleList(dsconv(c, 1) for c in in_channels[1:])
 
     def decode(self, inputs: tuple[Sequence[Tensor], Sequence[Tensor]]) -> list[Tensor]:
-        """Fused features, finest first, of the image's and the depth map's features."""
+        """Return fused features, finest first, for the features of image and depth map."""
         rgb, depth = (self._transform_inputs(feats) for feats in inputs)
         seed = self.seed(torch.cat([rgb[-1], depth[-1]], 1))
         rgb, depth = (self.decoders['rgb'](rgb, depth[-1]), self.decoders['depth'](depth, rgb[-1]))
@@ -101,7 +102,7 @@ class HKDHead(MultiMapHead):
         return fused
 
     def forward(self, inputs: tuple[Sequence[Tensor], Sequence[Tensor]]) -> tuple[Tensor, ...]:
-        """Logit maps (N, 1, H, W) of all levels at ``stride`` times the finest features' size."""
+        """Return logit maps (N, 1, H, W) of all levels at ``stride`` times the finest size."""
         maps = super().forward(inputs)
         size = [self.stride * side for side in maps[0].shape[2:]]
         return tuple(resize_like(logits, size) for logits in maps)

@@ -1,4 +1,4 @@
-"""Decoder branches and fusion of HKDNet."""
+"""Decoder branches and fusion modules of HKDNet."""
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -13,13 +13,13 @@ from .cross_modal_attention import CrossModalWindowAttention
 
 
 def dsconv(in_channels: int, out_channels: int) -> DepthwiseSeparableConvModule:
-    """Depthwise 3x3 and pointwise convolution, without norm and activation."""
+    """Return a depthwise 3x3 and a pointwise convolution, without norm and activation."""
     return DepthwiseSeparableConvModule(
         in_channels, out_channels, 3, padding=1, norm_cfg=None, act_cfg=None)
 
 
 class BranchDecoder(BaseModule):
-    """Decoder of one modality, from the seed of both up to the finest level.
+    """Decoder of one modality, from the deepest features of both up to the finest level.
 
     Args:
         channels (Sequence[int]): Channels of the encoder's features, shallow first.
@@ -32,14 +32,14 @@ class BranchDecoder(BaseModule):
             dsconv(c + deeper, c) for c, deeper in pairwise(channels))
 
     def forward(self, feats: Sequence[Tensor], other: Tensor) -> list[Tensor]:
-        """Decode.
+        """Decode the features of one modality.
 
         Args:
-            feats (Sequence[Tensor]): The modality's features (N, C_k, H_k, W_k), shallow first.
-            other (Tensor): The other modality's deepest feature.
+            feats (Sequence[Tensor]): Features (N, C_k, H_k, W_k) of the modality, shallow first.
+            other (Tensor): Deepest feature of the other modality.
 
         Returns:
-            list[Tensor]: Of the shapes of ``feats``, finest first.
+            list[Tensor]: Features with the shapes of ``feats``, finest first.
         """
         outs = [self.seed(torch.cat([feats[-1], other], 1))]
         for conv, feat in zip(reversed(self.convs), reversed(feats[:-1]), strict=True):
@@ -48,28 +48,30 @@ class BranchDecoder(BaseModule):
 
 
 class SpatialAttention(BaseModule):
-    """Weigh positions by the sigmoid of a 7x7 convolution of the channels' maximum."""
+    """Weights positions by the sigmoid of a 7x7 convolution of the maximum over channels."""
 
     def __init__(self) -> None:
         super().__init__()
         self.conv = nn.Conv2d(1, 1, 7, padding=3)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) in and out."""
+        """Weight the positions of (N, C, H, W)."""
         return x * self.conv(x.amax(1, keepdim=True)).sigmoid()
 
 
 class CrossModalFusion(BaseModule):
-    """One level of HKDNet's fusion: what both modalities share, what differs, and a prior.
+    """Fusion of image and depth features at one level of HKDNet (IEEE TSMC-S 2025).
 
-    After the cross-modal attention (R', D'): ``R = dsconv([r, R']) + r``, D alike;
-    ``common = R + D``, ``different = |R - D|``, ``guided = (r + d) / 2 * prior``, each under a
-    spatial attention of its own; ``F = dsconv([r, d, common, different, guided])`` and
+    With the outputs R', D' of cross-modal attention: ``R = dsconv([r, R']) + r``, D likewise;
+    ``common = R + D``, ``different = |R - D|``, ``guided = (r + d) / 2 * prior``, each with its own
+    spatial attention; ``F = dsconv([r, d, common, different, guided])``; the output is
     ``F + F * sigmoid(F)``.
 
     Args:
         dim (int): Channels of both modalities and of the prior.
-        heads, repeats, window: As in :class:`CrossModalWindowAttention`.
+        heads (int): Attention heads.
+        repeats (int): Repetitions of the attention.
+        window (int): Side of the attention windows.
     """
 
     def __init__(self, dim: int, heads: int, repeats: int, window: int = 8) -> None:
@@ -81,11 +83,11 @@ class CrossModalFusion(BaseModule):
         self.fuse = dsconv(5 * dim, dim)
 
     def forward(self, rgb: Tensor, depth: Tensor, prior: Tensor) -> Tensor:
-        """Fuse three (N, C, H, W) to one."""
+        """Fuse image features, depth features and prior, (N, C, H, W) each, to (N, C, H, W)."""
         attended_rgb, attended_depth = self.attention(rgb, depth)
         r = self.merge_rgb(torch.cat([rgb, attended_rgb], 1)) + rgb
         d = self.merge_depth(torch.cat([depth, attended_depth], 1)) + depth
-        parts = (r + d, (r - d).abs(), (rgb + depth) / 2 * prior)
-        weighed = [weigh(part) for weigh, part in zip(self.spatial, parts, strict=True)]
-        fused = self.fuse(torch.cat([rgb, depth, *weighed], 1))
+        joint = (r + d, (r - d).abs(), (rgb + depth) / 2 * prior)
+        attended = [attend(feat) for attend, feat in zip(self.spatial, joint, strict=True)]
+        fused = self.fuse(torch.cat([rgb, depth, *attended], 1))
         return fused + fused * fused.sigmoid()

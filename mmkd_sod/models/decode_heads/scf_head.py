@@ -1,4 +1,4 @@
-"""Decoder of SCFNet for salient object detection."""
+"""Decode head of SCFNet for salient object detection."""
 from collections.abc import Sequence
 
 from mmcv.cnn import ConvModule
@@ -12,15 +12,15 @@ from .multi_map_head import MultiMapHead
 
 
 class SemanticContextFusion(nn.Module):
-    """The fusion module of SCFNet: a level, the level below it and the deepest one.
+    """Fusion module of SCFNet for a level, the level below it and the deepest one.
 
-    ``hd = a(high + high * deep)``, ``lh = b(low + low * high)``, ``d(lh + hd)``, each resized to
-    where it goes. The paper's text multiplies ``low`` by ``deep``; the released program multiplies
-    it by ``high``, which its weights need and which is done here.
+    ``hd = a(high + high * deep)``, ``lh = b(low + low * high)``, output ``d(lh + hd)``, with
+    bilinear resizing where sizes differ. Deviation: the paper's text multiplies ``low`` by
+    ``deep``; as in the released code and its weights, it is multiplied by ``high`` here.
 
     Args:
-        channels (int): Channels in and out.
-        conv_cfg, norm_cfg, act_cfg: As in mmcv's ``ConvModule``.
+        channels (int): Input and output channels.
+        cfg: ``conv_cfg``, ``norm_cfg`` and ``act_cfg`` of mmcv's ``ConvModule``.
     """
 
     def __init__(self, channels: int, **cfg) -> None:
@@ -29,7 +29,7 @@ class SemanticContextFusion(nn.Module):
             ConvModule(channels, channels, 3, padding=1, bias=True, **cfg) for _ in range(3))
 
     def forward(self, low: Tensor, high: Tensor, deep: Tensor) -> Tensor:
-        """Fuse (N, c, H, W), (N, c, h, w) and the deepest feature to (N, c, H, W)."""
+        """Fuse ``low`` (N, c, H, W), ``high`` (N, c, h, w) and ``deep`` to (N, c, H, W)."""
         high_deep = self.high_conv(high + high * resize_like(deep, high.shape[2:]))
         low_high = self.low_conv(low + low * resize_like(high, low.shape[2:]))
         return self.out_conv(low_high + resize_like(high_deep, low.shape[2:]))
@@ -37,28 +37,29 @@ class SemanticContextFusion(nn.Module):
 
 @MODELS.register_module()
 class SCFHead(MultiMapHead):
-    """Decoder of SCFNet (KD-SCFNet, ECCV 2022): one saliency map a level, the finest is the answer.
+    """Decode head of SCFNet (KD-SCFNet, ECCV 2022) with one saliency map per level.
 
-    Every feature is brought to ``channels`` by a 3x3 convolution, the deepest also passes one of
-    dilation 5; :class:`SemanticContextFusion` then goes from deep to shallow, and a 3x3 convolution
-    makes a logit map of each level: ``conv_seg`` the finest one, ``conv_side`` the others.
-
-    Losses are named by the pyramid level as in the paper: ``<loss_name>_m2`` is the finest map's.
+    A 3x3 convolution projects each feature to ``channels``, followed by one of dilation 5 for the
+    deepest. :class:`SemanticContextFusion` fuses them from deep to shallow, and 3x3 convolutions
+    predict the logit maps: ``conv_seg`` the finest, which is the prediction, ``conv_side`` the
+    others. Losses are named by the pyramid level as in the paper: ``<loss_name>_m2`` is the finest.
 
     Args:
         in_channels (Sequence[int]): Channels of the features, shallow first; at least two.
-        channels (int): Channels of the decoder: 16 for MobileNetV3 at half width, else 64.
-        level_weights (Sequence[float]): Weight of each level's loss, finest first.
-        num_classes (int): 2, background and salient, as mmseg counts the classes of one map.
-        out_channels (int): 1, the logit of "salient".
-        threshold (float): A pixel is salient where its probability exceeds it.
-        loss_decode (dict | Sequence[dict]): Loss of one level's map.
+        channels (int): Channels of the decoder; the paper uses 16 for MobileNetV3 at half width and
+            64 for other backbones.
+        level_weights (Sequence[float]): Loss weight per level, finest first.
+        num_classes (int): 2, mmseg's setting for one logit map; not to be changed.
+        out_channels (int): 1.
+        threshold (float): Probability above which a pixel is salient.
+        dropout_ratio (float): Dropout before ``conv_seg``.
+        loss_decode (dict | Sequence[dict]): Losses of one map.
         norm_cfg (dict): Norm layer.
-        kwargs: As for mmseg's ``BaseDecodeHead``.
+        kwargs: Arguments of mmseg's ``BaseDecodeHead``.
 
     Raises:
-        ConfigError: ``level_weights`` and ``in_channels`` differ in number, or ``out_channels``
-            is not 1.
+        ConfigError: There are fewer than two levels, the numbers of ``level_weights`` and
+            ``in_channels`` differ, or ``out_channels`` is not 1.
     """
 
     first_level = 2
@@ -78,9 +79,9 @@ class SCFHead(MultiMapHead):
         levels = len(in_channels)
         if levels < 2 or len(level_weights) != levels or out_channels != 1:
             raise ConfigError(
-                f'SCFHead needs two levels or more, a weight for each and out_channels=1, got '
-                f'in_channels={tuple(in_channels)}, level_weights={tuple(level_weights)}, '
-                f'out_channels={out_channels}')
+                f'SCFHead: got in_channels={tuple(in_channels)}, level_weights='
+                f'{tuple(level_weights)}, out_channels={out_channels}; needs at least two levels, '
+                'one weight per level and out_channels=1; change decode_head')
         kwargs.setdefault('in_index', list(range(levels)))
         super().__init__(
             in_channels=list(in_channels), channels=channels, num_classes=num_classes,
@@ -101,7 +102,7 @@ class SCFHead(MultiMapHead):
             nn.Conv2d(channels, 1, 3, padding=1) for _ in range(levels - 1))
 
     def decode(self, inputs: Sequence[Tensor]) -> list[Tensor]:
-        """Decoder features before the classifying convolutions, finest first."""
+        """Return the features before the classifiers, finest first."""
         feats = [conv(feat) for conv, feat in
                  zip(self.lateral_convs, self._transform_inputs(inputs), strict=True)]
         feats[-1] = self.context_conv(feats[-1])

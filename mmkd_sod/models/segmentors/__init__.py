@@ -1,4 +1,4 @@
-"""Segmentors with more than one input."""
+"""Segmentors of RGB-D inputs."""
 from .hkdnet import HKDNet
 
 __all__ = ['HKDNet']

@@ -7,11 +7,12 @@ from mmkd_sod.registry import MODELS
 
 @MODELS.register_module()
 class HKDNet(EncoderDecoder):
-    """HKDNet (IEEE TSMC-S 2025): two encoders, one decoder, four saliency maps.
+    """Hybrid Knowledge Distillation Network (HKDNet, IEEE TSMC-S 2025): two encoders, one decoder.
 
-    It is mmseg's ``EncoderDecoder`` on a :class:`~mmkd_sod.models.backbones.TwoStreamBackbone`:
-    inputs are (N, 6, H, W), image and depth map, as :class:`RGBDDataPreprocessor` stacks them; any
-    size of at least 32 x 32. HKDNet-S uses the Shunted Transformer T, HKDNet-T, the teacher, B.
+    An ``EncoderDecoder`` of mmseg with a :class:`~mmkd_sod.models.backbones.TwoStreamBackbone`.
+    Inputs are (N, 6, H, W), image and depth map as :class:`RGBDDataPreprocessor` stacks them, of at
+    least 32 x 32 pixels; outputs are four saliency maps. The student HKDNet-S uses the Shunted
+    Transformer T, the teacher HKDNet-T uses B.
 
     =========  ==================  ==========  ===========  ==================================
     model      encoders, each [M]  decoder [M]  total [M]   released, with unused parts [M]
@@ -20,17 +21,17 @@ class HKDNet(EncoderDecoder):
     HKDNet-T   39.10               8.36        86.56        91.09
     =========  ==================  ==========  ===========  ==================================
 
-    The released totals hold two 1000-way classifiers (1.03 M) that nothing uses. The rest, 3.50 M
-    in either model, sits in the decoder: as much as ten more C x C linear layers a level (3.49 M),
-    projections that its forward does not need.
+    The released totals include two unused 1000-way classifiers (1.03 M). The other 3.50 M of either
+    model are in the decoder; ten C x C projections per level, which its forward does not need,
+    would have 3.49 M.
 
     Args:
         encoder (dict): Backbone of the image.
-        decode_head (dict, optional): Default: :class:`HKDHead` as it is.
-        depth_encoder (dict, optional): Backbone of the depth map; a second one like ``encoder``
-            where absent.
-        test_cfg (dict, optional): mmseg's; whole images where absent.
-        kwargs: As for mmseg's ``EncoderDecoder``.
+        decode_head (dict, optional): Default: :class:`HKDHead` with its default arguments.
+        depth_encoder (dict, optional): Backbone of the depth map; default: that of ``encoder``,
+            without shared weights.
+        test_cfg (dict, optional): mmseg's test config; default: ``dict(mode='whole')``.
+        kwargs: Arguments of mmseg's ``EncoderDecoder``.
     """
 
     def __init__(self, encoder: dict, decode_head: dict | None = None,

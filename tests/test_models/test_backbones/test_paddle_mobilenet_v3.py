@@ -41,7 +41,7 @@ def test_every_block_expands_and_blocks_without_output_are_left_out():
 
 @pytest.mark.parametrize('indices', [(), (5, 2), (2, 2), (2, 15), (-1, 2)])
 def test_refuses_indices(indices):
-    with pytest.raises(ConfigError, match='must be rising indices of blocks 0 to 14'):
+    with pytest.raises(ConfigError, match='must be increasing indices of blocks 0 to 14'):
         PaddleMobileNetV3(out_indices=indices)
 
 

@@ -96,7 +96,7 @@ def test_a_file_that_does_not_fit_is_named(tmp_path):
     with pytest.raises(CheckpointError, match=r'part\.pth does not fit .*1 weights are missing'):
         model.init_weights()
     absent = dict(type='Pretrained', checkpoint='nowhere.pth')
-    with pytest.raises(CheckpointError, match="'nowhere.pth' is not there"):
+    with pytest.raises(CheckpointError, match="'nowhere.pth' does not exist"):
         ShuntedTransformer('T', **TINY, init_cfg=absent).init_weights()
     wide = ShuntedTransformer('T', **{**TINY, 'embed_dims': (8, 16, 16, 64)},
                               init_cfg=dict(type='Pretrained', checkpoint=path))

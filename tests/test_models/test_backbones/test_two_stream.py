@@ -27,5 +27,5 @@ def test_two_kinds_of_encoder():
 
 def test_three_channels_are_refused():
     model = MODELS.build(dict(type='mmkd_sod.TwoStreamBackbone', rgb=ENCODER))
-    with pytest.raises(ConfigError, match='needs 6 channels, image and depth, got 3'):
+    with pytest.raises(ConfigError, match='got 3 channels; needs 6'):
         model(torch.randn(1, 3, 32, 32))

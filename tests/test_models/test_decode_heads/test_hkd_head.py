@@ -60,7 +60,7 @@ def test_any_loss_of_one_map():
 
 
 def test_refusals():
-    with pytest.raises(ConfigError, match='one entry a level'):
+    with pytest.raises(ConfigError, match='one entry per level'):
         MODELS.build(dict(SMALL, repeats=(1, 2)))
     with pytest.raises(ConfigError, match='must divide in_channels'):
         MODELS.build(dict(SMALL, heads=(3, 2, 2, 4)))

@@ -1,4 +1,4 @@
-"""MultiMapHead: the finest map answers, every map is trained."""
+"""MultiMapHead: the finest map is predicted, all maps are trained."""
 import torch
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample

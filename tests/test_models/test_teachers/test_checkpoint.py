@@ -24,7 +24,7 @@ def test_loads_all(tmp_path):
 
 
 def test_missing_file():
-    with pytest.raises(CheckpointError, match=r"teacher_ckpt 'nowhere\.pth' is not there"):
+    with pytest.raises(CheckpointError, match=r"teacher_ckpt 'nowhere\.pth' does not exist"):
         load_teacher_weights(net(), 'nowhere.pth')
 
 
