@@ -3,7 +3,7 @@ from mmengine.config import Config
 from mmengine.config.config import DictAction
 
 from mmkd_sod.doctor import Report, examine_config
-from mmkd_sod.doctor.case import Case
+from mmkd_sod.doctor.context import Context
 from mmkd_sod.doctor.report import Section
 from tests.conftest import ROOT
 from tests.runs import DEMO, RANDOM_TEACHER, TINY_DISTILL, TINY_STUDENT, on
@@ -23,12 +23,12 @@ def examine(scenes, *options, run: str = 'crosskd', **kwargs) -> Report:
     return examine_config(tiny_config(scenes, *options, run=run), images=1, steps=1, **kwargs)
 
 
-def look(concern, scenes=None, *options, run: str = 'crosskd', **state) -> tuple[Case, Section]:
-    """One concern alone: its case and section."""
+def look(concern, scenes=None, *options, run: str = 'crosskd', **state) -> tuple[Context, Section]:
+    """One concern alone: its context and section."""
     cfg = Config(dict()) if scenes is None else tiny_config(scenes, *options, run=run)
-    case, section = Case(cfg, **state), Section(concern.NAME, concern.TITLE)
-    concern.examine(case, section)
-    return case, section
+    context, section = Context(cfg, **state), Section(concern.NAME, concern.TITLE)
+    concern.examine(context, section)
+    return context, section
 
 
 def told(section: Section, level: str) -> str:

@@ -14,7 +14,7 @@ from mmengine.registry import init_default_scope
 
 from mmkd_sod.engine.run_results import newest_checkpoint
 from mmkd_sod.errors import UserError
-from mmkd_sod.utils.checkpoint_files import is_whole
+from mmkd_sod.utils.checkpoint_files import is_complete
 from tests.methods import METHODS, runner
 from tests.runs import DEMO, RANDOM_TEACHER, TINY_DISTILL, on, tool
 from tests.shown import end_of, shown
@@ -68,7 +68,7 @@ def test_wrong_model_configs(tmp_path, method, seed):
     init_default_scope(METHODS[method][0])
     end = shown(lambda: runner(method, tmp_path, steps=1, model=cfg).train())
     if end is None:
-        assert is_whole(newest_checkpoint(tmp_path)), what
+        assert is_complete(newest_checkpoint(tmp_path)), what
     else:
         assert not end.startswith('mmkd_sod.errors.') or len(end) < 1200, what
         assert any(word in end for word in words), (what, end)
@@ -195,7 +195,7 @@ def test_other_errors_keep_their_traceback(train, setting, word, kind):
 @pytest.mark.parametrize('setting', HARMLESS)
 def test_settings_without_effect(train, setting, tmp_path):
     train(setting)
-    assert is_whole(newest_checkpoint(tmp_path))
+    assert is_complete(newest_checkpoint(tmp_path))
 
 
 @pytest.fixture
@@ -290,7 +290,7 @@ def test_spoilt_annotations(capsys, data, tmp_path, how):
         assert word in sentence_of(capsys, start(data, tmp_path / 'w'))
         return
     start(data, tmp_path / 'w')()
-    assert is_whole(newest_checkpoint(tmp_path / 'w'))
+    assert is_complete(newest_checkpoint(tmp_path / 'w'))
 
 
 def test_a_class_list_that_matches_nothing(capsys, scenes, tmp_path):
@@ -315,7 +315,7 @@ def test_a_path_with_spaces_and_unicode(scenes, tmp_path):
     odd = shutil.copytree(scenes, tmp_path / 'Daten – übung 数据 (1)')
     work = tmp_path / 'Läufe und mehr'
     start(odd, work)()
-    assert is_whole(newest_checkpoint(work))
+    assert is_complete(newest_checkpoint(work))
 
 
 def test_a_work_dir_that_cannot_be_written(capsys, scenes, tmp_path):

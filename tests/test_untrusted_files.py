@@ -123,7 +123,7 @@ def test_checkpoints_run_nothing(tmp_path, unharmed, capsys, name):
     path = evil_file(tmp_path / 'evil.pth')
     (tmp_path / 'room').mkdir()
     sentence = sentence_of(lambda: CHECKPOINT_READERS[name](path, tmp_path / 'room'), capsys)
-    assert 'evil.pth' in sentence and 'holds more than weights and was not opened' in sentence
+    assert 'evil.pth' in sentence and 'holds more than weights and was not loaded' in sentence
 
 
 @pytest.mark.parametrize('name', ['read_checkpoint', 'resume', 'loader'])

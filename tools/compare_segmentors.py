@@ -9,8 +9,9 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 import mmkd_sod  # noqa: F401  (applies the compatibility patches first)
-from mmkd_sod.apis.segmentation_comparison import compare_segmentors, load_segmentor
+from mmkd_sod.apis.segmentation_comparison import compare_segmentors
 from mmkd_sod.cli.common import comparison_parser, evenly, print_scores, require_file, run_tool
+from mmkd_sod.models.student import load_model
 from mmkd_sod.registry import DATASETS
 from mmkd_sod.utils.files import write_json
 from mmkd_sod.visualization import segmentation_panel
@@ -27,7 +28,7 @@ def main() -> None:
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     shown = evenly(len(dataset), args.rows)
-    models = {title: load_segmentor(config, checkpoint, args.device)
+    models = {title: load_model(Config.fromfile(config), checkpoint, args.device)
               for title, config, checkpoint in args.model}
     scores, pictures = compare_segmentors(models, dataset, shown)
 

@@ -11,7 +11,7 @@ from mmengine.config import Config
 import mmkd_sod  # noqa: F401  (applies the compatibility patches first)
 from mmkd_sod.cli.common import add_cfg_options, require_file, run_tool
 from mmkd_sod.errors import ConfigError
-from mmkd_sod.models.student import load_student, parts_of_ours, write_student
+from mmkd_sod.models.student import load_student, own_types, write_student
 
 
 def parse_args() -> argparse.Namespace:
@@ -47,7 +47,7 @@ def main() -> None:
     write_student(plain, checkpoint, targets['.py'], targets['.pth'])
     for path in targets.values():
         print(f'{path}  {osp.getsize(path) / 2**20:.2f} MiB')
-    ours = parts_of_ours(plain)
+    ours = own_types(plain)
     if ours:
         print(f"The student's config uses {', '.join(ours)} and needs mmkd_sod installed.")
 

@@ -1,1 +1,1 @@
-"""Inference for users."""
+"""Comparing models, reading inputs and writing weak labels."""

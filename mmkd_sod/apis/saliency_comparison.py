@@ -1,4 +1,4 @@
-"""Several saliency networks on the same images."""
+"""Comparing saliency networks on the same images."""
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -12,24 +12,23 @@ from mmkd_sod.utils.progress import progress_bar
 
 def compare(models: Mapping[str, SaliencyInferencer], samples: Sequence[dict],
             shown: Sequence[int] = ()) -> tuple[dict, dict]:
-    """Measure networks and keep some of their maps.
+    """Evaluate networks and return some of their maps.
 
     Args:
         models (Mapping): Networks by title.
         samples (Sequence[dict]): ``img_path`` and ``seg_map_path`` of each image.
-        shown (Sequence[int]): Which samples' maps to keep.
+        shown (Sequence[int]): Indices of the samples whose maps are returned.
 
     Returns:
-        tuple: Scores by title, as ``SODMetric`` computes them; and pictures by column: ``image``
-        (H, W, 3), uint8, BGR, and ``truth`` and each title (H, W), in [0, 1], one for each of
-        ``shown``.
+        tuple: Scores of ``SODMetric`` by title; and pictures by column, one for each of ``shown``:
+        ``image`` (H, W, 3), uint8, BGR, and ``truth`` and each title (H, W), in [0, 1].
 
     Raises:
         DataError: An image or a mask cannot be read.
     """
     scores: dict[str, list] = {title: [] for title in models}
     pictures: dict[str, list] = {column: [] for column in ('image', 'truth', *models)}
-    with progress_bar(len(samples)) as tell:
+    with progress_bar(len(samples)) as advance:
         for index, sample in enumerate(samples):
             image, path = read_image(sample['img_path']), sample['seg_map_path']
             truth = (fit_mask(read_mask(path), image.shape[:2], path) > 128).astype(np.uint8) * 255
@@ -39,5 +38,5 @@ def compare(models: Mapping[str, SaliencyInferencer], samples: Sequence[dict],
             if index in shown:
                 for column, picture in dict(image=image, truth=truth / 255., **maps).items():
                     pictures[column].append(picture)
-            tell()
+            advance()
     return {title: set_scores(images) for title, images in scores.items()}, pictures

@@ -1,4 +1,4 @@
-"""Files, folders, patterns and videos as a stream of named images."""
+"""Reading files, folders, patterns and videos as a stream of named images."""
 import glob
 import os.path as osp
 from collections.abc import Callable, Iterator, Sequence
@@ -20,8 +20,8 @@ class Source:
 
     Attributes:
         path (str): The file.
-        name (str): What its results are called, without suffix; unique among the sources.
-        frames (int): 0 for an image; a video's number of frames as its header tells it.
+        name (str): Name of its results, without suffix; unique among the sources.
+        frames (int): 0 for an image; the number of frames in the header of a video.
     """
     path: str
     name: str
@@ -34,7 +34,7 @@ class Source:
 
 
 def _expand(entry: str) -> list[tuple[str, str]]:
-    """Files of one argument, each with its name relative to the folder it was found in."""
+    """Return the files of one argument with their names relative to its folder."""
     suffixes = (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)
     if osp.isfile(entry):
         return [(entry, osp.basename(entry))]
@@ -50,21 +50,21 @@ def find_sources(entries: Sequence[str]) -> list[Source]:
     """Find images and videos.
 
     Args:
-        entries (Sequence[str]): Files, folders (searched below too) and patterns such as
+        entries (Sequence[str]): Files, folders (searched recursively) and patterns such as
             ``'photos/*.jpg'``.
 
     Returns:
-        list[Source]: In the order given; within a folder or pattern by name. Names that would
-        clash keep their suffix, and then a number.
+        list[Source]: Sources in the order of ``entries``, sorted by name within each. Equal names
+        keep their suffix, and get a number if they are still equal.
 
     Raises:
-        DataError: An entry leads to no file.
+        DataError: An entry matches no file.
     """
     found, seen = [], set()
     for entry in entries:
         files = _expand(entry)
         if not files:
-            raise DataError(f"'{entry}' leads to no image or video; give a file, a folder or a "
+            raise DataError(f"'{entry}' matches no image or video; give a file, a folder or a "
                             'pattern')
         for path, name in files:
             if osp.abspath(path) not in seen:
@@ -95,15 +95,15 @@ def _frame_count(path: str) -> int:
 def read_sources(sources: Sequence[Source], skip: Callable[[str], bool],
                  on_error: Callable[[Source, DataError], None]) -> Iterator[
                      tuple[str, np.ndarray]]:
-    """Read images, and videos frame by frame.
+    """Yield images, and the frames of videos.
 
     Args:
         sources (Sequence[Source]): From :func:`find_sources`.
-        skip (Callable): Told a result's name; True passes it over, unread where it is an image.
-        on_error (Callable): Told of each file that cannot be read; reading goes on.
+        skip (Callable): Takes the name of a result; True skips it, without reading an image.
+        on_error (Callable): Called with each source that cannot be read and its error.
 
     Yields:
-        tuple: The result's name, ``<video>/<frame number>`` for videos, and the image (H, W, 3),
+        tuple: Name of the result, ``<video>/<frame number>`` for videos, and image (H, W, 3),
         uint8, BGR.
     """
     for source in sources:
@@ -120,8 +120,8 @@ def _read_video(source: Source, skip: Callable[[str], bool]) -> Iterator[tuple[s
     video, number = cv2.VideoCapture(source.path), 0
     try:
         while video.isOpened():
-            there, frame = video.read()
-            if not there:
+            success, frame = video.read()
+            if not success:
                 break
             name = f'{source.name}/{number:06d}'
             number += 1
@@ -130,5 +130,5 @@ def _read_video(source: Source, skip: Callable[[str], bool]) -> Iterator[tuple[s
     finally:
         video.release()
     if not number:
-        raise DataError(f"video '{source.path}' cannot be read by this OpenCV; convert it or give "
-                        'its frames')
+        raise DataError(f"video '{source.path}' cannot be read by this OpenCV; convert it, or give "
+                        'its frames as images')

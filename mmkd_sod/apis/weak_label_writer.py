@@ -1,4 +1,4 @@
-"""Writing a teacher's saliency maps once, for many trainings."""
+"""Writing a teacher's saliency maps to disk for later training."""
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,40 +17,41 @@ KEPT = 'kept.txt'
 
 
 def label_statistics(label: np.ndarray) -> dict[str, float]:
-    """How sure a map is, and how much it marks.
+    """Return the confidence and the salient share of a map.
 
     Args:
-        label (np.ndarray): (H, W), in [0, 1].
+        label (np.ndarray): Probabilities p, (H, W), in [0, 1].
 
     Returns:
-        dict: ``confidence``, the mean of ``|2 p - 1|`` over the pixels, in [0, 1]: 1 where every
-        pixel is 0 or 1, 0 where all are 1/2; and ``salient``, the mean of ``p``.
+        dict: ``confidence``, the mean of ``|2 p - 1|``, in [0, 1]: 1 if all pixels are 0 or 1, 0 if
+        all are 1/2; and ``salient``, the mean of ``p``.
     """
     return dict(confidence=float(np.abs(2 * label.astype(np.float64) - 1).mean()),
                 salient=float(label.mean(dtype=np.float64)))
 
 
 class WeakLabelWriter:
-    """Writes the weak labels of a data set, resumably and shared among processes.
+    """Writes the weak labels of a data set; can be resumed and split among processes.
 
-    The folder holds ``<set>/<image>.png``, ``labels.json`` (whose labels they are),
-    ``stats.*.jsonl`` (one line an image, one file a process) and, when all is done, ``report.json``
-    and ``kept.txt`` (the images that passed the filter, as a list for ``UnlabelledImageDataset``).
-    A label that is there is never written again.
+    The folder contains ``<set>/<image>.png``, ``labels.json`` (key of the teacher),
+    ``stats.*.jsonl`` (one line per image, one file per process) and, after the last label,
+    ``report.json`` and ``kept.txt`` (images that passed the filter, a list for
+    ``UnlabelledImageDataset``). Existing labels are not written again.
 
     Args:
         inferencer (SaliencyInferencer): The teacher.
-        images (Sequence[dict]): ``img_path``, ``img_name``, ``dataset_name`` of each image, as the
-            entries of a ``SODDataset`` have them.
-        out (str | Path): The folder.
-        img_dir (str | Path): Folder that ``kept.txt`` names images relative to.
-        bits (int): 8 or 16.
-        min_confidence (float): Images whose map is less sure are left out of ``kept.txt``.
-        rank, world (int): This process and how many there are; it takes every ``world``-th image.
+        images (Sequence[dict]): ``img_path``, ``img_name`` and ``dataset_name`` of each image, as
+            in the entries of a ``SODDataset``.
+        out (str | Path): Output folder.
+        img_dir (str | Path): Folder to which the paths in ``kept.txt`` are relative.
+        bits (int): 8 or 16 bits per pixel.
+        min_confidence (float): Minimum confidence of the images in ``kept.txt``, in [0, 1].
+        rank (int): Index of this process, which writes every ``world``-th image.
+        world (int): Number of processes.
 
     Raises:
-        ConfigError: ``bits``, ``rank`` or ``min_confidence`` make no sense.
-        DataError: The folder holds another teacher's labels.
+        ConfigError: ``bits``, ``rank`` or ``min_confidence`` is out of range.
+        DataError: The folder has labels of another teacher.
     """
 
     def __init__(self, inferencer: SaliencyInferencer, images: Sequence[dict], out, img_dir,
@@ -58,8 +59,9 @@ class WeakLabelWriter:
                  world: int = 1) -> None:
         if bits not in (8, 16) or not 0 <= min_confidence <= 1 or not 0 <= rank < world:
             raise ConfigError(
-                f'weak labels: bits={bits} must be 8 or 16, min_confidence={min_confidence} in '
-                f'[0, 1], and rank={rank} below world={world}')
+                f'weak labels: got bits={bits}, min_confidence={min_confidence}, rank={rank}, '
+                f'world={world}; bits must be 8 or 16, min_confidence in [0, 1] and rank below '
+                'world; change these options')
         self.inferencer = inferencer
         self.images = images
         self.out = Path(out)
@@ -71,22 +73,22 @@ class WeakLabelWriter:
     def _path(self, image: dict) -> Path:
         return label_path(self.out, image['dataset_name'], image['img_name'])
 
-    def _read(self, images: Sequence[dict], tell, note) -> Iterator[tuple]:
+    def _read(self, images: Sequence[dict], advance, record) -> Iterator[tuple]:
         for image in images:
             try:
                 yield image, read_image(image['img_path'])
             except DataError as error:
-                note(image, error=str(error))
-                tell()
+                record(image, error=str(error))
+                advance()
 
     def run(self, show: bool = True) -> dict | None:
-        """Write this process's share of what is missing.
+        """Write the missing labels of this process.
 
         Args:
-            show (bool): Show progress with the time left.
+            show (bool): Whether to show a progress bar.
 
         Returns:
-            dict, optional: The report when every process's share is done, else None.
+            dict, optional: The report if the labels of all processes are complete, else None.
         """
         key = self.inferencer.key
         claim(self.out, key, bits=self.bits, side=self.inferencer.side,
@@ -94,20 +96,20 @@ class WeakLabelWriter:
         broken = {name for name, entry in self._statistics().items() if 'error' in entry}
         share = [image for image in self.images[self.rank::self.world]
                  if not self._path(image).exists() and self._name(image) not in broken]
-        with (progress_bar(len(share), show and self.rank == 0) as tell,
+        with (progress_bar(len(share), show and self.rank == 0) as advance,
               open(self.out / f'stats.{self.rank}of{self.world}.jsonl', 'a') as file):
 
-            # Ends the line that an interruption may have cut off.
+            # Ends a line that an interrupted process may have left incomplete.
             file.write('\n')
 
-            def note(image: dict, **entry) -> None:
+            def record(image: dict, **entry) -> None:
                 file.write(json.dumps(dict(image=self._name(image), **entry)) + '\n')
                 file.flush()
 
-            for image, _, saliency in self.inferencer.stream(self._read(share, tell, note)):
+            for image, _, saliency in self.inferencer.stream(self._read(share, advance, record)):
                 write_label(self._path(image), saliency, self.bits)
-                note(image, **label_statistics(saliency))
-                tell()
+                record(image, **label_statistics(saliency))
+                advance()
         return self._report()
 
     @staticmethod
@@ -115,7 +117,7 @@ class WeakLabelWriter:
         return f"{image['dataset_name']}/{image['img_name']}"
 
     def _statistics(self) -> dict[str, dict]:
-        """What all processes noted, by image; the last word counts."""
+        """Return the records of all processes by image; later ones override earlier ones."""
         found = {}
         for path in sorted(self.out.glob('stats.*.jsonl')):
             for line in path.read_text().splitlines():
@@ -123,24 +125,24 @@ class WeakLabelWriter:
                     entry = json.loads(line)
                     found[entry.pop('image')] = entry
                 except (ValueError, KeyError):
-                    continue  # cut off by an interruption; read from the label instead
+                    continue  # an incomplete line; `_report` computes it from the label
         return found
 
     def _report(self) -> dict | None:
-        """Write report and list when all labels are there."""
-        noted = self._statistics()
+        """Write the report and the list if all labels exist."""
+        records = self._statistics()
         kept: list[dict] = []
         dropped: list[dict] = []
         broken, confidences, salient = [], [], []
         for image in self.images:
-            entry, path = noted.get(self._name(image), {}), self._path(image)
+            entry, path = records.get(self._name(image), {}), self._path(image)
             if path.exists():
                 if 'confidence' not in entry:
                     entry = label_statistics(read_label(path))
                 confidences.append(entry['confidence'])
                 salient.append(entry['salient'])
-                sure = entry['confidence'] >= self.min_confidence
-                (kept if sure else dropped).append(image)
+                confident = entry['confidence'] >= self.min_confidence
+                (kept if confident else dropped).append(image)
             elif 'error' in entry:
                 broken.append(entry['error'])
             else:

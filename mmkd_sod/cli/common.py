@@ -76,7 +76,7 @@ def read_config(name: str) -> Config:
             raise ConfigError(f"config '{name}' is not found in that package; give "
                               "'<package>::<folder>/<name>.py' or the path of a file") from error
     if not osp.isfile(name):
-        raise ConfigError(f"config '{name}' is not there; give the path of a config file")
+        raise ConfigError(f"config '{name}' does not exist; give the path of a config file")
     if name.endswith('.py'):
         try:
             compile(Path(name).read_bytes(), name, 'exec')
@@ -86,8 +86,8 @@ def read_config(name: str) -> Config:
     try:
         return Config.fromfile(name)
     except FileNotFoundError as error:
-        raise ConfigError(f"config '{name}' names a file that is not there ({error}); correct its "
-                          '`_base_`') from error
+        raise ConfigError(f"config '{name}' names a file that does not exist ({error}); correct "
+                          'its `_base_`') from error
 
 
 def load_config(args: argparse.Namespace) -> Config:
@@ -96,7 +96,7 @@ def load_config(args: argparse.Namespace) -> Config:
     ``work_dir`` is, in this order: the argument, the config's, ``work_dirs/<config name>``.
 
     Raises:
-        ConfigError: The config file is not there, is no config, or the overrides do not fit it.
+        ConfigError: The config file does not exist, is no config, or the overrides do not fit it.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = read_config(args.config)
@@ -169,13 +169,13 @@ def print_scores(scores: dict[str, dict[str, float]], digits: int) -> None:
 
 
 def require_file(path: str, what: str) -> None:
-    """Refuse a local path that is not there; addresses are left to the loader.
+    """Refuse a local path that does not exist; addresses are left to the loader.
 
     Raises:
         ConfigError: The file is missing.
     """
     if '://' not in path and not osp.isfile(path):
-        raise ConfigError(f"{what} '{path}' is not there; give the path of a file")
+        raise ConfigError(f"{what} '{path}' does not exist; give the path of a file")
 
 
 def _interrupted(error: BaseException | None) -> bool:

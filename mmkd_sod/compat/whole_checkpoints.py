@@ -18,7 +18,7 @@ import functools
 import importlib
 
 from mmkd_sod.utils.checkpoint_files import latest_checkpoint
-from mmkd_sod.utils.files import put_whole
+from mmkd_sod.utils.files import write_durably
 from mmkd_sod.utils.held_signals import held_signals
 
 from .entry import Entry
@@ -72,13 +72,13 @@ _FINDERS = ('mmengine.runner', 'mmengine.runner.checkpoint', 'mmengine.runner.ru
 
 def _put(self, obj: bytes, filepath) -> None:
     """Write bytes to a file, whole or not at all."""
-    put_whole(obj, filepath)
+    write_durably(obj, filepath)
 
 
 def _put_text(self, obj: str, filepath, encoding: str = 'utf-8') -> None:
     """Write text to a file, whole or not at all."""
     # mmengine's LoggerHook writes the scores of a test on every rank.
-    put_whole(obj.encode(encoding), filepath, clear=False)
+    write_durably(obj.encode(encoding), filepath, clear=False)
 
 
 def keep_checkpoints_whole() -> None:

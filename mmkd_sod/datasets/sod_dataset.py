@@ -73,7 +73,7 @@ class SODDataset(BaseDataset):
         """Files of a folder by their path without suffix, both relative to it."""
         suffixes = (suffixes,) if isinstance(suffixes, str) else tuple(suffixes)
         if not osp.isdir(folder):
-            raise DataError(f"{self.name}: the folder of {what} '{folder}' is not there; set "
+            raise DataError(f"{self.name}: the folder of {what} '{folder}' does not exist; set "
                             'data_root and data_prefix')
         found: dict[str, tuple[int, str]] = {}
         for place, folders, files in os.walk(folder):

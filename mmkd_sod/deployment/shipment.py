@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmkd_sod.deployment.onnx_export import largest_difference, require_onnx, write_onnx
 from mmkd_sod.engine.checks import check_data
 from mmkd_sod.errors import ConfigError, DataError, UserError
-from mmkd_sod.models.student import load_student, parts_of_ours, student_config, write_student
+from mmkd_sod.models.student import load_student, own_types, student_config, write_student
 from mmkd_sod.utils.files import write_json
 
 from . import predict
@@ -77,7 +77,7 @@ def ship(cfg: Config, checkpoint: str, out, name: str, split: str = 'test', forc
         facts = CardFacts(
             name, recipe.spec, _describe(model), _trained(weights['meta']),
             sum(p.numel() for p in model.parameters()), size, tensors, agreement, threads, split,
-            parts_of_ours(Config(dict(model=plain.model))))
+            own_types(Config(dict(model=plain.model))))
         (partial / 'CARD.md').write_text(write_card(facts, partial), encoding='utf-8')
         out.mkdir(parents=True, exist_ok=True)
         for file in FILES:

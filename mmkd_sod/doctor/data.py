@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 
 from mmkd_sod.engine.checks import check_data
 
-from .case import Case, sentence
+from .context import Context, describe_error
 from .report import Section
 
 NAME, TITLE, NEEDS = 'data', 'Data', ()
@@ -73,7 +73,7 @@ def _describe(dataset, where: str, section: Section) -> dict:
                if isinstance(record.get(key), str) and '://' not in record[key]
                and not osp.isfile(record[key])]
     if missing:
-        section.error(f"{where}: {len(missing)} files are not there, first '{missing[0]}'; put "
+        section.error(f"{where}: {len(missing)} files do not exist, first '{missing[0]}'; put "
                       'them there or correct data_prefix')
     found['missing_files'] = len(missing)
     found['paths'] = {osp.realpath(record['img_path']) for record in records
@@ -100,35 +100,35 @@ def _labels(batch) -> dict:
     return found
 
 
-def _build(case: Case, name: str, section: Section):
+def _build(context: Context, name: str, section: Section):
     """A loader's data set, built as the run builds it; None where that fails."""
-    loader = case.cfg.get(name)
+    loader = context.cfg.get(name)
     if not loader:
         return None
     try:
-        check_data(case.cfg, [name])
+        check_data(context.cfg, [name])
         if name == 'train_dataloader':
-            seed = (case.cfg.get('randomness') or {}).get('seed')
+            seed = (context.cfg.get('randomness') or {}).get('seed')
             return Runner.build_dataloader(loader, seed=seed)
         dataset = DATASETS.build(loader['dataset'])
         if hasattr(dataset, 'full_init'):
             dataset.full_init()
         return dataset
     except Exception as error:  # whatever a data set raises is what the run would end with
-        text = sentence(error)
+        text = describe_error(error)
         section.error(text if text.startswith(name) else f'{name}: {text}')
         return None
 
 
-def examine(case: Case, section: Section) -> None:
+def examine(context: Context, section: Section) -> None:
     """Build both sets, count what they hold and take one batch of training data."""
-    if not case.cfg.get('train_dataloader'):
+    if not context.cfg.get('train_dataloader'):
         section.error('the config has no train_dataloader; give one that trains')
-    case.train_loader = _build(case, 'train_dataloader', section)
-    case.val_set = _build(case, 'val_dataloader', section)
+    context.train_loader = _build(context, 'train_dataloader', section)
+    context.val_set = _build(context, 'val_dataloader', section)
     # A loader without a batch counts as false.
-    train = None if case.train_loader is None else case.train_loader.dataset
-    sets = dict(train=train, val=case.val_set)
+    train = None if context.train_loader is None else context.train_loader.dataset
+    sets = dict(train=train, val=context.val_set)
     paths = {}
     for name, dataset in sets.items():
         if dataset is not None:
@@ -143,20 +143,20 @@ def examine(case: Case, section: Section) -> None:
         if shared:
             section.warn(f'{shared} of the {len(paths["val"])} validation images are training '
                          'images too, so validation tells nothing of new images; split them')
-    if case.train_loader is None:
+    if context.train_loader is None:
         return
-    if not len(case.train_loader):
+    if not len(context.train_loader):
         section.error(f"the training loader gives no batch: {len(sets['train'])} images are fewer "
                       'than batch_size, and drop_last leaves them out; lower batch_size')
         return
-    case.batch = next(iter(case.train_loader))
-    if not isinstance(case.batch, dict):
-        case.batch = pseudo_collate([case.batch])
-    found = section.data['batch'] = _labels(case.batch)
+    context.batch = next(iter(context.train_loader))
+    if not isinstance(context.batch, dict):
+        context.batch = pseudo_collate([context.batch])
+    found = section.data['batch'] = _labels(context.batch)
     section.say(f"a batch: {found['images']} images of "
                 + ', '.join('x'.join(map(str, shape)) for shape in found['shapes'][:3])
                 + (' ...' if len(found['shapes']) > 3 else '')
-                + f", {len(case.train_loader):,} batches an epoch")
+                + f", {len(context.train_loader):,} batches an epoch")
     if 'labels' in found and len(found['labels']) <= 20:
         total = sum(found['labels'].values())
         section.say(f"    {found['of']} by label: " + ', '.join(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .case import Case
+from .context import Context
 from .report import Section, number, table
 
 NAME, TITLE, NEEDS = 'losses', 'Loss terms', ('losses', )
@@ -103,27 +103,27 @@ class Weight:
         return self.value > RAISED * self.default if self.default else False
 
 
-def _weight_of(term: Term, case: Case) -> Weight | None:
+def _weight_of(term: Term, context: Context) -> Weight | None:
     """A term's weight, found in the loss that gave it; None where no single number is one."""
-    short, raw = term.name.split('.')[-1], case.losses[term.name]
-    calls = [call for call in case.comparisons if any(out is raw for out in call.outputs)]
+    short, raw = term.name.split('.')[-1], context.losses[term.name]
+    calls = [call for call in context.comparisons if any(out is raw for out in call.outputs)]
     # What a reader of heads or a schedule worked on is traced by its name.
-    calls = calls or [call for call in case.comparisons if call.path.split('.')[-1] == short]
+    calls = calls or [call for call in context.comparisons if call.path.split('.')[-1] == short]
     for call in calls[:1]:
         for attribute in (f'{short.removeprefix("loss_")}_weight', 'loss_weight'):
             value = getattr(call.module, attribute, None)
             if isinstance(value, (int, float)):
                 known = inspect.signature(type(call.module)).parameters.get(attribute)
                 default = getattr(known, 'default', None)
-                return Weight(f'{_config_path(call.path, case)}.{attribute}', float(value),
+                return Weight(f'{_config_path(call.path, context)}.{attribute}', float(value),
                               float(default) if isinstance(default, (int, float)) else None)
     return None
 
 
-def _config_path(path: str, case: Case) -> str:
+def _config_path(path: str, context: Context) -> str:
     """Where a distiller's module stands in the config; its own path where that is unknown."""
     for tried in (path, path.split('.', 1)[-1]):
-        node, keys = case.cfg.model.distiller, []
+        node, keys = context.cfg.model.distiller, []
         for part in tried.split('.'):
             if isinstance(node, (list, tuple)) and part.isdigit() and int(part) < len(node):
                 node = node[int(part)]
@@ -150,13 +150,13 @@ def suggestion(weight: Weight | None, ratio: float) -> tuple[str, dict | None]:
             dict(setting=weight.setting, now=weight.value, suggested=wanted))
 
 
-def _judge(terms: list, norm: float, case: Case, section: Section) -> dict:
+def _judge(terms: list, norm: float, context: Context, section: Section) -> dict:
     """Call out terms that drown the task loss, and those that the task loss drowns."""
     advice = {}
     moving = [term for term in terms if term.distills and term.norm > 0]
     all_lost = all(term.norm < LOST * norm for term in moving)
     for term in moving:
-        ratio, weight = term.norm / norm, _weight_of(term, case)
+        ratio, weight = term.norm / norm, _weight_of(term, context)
         raised = weight is not None and weight.raised and ratio > NEARLY
         text, data = suggestion(weight, ratio)
         if ratio > DROWNS or raised:
@@ -172,9 +172,9 @@ def _judge(terms: list, norm: float, case: Case, section: Section) -> dict:
     return advice
 
 
-def _judge_softness(case: Case, section: Section) -> None:
+def _judge_softness(context: Context, section: Section) -> None:
     """Tell of logits that say little beyond a mask."""
-    for name, value in case.losses.items():
+    for name, value in context.losses.items():
         if name.split('.')[-1] == 'teacher_entropy' and float(value) < SURE:
             section.data['teacher_entropy'] = float(value)
             section.note(f"the teacher's maps are sure, {name} {number(float(value))} of 1, so its "
@@ -182,13 +182,13 @@ def _judge_softness(case: Case, section: Section) -> None:
                          'HKDDistiller fits their temperature')
 
 
-def examine(case: Case, section: Section) -> None:
+def examine(context: Context, section: Section) -> None:
     """Measure every term on the batch of the forward pass."""
-    terms = terms_of(case.losses, case.distils)
+    terms = terms_of(context.losses, context.distils)
     if not terms:
         section.error('the model gives no loss: none of its outputs has "loss" in its name')
         return
-    parameters = [p for p in case.student.parameters() if p.requires_grad]
+    parameters = [p for p in context.student.parameters() if p.requires_grad]
     bad = [term.name for term in terms if not torch.isfinite(term.value)]
     if bad:
         section.error(f"{', '.join(bad)}: NaN or infinite in the first step; look at the data, the "
@@ -211,7 +211,7 @@ def examine(case: Case, section: Section) -> None:
         term.name: dict(value=float(term.value.detach()), gradient=term.norm, cosine=term.cosine,
                         of_task=term.norm / norm if norm else None, distills=term.distills)
         for term in terms})
-    _judge_softness(case, section)
+    _judge_softness(context, section)
     still = [term.name for term in distilling if term.norm == 0]
     if distilling and len(still) == len(distilling):
         section.warn('no gradient of the distillation reaches the student in the first step; a '
@@ -220,4 +220,4 @@ def examine(case: Case, section: Section) -> None:
         section.note(f"{', '.join(still)}: no gradient at the student in the first step")
     if not norm and not distilling:
         section.error('no gradient reaches the model; see which parameters are trained')
-    section.data['advice'] = _judge(terms, norm, case, section) if norm and not bad else {}
+    section.data['advice'] = _judge(terms, norm, context, section) if norm and not bad else {}

@@ -5,7 +5,7 @@ from mmengine.model import BaseModel
 from mmengine.registry import MODELS
 from torch import nn
 
-from .case import Case
+from .context import Context
 from .report import Section, number, table
 
 NAME, TITLE, NEEDS = 'models', 'Models', ()
@@ -42,11 +42,11 @@ def _parts(model: BaseModel) -> list:
                                     .__name__ for head in heads)]
 
 
-def _check_classes(case: Case, section: Section) -> None:
+def _check_classes(context: Context, section: Section) -> None:
     """Compare the student's classes with the data's, and the batch's labels with both."""
-    heads = classes_of(case.student)
+    heads = classes_of(context.student)
     section.data['classes'] = heads
-    dataset = case.val_set if case.train_loader is None else case.train_loader.dataset
+    dataset = context.val_set if context.train_loader is None else context.train_loader.dataset
     names: Any = (getattr(dataset, 'metainfo', None) or {}).get('classes')
     wrong = {name: count for name, count in heads.items()
              if names is not None and count != len(names)}
@@ -56,9 +56,9 @@ def _check_classes(case: Case, section: Section) -> None:
             f"the student's {name} has {count} classes, the data have {len(names)} "
             f"({', '.join(names[:4])}{', ...' if len(names) > 4 else ''}); set num_classes, or the "
             "data set's metainfo.classes")
-    if case.batch is None:
+    if context.batch is None:
         return
-    for sample in case.batch.get('data_samples') or ():
+    for sample in context.batch.get('data_samples') or ():
         for kind, labels in (('box', 'gt_instances' in sample and sample.gt_instances.labels),
                              ('pixel', 'gt_sem_seg' in sample and sample.gt_sem_seg.data)):
             if labels is False or labels.is_floating_point() or not labels.numel() or not heads:
@@ -71,25 +71,25 @@ def _check_classes(case: Case, section: Section) -> None:
                 return
 
 
-def examine(case: Case, section: Section) -> None:
+def examine(context: Context, section: Section) -> None:
     """Build the config's model and compare its classes with the data's."""
-    model = MODELS.build(case.cfg.model)
-    case.model = model.to(case.device)
+    model = MODELS.build(context.cfg.model)
+    context.model = model.to(context.device)
     rows = []
-    for role, part in dict(student=case.student, **case.teachers).items():
+    for role, part in dict(student=context.student, **context.teachers).items():
         rows.append([role, ' / '.join(_parts(part)), f'{_size(part) / 1e6:.3g} M'])
         section.data[role] = dict(type=_parts(part), parameters=_size(part))
-    if case.distils:
-        distiller = case.model.distiller
+    if context.distils:
+        distiller = context.model.distiller
         learned = _size(distiller)
         rows.append(['distiller', type(distiller).__name__, f'{number(learned / 1e6)} M'])
         section.data['distiller'] = dict(type=type(distiller).__name__, parameters=learned)
         for line in table(['', 'what', 'parameters'], rows):
             section.say(line)
-        if not case.teachers:
+        if not context.teachers:
             section.note('there is no teacher: its answers come from files')
     else:
         for line in table(['', 'what', 'parameters'], rows):
             section.say(line)
         section.note('this is a plain model: nothing is distilled, only the training is looked at')
-    _check_classes(case, section)
+    _check_classes(context, section)

@@ -10,12 +10,12 @@ _MARKS = dict(note='  -', warning='  !', error='  X')
 
 @dataclass
 class Finding:
-    """One sentence on something that is not as it should be.
+    """One describe_error on something that is not as it should be.
 
     Attributes:
         level (str): ``'error'``: the run would fail, or would not distil; ``'warning'``: it would
             go, in doubt; ``'note'``: worth knowing.
-        text (str): The sentence.
+        text (str): The describe_error.
     """
     level: str
     text: str

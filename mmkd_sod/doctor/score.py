@@ -10,7 +10,7 @@ from mmengine.model import BaseModel
 from mmkd_sod.models.builder import build_model
 from mmkd_sod.models.teachers.group import is_named
 
-from .case import Case, sentence
+from .context import Context, describe_error
 from .data import spread
 from .models import classes_of
 from .report import Section, number, table
@@ -35,20 +35,20 @@ def deciding(metrics: dict) -> tuple | None:
     return None
 
 
-def build_evaluator(case: Case, images: list | None = None) -> Evaluator:
+def build_evaluator(context: Context, images: list | None = None) -> Evaluator:
     """The config's validation metrics, without the files they would write.
 
     Args:
-        case (Case): With ``val_set``.
+        context (Context): With ``val_set``.
         images (list, optional): Ids of the images that COCO's metric counts; others have ground
             truth in its annotation file, too.
     """
-    cfg = copy.deepcopy(case.cfg.val_evaluator)
+    cfg = copy.deepcopy(context.cfg.val_evaluator)
     for metric in cfg if isinstance(cfg, (list, tuple)) else [cfg]:
         for key in ('outfile_prefix', 'output_dir', 'out_dir', 'out_file_path'):
             metric.pop(key, None)
     evaluator = Evaluator(cfg)
-    evaluator.dataset_meta = case.val_set.metainfo
+    evaluator.dataset_meta = context.val_set.metainfo
     for metric in evaluator.metrics:
         if images and hasattr(metric, 'img_ids') and hasattr(metric, '_coco_api'):
             metric.img_ids = images
@@ -56,12 +56,12 @@ def build_evaluator(case: Case, images: list | None = None) -> Evaluator:
 
 
 @torch.no_grad()
-def evaluate(model: BaseModel, case: Case, numbers: list, budget: float = BUDGET) -> dict:
+def evaluate(model: BaseModel, context: Context, numbers: list, budget: float = BUDGET) -> dict:
     """Metrics of a model on some validation images, as a validation run has them.
 
     Args:
         model (BaseModel): In eval mode afterwards.
-        case (Case): With ``val_set``.
+        context (Context): With ``val_set``.
         numbers (list[int]): The images.
         budget (float): Seconds; once spent, no further image begins, but one is always done.
 
@@ -71,14 +71,14 @@ def evaluate(model: BaseModel, case: Case, numbers: list, budget: float = BUDGET
     model.eval()
     done, batches, began = [], [], time.perf_counter()
     for i in numbers:
-        data = pseudo_collate([case.val_set[i]])
+        data = pseudo_collate([context.val_set[i]])
         batches.append((data, model.val_step(data)))
         done.append(i)
         if time.perf_counter() - began > budget:
             break
     seconds = (time.perf_counter() - began) / len(done)
     ids = [sample.metainfo.get('img_id') for _, samples in batches for sample in samples]
-    evaluator = build_evaluator(case, None if None in ids else ids)
+    evaluator = build_evaluator(context, None if None in ids else ids)
     for data, samples in batches:
         evaluator.process(data_samples=samples, data_batch=data)
     metrics = evaluator.evaluate(len(done))
@@ -87,22 +87,22 @@ def evaluate(model: BaseModel, case: Case, numbers: list, budget: float = BUDGET
     return dict(metrics=metrics, numbers=done, seconds=seconds)
 
 
-def _twin(case: Case, name: str) -> BaseModel | None:
+def _twin(context: Context, name: str) -> BaseModel | None:
     """A teacher's network with random weights; None for one that was handed over built."""
-    cfg = case.cfg.model.get('teacher')
+    cfg = context.cfg.model.get('teacher')
     cfg = cfg[name] if is_named(cfg) else cfg
     if not isinstance(cfg, dict):
         return None
     with torch.random.fork_rng(devices=[]):
-        return build_model(cfg, 'teacher').to(case.device)
+        return build_model(cfg, 'teacher').to(context.device)
 
 
-def _reason_against(case: Case, name: str, teacher: BaseModel) -> str:
+def _reason_against(context: Context, name: str, teacher: BaseModel) -> str:
     """Why a teacher has no score on the student's validation data; empty where it has one."""
-    own = case.model._teachers.inputs[name] if hasattr(case.model, '_teachers') else None
+    own = context.model._teachers.inputs[name] if hasattr(context.model, '_teachers') else None
     if own is not None and own.view is not None:
         return 'sees another view than the student'
-    names = (getattr(case.val_set, 'metainfo', None) or {}).get('classes') or ()
+    names = (getattr(context.val_set, 'metainfo', None) or {}).get('classes') or ()
     if any(count != len(names) for count in classes_of(teacher).values()):
         return 'tells other classes apart than the data'
     return ''
@@ -134,37 +134,37 @@ def judge(teacher: dict, untrained: dict, section: Section, label: str = 'teache
                      'a student rarely gains from such a teacher')
 
 
-def examine(case: Case, section: Section) -> None:
+def examine(context: Context, section: Section) -> None:
     """Score teacher, untrained twin and student; the student's run shows that validation works."""
-    if not case.cfg.get('val_evaluator'):
+    if not context.cfg.get('val_evaluator'):
         section.error('the config has a val_dataloader and no val_evaluator; give one')
         return
-    numbers = spread(len(case.val_set), case.images)
+    numbers = spread(len(context.val_set), context.images)
     results, pairs = {}, {}
-    for name, teacher in getattr(case.model, 'teachers', {}).items():
-        label = case.label(name)
-        reason = _reason_against(case, name, teacher)
+    for name, teacher in getattr(context.model, 'teachers', {}).items():
+        label = context.label(name)
+        reason = _reason_against(context, name, teacher)
         if reason:
             section.note(f'the {label} {reason}, so that it has no score here')
             continue
-        results[label] = evaluate(teacher, case, numbers)
+        results[label] = evaluate(teacher, context, numbers)
         numbers = results[label]['numbers']
-        twin = _twin(case, name)
+        twin = _twin(context, name)
         if twin is not None:
             pairs[label] = f'untrained {name}'.strip()
-            results[pairs[label]] = evaluate(twin, case, numbers)
+            results[pairs[label]] = evaluate(twin, context, numbers)
     try:
-        results['student'] = evaluate(case.student, case, numbers)
-        case.image_seconds = results['student']['seconds']
+        results['student'] = evaluate(context.student, context, numbers)
+        context.image_seconds = results['student']['seconds']
     except Exception as error:  # the run's first validation would end with it
-        section.error(f'the validation of the student fails: {sentence(error)}')
+        section.error(f'the validation of the student fails: {describe_error(error)}')
     finally:
-        case.model.train()
+        context.model.train()
     columns = {role: result['metrics'] for role, result in results.items()}
     section.data.update(images=len(numbers), metrics=columns, seconds_an_image={
         role: result['seconds'] for role, result in results.items()})
     shown = list(dict.fromkeys(name for column in columns.values() for name in column))[:6]
-    section.say(f'{len(numbers)} of {len(case.val_set):,} images, spread over the set; the student '
+    section.say(f'{len(numbers)} of {len(context.val_set):,} images, spread over the set; the student '
                 'is not trained yet')
     for line in table(['', *columns], [
             [name, *(number(column[name]) if name in column else '-'

@@ -3,7 +3,7 @@ import copy
 
 from mmengine.runner import Runner
 
-from .case import Case
+from .context import Context
 from .report import Section, number
 
 NAME, TITLE, NEEDS = 'start', 'Start of the run', ('weighed', 'batch')
@@ -12,9 +12,9 @@ NAME, TITLE, NEEDS = 'start', 'Start of the run', ('weighed', 'batch')
 _BEFORE = ('before_run', 'before_train', 'before_train_epoch')
 
 
-def _settings(case: Case) -> dict:
+def _settings(context: Context) -> dict:
     """Arguments of the Runner: the config's, with the parts that are there already."""
-    cfg = case.cfg
+    cfg = context.cfg
     settings = {key: copy.deepcopy(cfg.get(key)) for key in (
         'train_cfg', 'optim_wrapper', 'param_scheduler', 'auto_scale_lr', 'default_hooks',
         'custom_hooks', 'env_cfg', 'log_processor', 'randomness')}
@@ -27,22 +27,22 @@ def _settings(case: Case) -> dict:
                 log_level='WARNING', cfg=cfg)
 
 
-def examine(case: Case, section: Section) -> None:
+def examine(context: Context, section: Section) -> None:
     """Build the Runner and call its hooks up to the first step."""
-    runner = Runner(model=case.model, work_dir=case.work_dir, train_dataloader=case.train_loader,
-                    **_settings(case))
+    runner = Runner(model=context.model, work_dir=context.work_dir, train_dataloader=context.train_loader,
+                    **_settings(context))
     loop = runner.train_loop
     runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
     if runner.auto_scale_lr:
         runner.scale_lr(runner.optim_wrapper, runner.auto_scale_lr)
     if runner.param_schedulers is not None:
         runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
-    case.model.train()
-    runner.optim_wrapper.initialize_count_status(case.model, 0, loop.max_iters)
+    context.model.train()
+    runner.optim_wrapper.initialize_count_status(context.model, 0, loop.max_iters)
     for moment in _BEFORE:
         runner.call_hook(moment)
-    runner.call_hook('before_train_iter', batch_idx=0, data_batch=case.batch)
-    case.runner = runner
+    runner.call_hook('before_train_iter', batch_idx=0, data_batch=context.batch)
+    context.runner = runner
     rates = runner.optim_wrapper.get_lr()
     rates = rates if isinstance(rates, dict) else dict(lr=rates)
     rates = {name: values[-1] for name, values in rates.items() if 'lr' in name and values}

@@ -7,7 +7,7 @@ import time
 import torch
 from mmengine.runner import IterBasedTrainLoop
 
-from .case import Case
+from .context import Context
 from .report import Section, duration, number
 
 NAME, TITLE, NEEDS = 'steps', 'Training steps', ('losses', )
@@ -30,29 +30,29 @@ def _synchronise(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def validations(case: Case) -> int:
+def validations(context: Context) -> int:
     """How often the run would validate."""
-    loop = case.runner.train_loop
+    loop = context.runner.train_loop
     interval = getattr(loop, 'val_interval', 0)
-    if case.val_set is None or not interval:
+    if context.val_set is None or not interval:
         return 0
     length = loop.max_iters if isinstance(loop, IterBasedTrainLoop) else loop.max_epochs
     return length // interval
 
 
-def _time(case: Case) -> tuple:
+def _time(context: Context) -> tuple:
     """Seconds of each step's data and of its work, and the last step's logged values."""
-    batches, waited, worked, logged = iter(case.train_loader), [], [], {}
+    batches, waited, worked, logged = iter(context.train_loader), [], [], {}
     began = time.perf_counter()
-    for step in range(case.steps + 1):
+    for step in range(context.steps + 1):
         start = time.perf_counter()
         batch = next(batches, None)
         if batch is None:
-            batches = iter(case.train_loader)
+            batches = iter(context.train_loader)
             batch = next(batches)
         loaded = time.perf_counter()
-        logged = case.model.train_step(batch, optim_wrapper=case.runner.optim_wrapper)
-        _synchronise(case.device)
+        logged = context.model.train_step(batch, optim_wrapper=context.runner.optim_wrapper)
+        _synchronise(context.device)
         done = time.perf_counter()
         # The first step pays for what is set up once.
         if step:
@@ -63,32 +63,32 @@ def _time(case: Case) -> tuple:
     return waited, worked, logged
 
 
-def examine(case: Case, section: Section) -> None:
+def examine(context: Context, section: Section) -> None:
     """Train a few steps on the throw-away model and reckon the whole run from them."""
     # The graph of the forward pass is in the way of an honest memory figure.
-    case.losses = {}
-    case.comparisons = []
-    case.model.train()
-    if case.device.startswith('cuda'):
+    context.losses = {}
+    context.comparisons = []
+    context.model.train()
+    if context.device.startswith('cuda'):
         torch.cuda.reset_peak_memory_stats()
-    waited, worked, logged = _time(case)
+    waited, worked, logged = _time(context)
     wait, work = statistics.median(waited), statistics.median(worked)
-    steps = case.runner.train_loop.max_iters
-    memory = peak_memory(case.device)
+    steps = context.runner.train_loop.max_iters
+    memory = peak_memory(context.device)
     training = (wait + work) * steps
     section.say(f'a step: {duration(wait + work)} ({duration(wait)} of it waiting for data; median '
                 f'of {len(worked)} steps)')
-    place = 'on the GPU' if case.device.startswith('cuda') else 'of this whole process'
+    place = 'on the GPU' if context.device.startswith('cuda') else 'of this whole process'
     section.say(f'largest memory {place}: {memory / 2**20:,.0f} MiB')
     section.data.update(step_seconds=wait + work, data_seconds=wait, timed_steps=len(worked),
                         peak_memory_bytes=memory, steps=steps, train_seconds=training)
     line = f'{steps:,} steps take about {duration(training)}'
-    seconds = case.image_seconds
-    if seconds and validations(case):
-        count = validations(case)
-        validating = seconds * len(case.val_set) * count
+    seconds = context.image_seconds
+    if seconds and validations(context):
+        count = validations(context)
+        validating = seconds * len(context.val_set) * count
         section.data.update(validations=count, val_seconds=validating)
-        line += (f', {count} validations of {len(case.val_set):,} images about '
+        line += (f', {count} validations of {len(context.val_set):,} images about '
                  f'{duration(validating)}; together {duration(training + validating)}')
     section.data['eta_seconds'] = training + section.data.get('val_seconds', 0.)
     section.say(line + ', on this machine as it is now')

@@ -3,8 +3,8 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
-from .case import Case
-from .comparing import Comparison, Seen, watch
+from .context import Context
+from .loss_calls import LossCall, Argument, watch
 from .report import Section, number, table
 
 NAME, TITLE, NEEDS = 'tensors', 'Compared tensors', ('runner', )
@@ -23,7 +23,7 @@ def _sizes(shapes: Sequence[tuple]) -> list:
     return [(shape[0], *shape[2:]) for shape in shapes]
 
 
-def _check(call: Comparison, section: Section) -> None:
+def _check(call: LossCall, section: Section) -> None:
     """Sides that a loss compares without a word, though they do not pair up, and bad values."""
     for seen in call.seen:
         if not seen.finite:
@@ -45,22 +45,22 @@ def _check(call: Comparison, section: Section) -> None:
                      'different size')
 
 
-def _row(label: str, seen: Seen) -> list:
+def _row(label: str, seen: Argument) -> list:
     return [label, seen.name, shape_text(seen.shapes), number(seen.low), number(seen.high),
             number(seen.mean)]
 
 
-def examine(case: Case, section: Section) -> None:
+def examine(context: Context, section: Section) -> None:
     """Run the batch through the model in training mode and watch the distiller's losses."""
-    model = case.model
+    model = context.model
     model.train()
-    data = model.data_preprocessor(case.batch, True)
-    distiller = model.distiller if case.distils else None
+    data = model.data_preprocessor(context.batch, True)
+    distiller = model.distiller if context.distils else None
     watching: AbstractContextManager[list] = (
         nullcontext([]) if distiller is None else watch(distiller))
-    with watching as calls, case.runner.optim_wrapper.optim_context(model):
+    with watching as calls, context.runner.optim_wrapper.optim_context(model):
         losses = model(**data, mode='loss')
-    case.losses, case.comparisons = losses, calls
+    context.losses, context.comparisons = losses, calls
     if distiller is None:
         section.say('none: nothing is distilled')
         return

@@ -10,7 +10,7 @@ from mmkd_sod import compat
 from mmkd_sod.compat.mmcv_ops.extension import operators_in_use
 from mmkd_sod.version import __version__
 
-from .case import Case
+from .context import Context
 from .report import Section
 
 NAME, TITLE, NEEDS = 'versions', 'Versions', ()
@@ -53,11 +53,11 @@ def _examine_mmcv(section: Section) -> None:
                      'both and install one of them')
 
 
-def examine(case: Case, section: Section) -> None:
+def examine(context: Context, section: Section) -> None:
     """Report versions, mmcv's operators and the device; warn of versions that are excluded."""
     versions = {name: _version(name) for name in _SHOWN}
-    device = (torch.cuda.get_device_name() if case.device.startswith('cuda')
-              else f'{case.device}, {torch.get_num_threads()} of {os.cpu_count()} threads')
+    device = (torch.cuda.get_device_name() if context.device.startswith('cuda')
+              else f'{context.device}, {torch.get_num_threads()} of {os.cpu_count()} threads')
     mended = compat.outcomes()
     section.data.update(
         mmkd_sod=__version__, python=platform.python_version(), device=device, packages=versions,

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from mmkd_sod.utils.checkpoint import read_checkpoint
 
-from .case import Case, sentence
+from .context import Context, describe_error
 from .report import Section, table
 
 NAME, TITLE, NEEDS = 'weights', 'Weights', ('model',)
@@ -47,9 +47,9 @@ def _share(parts: dict) -> float:
     return sum(got for got, _ in parts.values()) / max(sum(of for _, of in parts.values()), 1)
 
 
-def _teacher(case: Case, name: str, section: Section) -> list:
+def _teacher(context: Context, name: str, section: Section) -> list:
     """Load a teacher as a run does and count what its checkpoint fills."""
-    frozen, label = case.model._teachers.frozen[name], case.label(name)
+    frozen, label = context.model._teachers.frozen[name], context.label(name)
     path = frozen.ckpt
     before = {key: value.shape for key, value in frozen.module.state_dict().items()}
     given, meta = read_checkpoint(path, f'DenseDistill: {label}_ckpt') if path else ({}, {})
@@ -68,7 +68,7 @@ def _teacher(case: Case, name: str, section: Section) -> list:
         section.warn(f"the {label}'s {', '.join(lacking)} stays partly random, as "
                      'teacher_allow_missing lets it')
     classes = (meta.get('dataset_meta') or {}).get('classes')
-    ours = (getattr(case.val_set, 'metainfo', None) or {}).get('classes')
+    ours = (getattr(context.val_set, 'metainfo', None) or {}).get('classes')
     if classes and ours and list(classes) != list(ours):
         section.warn(f"the {label}'s checkpoint was trained on the classes {_some(classes)}, the "
                      f'data have {_some(ours)}; check that they mean the same')
@@ -94,11 +94,11 @@ def _equal(a: Tensor, b: Tensor) -> bool:
     return a.shape == b.shape and torch.equal(a.cpu().float(), b.cpu().float())
 
 
-def _student(case: Case, section: Section) -> list:
+def _student(context: Context, section: Section) -> list:
     """Initialise the model as a run does and count what came from checkpoints."""
-    student: BaseModel = case.student
+    student: BaseModel = context.student
     sources = _pretrained(student)
-    case.model.init_weights()
+    context.model.init_weights()
     loaded, places = set(), []
     for name, path, prefix in sources:
         state = student.get_submodule(name).state_dict() if name else student.state_dict()
@@ -112,7 +112,7 @@ def _student(case: Case, section: Section) -> list:
                          'shapes are others')
         loaded |= {f'{name}.{key}' if name else key for key in hits}
         places.append(path)
-    path = case.cfg.get('load_from')
+    path = context.cfg.get('load_from')
     if path:
         given, _ = read_checkpoint(path, 'load_from')
         state = student.state_dict()
@@ -126,25 +126,25 @@ def _student(case: Case, section: Section) -> list:
                           'this student')
     parts = by_part(student.state_dict(), loaded)
     section.data['student'] = dict(checkpoints=places, share=_share(parts), parts=parts)
-    if case.cfg.get('resume'):
+    if context.cfg.get('resume'):
         section.note('the run would resume; here it is looked at as a fresh one')
     return _rows('student', parts, ', '.join(places))
 
 
-def examine(case: Case, section: Section) -> None:
+def examine(context: Context, section: Section) -> None:
     """Load all weights as a run does before its first step."""
     rows, failed = [], False
     # mmrazor's own algorithms load their teacher while they are built.
-    frozen = getattr(getattr(case.model, '_teachers', None), 'frozen', {})
-    jobs = [partial(_teacher, case, name, section) for name, teacher in frozen.items()
+    frozen = getattr(getattr(context.model, '_teachers', None), 'frozen', {})
+    jobs = [partial(_teacher, context, name, section) for name, teacher in frozen.items()
             if teacher.module is not None]
-    for job in (*jobs, partial(_student, case, section)):
+    for job in (*jobs, partial(_student, context, section)):
         try:
             rows += job()
         except Exception as error:  # what a run would end with
-            section.error(sentence(error))
+            section.error(describe_error(error))
             failed = True
             break
     for line in table(_HEADER, rows) if rows else ():
         section.say(line)
-    case.weighed = True if not failed else None
+    context.weighed = True if not failed else None

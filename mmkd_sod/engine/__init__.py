@@ -1,1 +1,1 @@
-"""Hooks."""
+"""Hooks, checks before a run and helpers of the runner."""

@@ -1,4 +1,4 @@
-"""Checks before a long run."""
+"""Checks of a config's data before a run."""
 import os.path as osp
 from collections.abc import Iterator, Sequence
 
@@ -8,29 +8,29 @@ from mmkd_sod.errors import DataError
 
 
 def datasets_within(dataset: dict, where: str) -> Iterator[tuple[dict, str]]:
-    """A data set config, or those inside of wrappers such as RepeatDataset and ConcatDataset."""
+    """Yield a data set config and its key, or those inside wrappers such as ConcatDataset."""
     if isinstance(dataset.get('dataset'), dict):
         yield from datasets_within(dataset['dataset'], f'{where}.dataset')
     elif isinstance(dataset.get('datasets'), (list, tuple)):
-        for i, part in enumerate(dataset['datasets']):
-            yield from datasets_within(part, f'{where}.datasets.{i}')
+        for i, inner in enumerate(dataset['datasets']):
+            yield from datasets_within(inner, f'{where}.datasets.{i}')
     else:
         yield dataset, where
 
 
 def check_data(cfg: Config,
                loaders: Sequence[str] = ('train_dataloader', 'val_dataloader')) -> None:
-    """Refuse a config whose annotation files or image folders are not on disk.
+    """Refuse a config whose annotation files or image folders do not exist.
 
-    Data sets that mmengine would find out about only when it builds them, one after the other, are
-    all looked at before anything is built. Remote data (``backend_args``) is not checked.
+    All data sets are checked before any of them is built. Remote data (``backend_args``) is not
+    checked.
 
     Args:
         cfg (Config): The whole config.
-        loaders (Sequence[str]): Names of the data loaders that will be used.
+        loaders (Sequence[str]): Keys of the data loaders to check.
 
     Raises:
-        DataError: Something is missing or is a pickle; the sentence names the path and the setting.
+        DataError: A file or folder is missing, or an annotation file is a pickle.
     """
     for name in loaders:
         loader = cfg.get(name)
@@ -48,15 +48,15 @@ def _check_one(dataset: dict, where: str) -> None:
     prefixes = dataset.get('data_prefix')
     if isinstance(prefixes, dict):
         wanted += [(f'data_prefix.{key}', value, osp.isdir) for key, value in prefixes.items()]
-    for key, value, there in wanted:
+    for key, value, exists in wanted:
         if not isinstance(value, str) or not value or '://' in value:
             continue
         path = osp.join(root, value)
         if value.endswith(('.pkl', '.pickle')):
-            raise DataError(f"{where}: annotation file '{path}' ({key}) is a pickle, which may run "
-                            'code when it is read; give it as json')
-        if not there(path):
-            kind = 'annotation file' if there is osp.isfile else 'folder'
+            raise DataError(f"{where}: annotation file '{path}' ({key}) is a pickle, which may "
+                            'execute code when it is read; convert it to json')
+        if not exists(path):
+            kind = 'annotation file' if exists is osp.isfile else 'folder'
             raise DataError(
-                f"{where}: {kind} '{path}' ({key}) is not there; put the data there or set "
+                f"{where}: {kind} '{path}' ({key}) does not exist; put the data there or set "
                 f'{where}.data_root')

@@ -1,4 +1,4 @@
-"""What a finished run says of itself: its newest checkpoint, its last scores."""
+"""Results of a run: its latest checkpoint and its last scores."""
 from pathlib import Path
 
 from mmengine.config import Config
@@ -9,7 +9,7 @@ from mmkd_sod.utils.run_logs import is_training, scalar_records
 
 
 def newest_checkpoint(work_dir) -> Path | None:
-    """The checkpoint that ``--resume`` would take, or None where there is none.
+    """Return the checkpoint from which ``--resume`` would resume, or None if there is none.
 
     Args:
         work_dir (str | Path): Folder of a run.
@@ -19,19 +19,19 @@ def newest_checkpoint(work_dir) -> Path | None:
 
 
 def is_finished(work_dir, cfg: Config) -> bool:
-    """Whether a run by epochs has reached the last epoch of its config."""
+    """Return whether an epoch-based run has reached the last epoch of its config."""
     checkpoint = newest_checkpoint(work_dir)
     return checkpoint is not None and checkpoint.stem == f'epoch_{cfg.train_cfg.max_epochs}'
 
 
 def last_scores(work_dir) -> dict:
-    """The last validation record of a run, metric name to value.
+    """Return the last validation record of a run, metric name to value.
 
     Args:
         work_dir (str | Path): Folder of a run.
 
     Raises:
-        DataError: The run has logged no validation.
+        DataError: The run has no validation record.
     """
     scores = {}
     if any(Path(work_dir).glob('*/vis_data/scalars.json')):
@@ -39,5 +39,5 @@ def last_scores(work_dir) -> dict:
             if not is_training(record):
                 scores = record
     if not scores:
-        raise DataError(f'{work_dir} holds no validation record; train there to the end first')
+        raise DataError(f"'{work_dir}' has no validation record; give the folder of a finished run")
     return scores

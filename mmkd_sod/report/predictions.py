@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from mmkd_sod.engine.sample_images import SampleImages, build_dataset, load_model
+from mmkd_sod.engine.sample_images import SampleImages, build_dataset
 from mmkd_sod.errors import DataError, UserError
+from mmkd_sod.models.student import load_model
 from mmkd_sod.utils.progress import progress_bar
-from mmkd_sod.visualization.answers import draw_answer
+from mmkd_sod.visualization.predictions import draw_prediction
 
 from .studies import Study
 
@@ -112,7 +113,7 @@ def gallery(study: Study, count: int, score_thr: float = 0.3,
                           for name, color in zip(samples.classes, samples.palette, strict=False)]
     for name, column in answers.items():
         result.columns[name] = [
-            data_address(draw_answer(
+            data_address(draw_prediction(
                 image, answer, samples.classes, samples.palette, score_thr, _SIDE,
                 # Names stay legible where four columns share a page.
                 font_size=round(_FONT * max(1., max(image.shape[:2]) / _SIDE))))

@@ -1,4 +1,4 @@
-"""Helpers that belong to no other room."""
+"""Helpers without a subpackage of their own."""
 from .files import atomic_path, write_json
 from .progress import progress_bar
 

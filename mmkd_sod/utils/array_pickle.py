@@ -1,4 +1,4 @@
-"""Reading a pickle of numpy arrays without executing anything from it."""
+"""Reading pickles of numpy arrays without executing code from them."""
 import io
 import pickle
 from collections import OrderedDict
@@ -12,13 +12,13 @@ from .numeric_arrays import NAMES
 
 
 def _latin1(text: str, encoding: str) -> bytes:
-    """``_codecs.encode`` as protocol 2 uses it to write bytes."""
+    """Replace ``_codecs.encode``, with which pickle protocol 2 stores bytes."""
     if encoding != 'latin1':
-        raise pickle.UnpicklingError(f'bytes written in the encoding {encoding!r}')
+        raise pickle.UnpicklingError(f'bytes in the encoding {encoding!r}')
     return text.encode('latin1')
 
 
-# What a pickle may name, and what it gets.
+# Names that a pickle may use and their replacements; all other names are refused.
 ALLOWED = {
     **NAMES,
     '_codecs.encode': _latin1,
@@ -27,9 +27,10 @@ ALLOWED = {
 
 
 class ArrayUnpickler(pickle.Unpickler):
-    """An unpickler that knows plain containers and numpy arrays, and refuses every other name."""
+    """Unpickler of plain containers and numpy arrays that refuses all other names."""
 
     def find_class(self, module: str, name: str):
+        """Return the replacement of an allowed name; raise UnpicklingError for others."""
         try:
             return ALLOWED[f'{module}.{name}']
         except KeyError:
@@ -37,34 +38,37 @@ class ArrayUnpickler(pickle.Unpickler):
 
 
 def load_array_pickle(path) -> dict:
-    """Read a dict of numpy arrays that was pickled, as Paddle's ``.pdparams`` files are.
+    """Read a pickled dict of numpy arrays, such as a ``.pdparams`` file of Paddle.
 
     Args:
         path (str | Path): The file.
 
     Returns:
-        dict: Its arrays by name, numbers only. Entries that are no arrays are left out.
+        dict: Numeric arrays by name; entries that are not arrays are skipped.
 
     Raises:
-        CheckpointError: The file is missing, is no pickle, asks for anything but arrays and plain
-            containers, or holds no dict of arrays.
+        CheckpointError: The file is missing, is not a pickle, uses names other than those of arrays
+            and plain containers, or is not a dict of arrays.
     """
     path = Path(path)
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise CheckpointError(f'{path}: cannot be read ({error.strerror}); give a .pdparams '
+        raise CheckpointError(f"'{path}' cannot be read ({error.strerror}); give a .pdparams "
                               'file') from None
     try:
         state = ArrayUnpickler(io.BytesIO(content)).load()
-    # A broken or hostile pickle may fail in any way; nothing of it has been called.
+    # A damaged or malicious pickle may fail in any way; none of its code has run.
     except Exception as error:
-        raise CheckpointError(f'{path}: not a pickle of numpy arrays ({error}); only such files '
-                              'are read, and nothing in them is executed') from None
+        raise CheckpointError(f"'{path}' is not a pickle of numpy arrays ({error}); only such "
+                              'files are read, and no code in them is executed; give a .pdparams '
+                              'file') from None
     if not isinstance(state, dict):
-        raise CheckpointError(f'{path}: holds a {type(state).__name__}, wanted a dict of arrays')
+        raise CheckpointError(f"'{path}' holds a {type(state).__name__}; it must hold a dict of "
+                              'arrays; give a .pdparams file of a network')
     arrays = {name: np.array(value) for name, value in state.items()
               if isinstance(value, np.ndarray)}
     if not arrays:
-        raise CheckpointError(f"{path}: holds no arrays, wanted a network's weights")
+        raise CheckpointError(f"'{path}' holds no arrays; it must hold the weights of a network; "
+                              'give a .pdparams file of a network')
     return arrays

@@ -1,4 +1,4 @@
-"""Reading checkpoints: nothing is unpickled freely."""
+"""Reading checkpoints with torch's weights-only loader, and writing them."""
 import os.path as osp
 import pickle
 
@@ -12,28 +12,28 @@ from .files import atomic_path
 
 
 def refusal(error: BaseException, path: str, what: str = 'checkpoint') -> CheckpointError:
-    """What to say of a file that torch's weights-only loader did not take.
+    """Return the error for a file that torch's weights-only loader refused.
 
     Args:
-        error (Exception): What the loader raised.
+        error (Exception): Error of the loader.
         path (str): The file.
-        what (str): What it is.
+        what (str): Name of the checkpoint in the message.
     """
     if isinstance(error, pickle.UnpicklingError):
         reason = str(error).split('WeightsUnpickler error:')[-1].strip().split('\n')[0]
         return CheckpointError(
-            f"{what} '{path}' holds more than weights and was not opened ({reason}); save it again "
+            f"{what} '{path}' holds more than weights and was not loaded ({reason}); save it again "
             'as a plain dict of tensors')
     reason = str(error).strip().split('\n')[0] or 'no reason given'
     return CheckpointError(
-        f"{what} '{path}' cannot be read ({type(error).__name__}: {reason}); give a checkpoint "
-        'written by torch.save that can be reached')
+        f"{what} '{path}' cannot be read ({type(error).__name__}: {reason}); give a readable "
+        'checkpoint written by torch.save')
 
 
 def load_local_safely(filename: str, map_location=None):
-    """Read a local checkpoint with the weights-only loader, whatever the environment says.
+    """Read a local checkpoint with the weights-only loader, regardless of environment variables.
 
-    It is what ``load_from``, ``--resume`` and ``init_cfg`` read files with.
+    ``load_from``, ``--resume`` and ``init_cfg`` read files with this function.
 
     Args:
         filename (str): The file.
@@ -43,12 +43,13 @@ def load_local_safely(filename: str, map_location=None):
         The checkpoint, usually a dict.
 
     Raises:
-        CheckpointError: It is missing, damaged, or holds more than weights; nothing of it ran.
+        CheckpointError: The file is missing, damaged, or holds more than weights; no code in it was
+            executed.
     """
     path = osp.expanduser(filename)
     if not osp.isfile(path):
-        raise CheckpointError(f"checkpoint '{filename}' is not there; give the path or address of "
-                              'a checkpoint')
+        raise CheckpointError(f"checkpoint '{filename}' does not exist; give the path or address "
+                              'of a checkpoint')
     try:
         return torch.load(path, map_location=map_location, weights_only=True)
     except Exception as error:
@@ -56,24 +57,26 @@ def load_local_safely(filename: str, map_location=None):
 
 
 def read_checkpoint(path: str, what: str = 'checkpoint') -> tuple[dict[str, Tensor], dict]:
-    """Read the plain model's weights out of a checkpoint with torch's weights-only loader.
+    """Read the weights of a plain model from a checkpoint with torch's weights-only loader.
+
+    Reads plain checkpoints of mmdet, mmseg and timm, those of ``DenseDistill`` and mmrazor's
+    ``SingleTeacherDistill`` (the student's weights), and those of detectors that saved their
+    teacher under ``teacher.`` (without the teacher).
 
     Args:
-        path (str): A file, an http(s) address or another scheme that mmengine's
-            ``CheckpointLoader`` knows. Plain mmdet and mmseg checkpoints, those of ``DenseDistill``
-            and of mmrazor's ``SingleTeacherDistill`` (whose student is taken) are understood, and
-            those of detectors that saved their teacher under ``teacher.``, which is left out.
-        what (str): What the checkpoint is, for error messages.
+        path (str): A file, an http(s) address or another scheme of mmengine's
+            ``CheckpointLoader``.
+        what (str): Name of the checkpoint in messages.
 
     Returns:
-        tuple: Parameter and buffer names of the plain model to tensors, without a distiller's
-        learned parts; and the checkpoint's ``meta``, empty where it has none.
+        tuple: State dict of the plain model, without learned parameters of a distiller; and the
+        checkpoint's ``meta``, empty if it has none.
 
     Raises:
-        CheckpointError: Missing, unreadable, unsafe or without weights.
+        CheckpointError: The checkpoint is missing, unreadable, unsafe or without weights.
     """
     if '://' not in path and not osp.isfile(path):
-        raise CheckpointError(f"{what} '{path}' is not there; give the path or address of a "
+        raise CheckpointError(f"{what} '{path}' does not exist; give the path or address of a "
                               'checkpoint')
     try:
         checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu')
@@ -81,7 +84,7 @@ def read_checkpoint(path: str, what: str = 'checkpoint') -> tuple[dict[str, Tens
         cause = error.__cause__ if isinstance(error, CheckpointError) else None
         raise refusal(cause or error, path, what) from error
     checkpoint = checkpoint if isinstance(checkpoint, dict) else {}
-    # 'model' is how backbones pretrained with timm's scripts are saved.
+    # timm's scripts save weights under 'model'.
     state = checkpoint.get('state_dict', checkpoint.get('model', checkpoint))
     if not isinstance(state, dict) or not any(isinstance(v, Tensor) for v in state.values()):
         raise CheckpointError(f"{what} '{path}' has no `state_dict` of tensors; give a checkpoint "
@@ -91,12 +94,12 @@ def read_checkpoint(path: str, what: str = 'checkpoint') -> tuple[dict[str, Tens
 
 
 def _plain(state: dict) -> dict[str, Tensor]:
-    """Names of the plain model, from those of wrappers and of mmrazor's algorithms."""
+    """Return the weights of the plain model with its names, without prefixes of wrappers."""
     state = {key.removeprefix('module.'): value for key, value in state.items()}
     if any(key.startswith('architecture.') for key in state):
         state = {key.removeprefix('architecture.'): value for key, value in state.items()
                  if key.startswith('architecture.')}
-    # A detector that registers its teacher saves it beside its own weights.
+    # Detectors with a registered teacher, such as LAD, save its weights too.
     own = {key: value for key, value in state.items() if not key.startswith('teacher.')}
     if any('teacher.' + key in state for key in own):
         state = own
@@ -105,27 +108,27 @@ def _plain(state: dict) -> dict[str, Tensor]:
 
 
 def save_checkpoint(checkpoint: dict, path: str) -> None:
-    """Write a checkpoint so that a reader finds either all of it or nothing.
+    """Write a checkpoint atomically.
 
     Args:
-        checkpoint (dict): What to save.
-        path (str): Where; its folder is made.
+        checkpoint (dict): The checkpoint.
+        path (str): Output file; its folder is created.
     """
     with atomic_path(path) as temporary:
         torch.save(checkpoint, temporary)
 
 
 def check_fits(model: nn.Module, state: dict[str, Tensor], what: str, name: str) -> None:
-    """Refuse weights that do not fill ``model`` exactly.
+    """Raise unless the weights fit a model exactly, except for ``num_batches_tracked``.
 
     Args:
-        model (nn.Module): The network that the weights are for.
-        state (dict): The weights; ``num_batches_tracked``, which answers nothing, may be missing.
-        what (str): Where the weights come from, for the message.
-        name (str): The network, for the message.
+        model (nn.Module): The model.
+        state (dict): State dict.
+        what (str): Source of the weights, for the message.
+        name (str): Name of the model, for the message.
 
     Raises:
-        CheckpointError: A weight is missing, is too many or has another shape.
+        CheckpointError: A weight is missing, unexpected or of another shape.
     """
     own, given = ({key: tuple(value.shape) for key, value in weights.items()
                    if not key.endswith('num_batches_tracked')}
@@ -134,5 +137,5 @@ def check_fits(model: nn.Module, state: dict[str, Tensor], what: str, name: str)
         if own.get(key) != given.get(key):
             raise CheckpointError(
                 f'{what} does not fit {name}: {key} is {given.get(key, "missing")} in the file and '
-                f'{own.get(key, "missing")} in the network; give the config that the weights were '
-                'trained with')
+                f'{own.get(key, "missing")} in the network; give the config with which the weights '
+                'were trained')

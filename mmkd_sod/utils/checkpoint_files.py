@@ -1,4 +1,4 @@
-"""Finding the checkpoints of a run, and telling whole ones from halves."""
+"""Finding the complete checkpoints of a run."""
 import os
 import re
 import zipfile
@@ -10,10 +10,10 @@ POINTER = 'last_checkpoint'
 _NAME = re.compile(r'(epoch|iter)_(\d+)\.pth')
 
 
-def is_whole(path) -> bool:
-    """Whether a file is a complete checkpoint, as far as can be told without reading its weights.
+def is_complete(path) -> bool:
+    """Return whether a file is a complete checkpoint, without reading its weights.
 
-    A file of ``torch.save`` ends in the table of its parts; half a file does not.
+    Files of ``torch.save`` end with a table of contents, which truncated files lack.
     """
     try:
         return os.path.isfile(path) and zipfile.is_zipfile(path)
@@ -28,12 +28,12 @@ def _step(path) -> tuple[str, int]:
 
 
 def latest_checkpoint(work_dir) -> str | None:
-    """The checkpoint that ``--resume`` goes on from, or None where there is none.
+    """Return the checkpoint from which ``--resume`` resumes, or None if there is none.
 
-    It is the one that ``last_checkpoint`` names, in the folder where it stands or, for a folder
-    that has moved, beside it; or a later one of the same run, where the run ended between writing
-    it and writing its name. Where the pointer is empty or leads to nothing whole, it is the
-    last-written whole checkpoint of the folder.
+    This is the checkpoint named in the file ``last_checkpoint``, also if the folder was moved; or a
+    later one of the run, if the run stopped after writing it and before updating that file. If
+    ``last_checkpoint`` is missing or names no complete checkpoint, it is the most recent complete
+    checkpoint of the folder.
 
     Args:
         work_dir (str | Path): Folder of a run.
@@ -44,30 +44,30 @@ def latest_checkpoint(work_dir) -> str | None:
         named, written = pointer.read_text().strip(), pointer.stat().st_mtime_ns
     except (OSError, UnicodeDecodeError):
         named, written = '', 0
-    # Other storage, and the folders that deepspeed writes, are mmengine's business.
+    # mmengine handles remote storage and the folders that deepspeed writes.
     if '://' in named or (named and os.path.isdir(named)):
         return named
-    told = next((str(path) for path in (named, folder / Path(named).name)
-                 if named and is_whole(path)), None)
-    here = sorted(
+    pointed = next((str(path) for path in (named, folder / Path(named).name)
+                    if named and is_complete(path)), None)
+    candidates = sorted(
         (path for path in folder.glob('*.pth') if _step(path)[0]),
         key=lambda path: (path.stat().st_mtime_ns, _step(path)), reverse=True)
-    if told is not None:
-        kind, step = _step(told)
-        here = [path for path in here
-                if _step(path)[0] == kind and _step(path)[1] > step
-                and path.stat().st_mtime_ns > written]
-    return next((str(path) for path in here if is_whole(path)), told)
+    if pointed is not None:
+        kind, step = _step(pointed)
+        candidates = [path for path in candidates
+                      if _step(path)[0] == kind and _step(path)[1] > step
+                      and path.stat().st_mtime_ns > written]
+    return next((str(path) for path in candidates if is_complete(path)), pointed)
 
 
 def last_finite_checkpoint(work_dir, names) -> str | None:
-    """The last-written whole checkpoint of a folder in which no weight is infinite or NaN.
+    """Return the most recent complete checkpoint of a folder without NaN or infinite weights.
 
     Args:
         work_dir (str | Path): Folder of a run.
-        names (Collection[str]): The entries of ``state_dict`` to look at.
+        names (Collection[str]): Names of the weights to check.
     """
-    paths = [path for path in Path(work_dir).glob('*.pth') if _step(path)[0] and is_whole(path)]
+    paths = [path for path in Path(work_dir).glob('*.pth') if _step(path)[0] and is_complete(path)]
     for path in sorted(paths, key=lambda path: path.stat().st_mtime_ns, reverse=True):
         state = torch.load(path, map_location='cpu', weights_only=True)['state_dict']
         if all(value.isfinite().all() for name, value in state.items() if name in names):

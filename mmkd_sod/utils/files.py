@@ -1,4 +1,4 @@
-"""Writing files so that a reader finds the whole file or none."""
+"""Writing files atomically."""
 import json
 import os
 import platform
@@ -9,20 +9,20 @@ from pathlib import Path
 
 @contextmanager
 def atomic_path(path):
-    """Give a temporary path beside ``path``; it replaces ``path`` when the block ends well.
+    """Provide a temporary file that replaces ``path`` when the block ends without an error.
 
-    The temporary name keeps the suffix, because image writers choose the format by it. If the block
-    raises, the temporary file is removed and ``path`` is left as it was.
+    The temporary file is in the same folder and has the same suffix, from which image writers
+    choose the format. If the block raises, it is removed and ``path`` is not changed.
 
     Args:
-        path (str | Path): The file to write; its folder is made when it is missing.
+        path (str | Path): The file to write; its folder is created.
 
     Yields:
-        Path: Where to write.
+        Path: The temporary file.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Ranks on several machines write to one folder and may have equal process numbers.
+    # Ranks on different machines may share a folder and have equal process ids.
     writer = f'{platform.node().replace(".", "_")}.{os.getpid()}'
     temporary = path.with_name(f'.{path.stem}.{writer}{path.suffix}')
     try:
@@ -33,30 +33,28 @@ def atomic_path(path):
 
 
 def leftovers(path) -> list:
-    """Temporary files of ``path``, whole or half, of whichever process and machine.
+    """Return the existing temporary files of :func:`atomic_path` for a path, of any process.
 
     Args:
-        path (str | Path): What is or was written by :func:`atomic_path`.
+        path (str | Path): Path that was passed to :func:`atomic_path`.
 
     Returns:
-        list[Path]: Those that are there now.
+        list[Path]: Temporary files, complete or not.
     """
     path = Path(path)
-    # The temporary files of `a.best.pth` have names that begin like those of `a.pth`.
+    # Must not match those of `a.best.pth` for `a.pth`.
     name = re.compile(rf'\.{re.escape(path.stem)}\.[^.]*\.\d+{re.escape(path.suffix)}')
     return [other for other in path.parent.glob('.*') if name.fullmatch(other.name)]
 
 
-def put_whole(content: bytes, path, clear: bool = True) -> None:
-    """Write bytes so that ``path`` holds all of them or what it held before.
-
-    They are on the disk, not only on their way, before they replace the old file.
+def write_durably(content: bytes, path, clear: bool = True) -> None:
+    """Write bytes atomically and durably: they are flushed to disk before they replace a file.
 
     Args:
-        content (bytes): What to write.
-        path (str | Path): Where; its folder is made.
-        clear (bool): Clear away what a killed process left of the same file. False where several
-            processes may write it at once, which would take each other's for that.
+        content (bytes): The bytes.
+        path (str | Path): Output file; its folder is created.
+        clear (bool): Remove temporary files that killed processes left for this path. Use False if
+            several processes may write it at the same time.
     """
     path = Path(path)
     with atomic_path(path) as temporary:
@@ -72,8 +70,8 @@ def write_json(path, content, indent=None) -> None:
     """Write ``content`` as JSON to ``path``, atomically.
 
     Args:
-        path (str | Path): The file to write.
-        content: Anything ``json`` can write.
+        path (str | Path): Output file.
+        content: Content that ``json`` can serialise.
         indent (int, optional): As in ``json.dumps``.
     """
     with atomic_path(path) as temporary:

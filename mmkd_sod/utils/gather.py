@@ -1,4 +1,4 @@
-"""Features of all ranks as one batch, with gradients."""
+"""Gathering the features of all ranks as one batch, with gradients."""
 import torch
 import torch.distributed as dist
 from mmengine.dist import get_rank, get_world_size
@@ -8,7 +8,7 @@ from mmkd_sod.errors import ConfigError
 
 
 class _GatherBatch(torch.autograd.Function):
-    """Concatenate the ranks' batches; give each rank the gradient of its own images."""
+    """Concatenates the batches of the ranks; each rank gets the gradient of its own images."""
 
     @staticmethod
     def forward(ctx, feat: Tensor) -> Tensor:
@@ -19,29 +19,27 @@ class _GatherBatch(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> Tensor:
-        # Every rank computes the same loss of the same batch, so `grad` is the same everywhere and
-        # needs no communication. A data-parallel wrapper averages parameters' gradients over the
-        # ranks, while those of one loss must be added up: hence the factor.
+        # All ranks compute the same loss, so `grad` is equal everywhere and needs no communication.
+        # DistributedDataParallel averages gradients over ranks; the factor turns this into a sum.
         start = get_rank() * ctx.num_images
         return grad[start:start + ctx.num_images] * get_world_size()
 
 
 def gather_batch(feat: Tensor) -> Tensor:
-    """The features of all ranks in their order; ``feat`` itself where there is one rank.
+    """Return the features of all ranks as one batch, ordered by rank.
 
-    Use it in front of a loss that compares the images of a batch with one another. The gradient
-    that a rank's ``feat`` receives is that of the loss times the number of ranks, so that the mean
-    over ranks that ``DistributedDataParallel`` takes of every parameter's gradient is the gradient
-    of the loss of the one big batch.
+    For losses that compare the images of a batch with one another. The gradient of ``feat`` is
+    multiplied by the number of ranks, so that the mean over ranks of ``DistributedDataParallel`` is
+    the gradient of the loss of the whole batch.
 
     Args:
-        feat (Tensor): (N, ...), the same shape on all ranks.
+        feat (Tensor): (N, ...), of the same shape on all ranks.
 
     Returns:
-        Tensor: (ranks * N, ...).
+        Tensor: (ranks * N, ...); ``feat`` itself if there is one rank.
 
     Raises:
-        ConfigError: If the shapes differ between ranks; on all of them, so that none waits.
+        ConfigError: The shapes differ between ranks; raised on all ranks, so that none hangs.
     """
     if get_world_size() == 1:
         return feat
@@ -51,6 +49,6 @@ def gather_batch(feat: Tensor) -> Tensor:
     distinct = {tuple(s.tolist()) for s in shapes}
     if len(distinct) > 1:
         raise ConfigError(
-            f'gather: the ranks hold features of different shapes {sorted(distinct)}; use the '
-            'same batch size and crop size on all of them, or gather=False')
+            f'gather=True: the ranks have features of different shapes {sorted(distinct)}; all '
+            'shapes must be equal; use one batch size and crop size, or gather=False')
     return _GatherBatch.apply(feat.contiguous())

@@ -1,4 +1,4 @@
-"""Signals that wait until something is finished."""
+"""Delaying signals until a block is finished."""
 import signal
 import threading
 from collections.abc import Iterator
@@ -9,20 +9,19 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def held_signals() -> Iterator[None]:
-    """Hold SIGINT and SIGTERM back and deliver them at the end, each once.
+    """Delay SIGINT and SIGTERM to the end of the block, and deliver each once.
 
-    Python turns SIGINT into an exception wherever it happens to be. With every checkpoint mmengine
-    formats the config, and a bare ``except`` there makes a SyntaxError about the config of it;
-    between a checkpoint and the file that names it, it leaves the one without the other. A program
-    that hangs meanwhile still ends by SIGQUIT (Ctrl-\\) or SIGKILL.
+    SIGINT raises an exception at any point of a program. While mmengine saves a checkpoint, a bare
+    ``except`` in its formatting of the config would turn it into a SyntaxError, and it could leave
+    a checkpoint without the file that names it. SIGQUIT (Ctrl-\\) and SIGKILL are not delayed.
 
-    Only the main thread receives signals; in others nothing is held.
+    Only the main thread receives signals; in other threads nothing is delayed.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     arrived: dict[int, None] = {}
-    # None: a handler that was not set from Python and could not be set back.
+    # None marks a handler that was not set from Python and cannot be restored.
     handlers = {number: handler for number in SIGNALS
                 if (handler := signal.getsignal(number)) not in (signal.SIG_IGN, None)}
     try:

@@ -1,4 +1,4 @@
-"""Reading and writing images and masks; whatever cannot be read is named."""
+"""Reading and writing images, masks and depth maps."""
 from pathlib import Path
 
 import cv2
@@ -13,24 +13,25 @@ IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
 
 
 def open_image(path, what: str) -> Image.Image:
-    """Decode a file whole and turn it as its EXIF orientation says.
+    """Decode an image file completely and apply its EXIF orientation.
 
     Args:
         path (str | Path): The file.
-        what (str): What it is, for messages.
+        what (str): Kind of file, for messages.
 
     Raises:
-        DataError: The file is missing, damaged (truncated ones too) or no image.
+        DataError: The file is missing, damaged (or truncated) or not an image.
     """
     try:
         with Image.open(path) as image:
             image.load()
             return ImageOps.exif_transpose(image)
     except FileNotFoundError:
-        raise DataError(f"{what} '{path}' is not there; add it or take it off the list") from None
+        raise DataError(f"{what} '{path}' does not exist; add it or remove it from the "
+                        'list') from None
     except UnidentifiedImageError:
-        raise DataError(f"{what} '{path}' is no image that Pillow knows; replace it or remove "
-                        'it') from None
+        raise DataError(f"{what} '{path}' is not an image that Pillow can read; replace it or "
+                        'remove it') from None
     except Image.DecompressionBombError as error:
         raise DataError(f"{what} '{path}' is too large ({error}); scale it down") from None
     # Decoders raise OSError, SyntaxError, ValueError and more on damaged files.
@@ -39,7 +40,7 @@ def open_image(path, what: str) -> Image.Image:
 
 
 def _to_8_bit(values: np.ndarray) -> np.ndarray:
-    """Grey levels of more than 8 bits, or floating ones, as uint8."""
+    """Convert grey levels of more than 8 bits or of floating type to uint8."""
     if values.dtype.kind == 'f':
         values = np.nan_to_num(values)
         values = values * 255 if values.max(initial=0) <= 1 else values
@@ -50,10 +51,10 @@ def _to_8_bit(values: np.ndarray) -> np.ndarray:
 
 
 def read_image(path) -> np.ndarray:
-    """Read an image as a viewer would show it.
+    """Read an image as 8-bit colour.
 
-    EXIF orientation is applied; grey, palette, CMYK, 16-bit and transparent images become 8-bit
-    colour (transparency is dropped).
+    EXIF orientation is applied; grey, palette, CMYK, 16-bit and transparent images are converted,
+    transparency is dropped.
 
     Args:
         path (str | Path): The file.
@@ -62,7 +63,7 @@ def read_image(path) -> np.ndarray:
         np.ndarray: (H, W, 3), uint8, BGR.
 
     Raises:
-        DataError: The file is missing, damaged (truncated ones too) or no image.
+        DataError: The file is missing, damaged (or truncated) or not an image.
     """
     image = open_image(path, 'image')
     if image.mode.startswith(('I', 'F')):
@@ -71,21 +72,21 @@ def read_image(path) -> np.ndarray:
 
 
 def read_mask(path) -> np.ndarray:
-    """Read a saliency mask, however it was saved.
+    """Read a saliency mask in any common format.
 
-    - Grey masks keep their levels; 16-bit and floating ones are brought to 0 ... 255.
-    - Of a colour or palette mask the largest of R, G, B counts: what is not black is salient.
-    - Of a mask with transparency, alpha counts where it is what varies (a cut-out), else colour.
-    - A mask of two values, 0 and any other, becomes 0 and 255: 0/1 masks and class indices.
+    - Grey masks keep their levels; 16-bit and floating masks are converted to 0 ... 255.
+    - Colour and palette masks become the maximum of R, G, B: pixels that are not black are salient.
+    - Masks with transparency become alpha if only alpha varies (a cut-out), else as colour masks.
+    - Masks with two values, 0 and another (0/1 masks, class indices), become 0 and 255.
 
     Args:
         path (str | Path): The file.
 
     Returns:
-        np.ndarray: (H, W), uint8; salient where above 128, as PySODMetrics has it.
+        np.ndarray: (H, W), uint8; salient above 128, as in PySODMetrics.
 
     Raises:
-        DataError: The file is missing, damaged or no image.
+        DataError: The file is missing, damaged or not an image.
     """
     image = open_image(path, 'mask')
     if image.mode.startswith(('I', 'F')):
@@ -106,18 +107,18 @@ def read_mask(path) -> np.ndarray:
 
 
 def read_depth(path, max_value: float | None = None) -> np.ndarray:
-    """Read a depth map, whatever its number of bits.
+    """Read an 8-bit, 16-bit or floating depth map.
 
     Args:
-        path (str | Path): The file. Of a colour image the mean of the channels counts.
-        max_value (float, optional): What becomes 1; 255 for 8 bits, 65535 for 16 bits where absent,
-            for floating maps 1, or their own largest value if that is above 1.
+        path (str | Path): The file; the channels of colour images are averaged.
+        max_value (float, optional): Value that becomes 1. Default: 255 for 8 bits, 65535 for 16
+            bits; for floating maps the larger of 1 and their maximum.
 
     Returns:
-        np.ndarray: (H, W), float32, in [0, 1]; what is no number becomes 0.
+        np.ndarray: (H, W), float32, in [0, 1]; NaN and infinite values become 0.
 
     Raises:
-        DataError: The file is missing, damaged or no image.
+        DataError: The file is missing, damaged or not an image.
     """
     image = open_image(path, 'depth map')
     if image.mode.startswith(('I', 'F')):
@@ -131,42 +132,42 @@ def read_depth(path, max_value: float | None = None) -> np.ndarray:
 
 
 def fit_mask(mask: np.ndarray, shape: tuple[int, int], path, what: str = 'mask') -> np.ndarray:
-    """Bring a mask to its image's size when both show the same frame.
+    """Resize a mask to the size of its image, provided that the aspect ratios agree.
 
     Args:
         mask (np.ndarray): (h, w), uint8 or floating.
         shape (tuple[int, int]): Height and width of the image.
-        path (str | Path): The mask's file, for the message.
-        what (str): What it is, for the message.
+        path (str | Path): File of the mask, for the message.
+        what (str): Kind of file, for the message.
 
     Returns:
-        np.ndarray: (H, W), resized bilinearly if need be.
+        np.ndarray: (H, W), resized bilinearly.
 
     Raises:
-        DataError: The aspects differ by more than the rounding of a resize to whole pixels and 1 %.
+        DataError: The aspect ratios differ by more than 1 % and the rounding to whole pixels.
     """
     if mask.shape == tuple(shape):
         return mask
     (h, w), (height, width) = mask.shape, shape
-    # Scaled to the image's height, the width may be off by a pixel of the smaller of both.
+    # After scaling to the same height, the widths may differ by one pixel of the smaller one.
     if abs(w * height - width * h) > max(h, height, .01 * width * h):
-        turned = ' (the sides are swapped: was the image turned by its EXIF orientation?)' if (
+        turned = ' (sides swapped: check the EXIF orientation of the image)' if (
             mask.shape == (width, height)) else ''
         raise DataError(f"{what} '{path}' is {w} x {h}, its image {width} x {height}{turned}; give "
-                        f'a {what} of the same aspect')
+                        f'a {what} with the same aspect ratio')
     return cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def write_png(path, array: np.ndarray) -> None:
-    """Write an 8-bit or 16-bit image (H, W), or an 8-bit (H, W, 3 or 4) one in BGR(A), atomically.
+    """Write a PNG file atomically.
 
     Args:
-        path (str | Path): A name that ends in ``.png``; folders are made.
-        array (np.ndarray): uint8 or uint16.
+        path (str | Path): Output file, ending in ``.png``; its folder is created.
+        array (np.ndarray): (H, W), uint8 or uint16, or (H, W, 3 or 4), uint8, BGR(A).
 
     Raises:
-        DataError: OpenCV could not write it, for instance because the disk is full.
+        DataError: OpenCV could not write the file, for instance because the disk is full.
     """
     with atomic_path(Path(path)) as temporary:
         if not cv2.imwrite(str(temporary), array):
-            raise DataError(f"'{path}' could not be written; see whether the disk is full")
+            raise DataError(f"'{path}' could not be written; check the free space of the disk")

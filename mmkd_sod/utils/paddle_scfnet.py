@@ -1,14 +1,14 @@
-"""Released SCFNet weights (Paddle) as checkpoints of this project.
+"""Converting released SCFNet weights (Paddle) to checkpoints of this project.
 
 ========================================  ==================================================
-Paddle                                    here
+name in Paddle                            name here
 ========================================  ==================================================
 ``bkbone.blocks.<i>.bottleneck_conv.*``   ``backbone.blocks.<i>.depthwise_conv.*``
 ``bkbone.blocks.<i>.mid_se.*``            ``backbone.blocks.<i>.se.*``
-``bkbone.*`` otherwise                    ``backbone.*`` (ResNet-50's names are mmseg's already)
+``bkbone.*`` otherwise                    ``backbone.*`` (ResNet-50 has mmseg's names)
 ``mp.cv1`` ... ``mp.cv4``                 ``decode_head.lateral_convs.0`` (stride 4) ... ``3``
 ``cv1``                                   ``decode_head.context_conv``
-``de1``, ``de2``, ``de3``         ``decode_head.fusions.0`` (finest), ``.1``, ``.2``
+``de1``, ``de2``, ``de3``                 ``decode_head.fusions.0`` (finest), ``.1``, ``.2``
 ``de<i>.cv1``, ``.cv2``, ``.cv3``         ``...high_conv``, ``.low_conv``, ``.out_conv``
 ``linear2``                               ``decode_head.conv_seg`` (finest)
 ``linear3``, ``linear4``, ``linear5``     ``decode_head.conv_side.0``, ``.1``, ``.2``
@@ -16,8 +16,8 @@ Paddle                                    here
 ``_mean``, ``_variance``                  ``running_mean``, ``running_var``
 ========================================  ==================================================
 
-The ImageNet release of MobileNetV3 (names without ``bkbone.``) becomes a backbone's checkpoint; its
-``last_second_conv``, ``last_conv`` and ``fc`` are left out.
+The ImageNet release of MobileNetV3 (names without ``bkbone.``) becomes a checkpoint of the backbone
+without ``last_second_conv``, ``last_conv`` and ``fc``.
 """
 import re
 
@@ -26,7 +26,7 @@ import torch
 
 from mmkd_sod.errors import CheckpointError
 
-# Tried in order; the first that matches the name renames it.
+# The first matching pattern renames a name.
 _DECODER = (
     (r'mp\.cv(\d)\.', lambda m: f'decode_head.lateral_convs.{int(m[1]) - 1}.'),
     (r'cv1\.', lambda m: 'decode_head.context_conv.'),
@@ -43,7 +43,7 @@ def _rename_backbone(name: str) -> str:
 
 
 def _rename(name: str) -> str | None:
-    """Our name of a parameter, or None when the released networks have no such name."""
+    """Return the new name of a parameter, or None if the released networks do not have it."""
     for paddle, torch_name in (('_mean', 'running_mean'), ('_variance', 'running_var')):
         if name.endswith(f'.{paddle}'):
             name = name[:-len(paddle)] + torch_name
@@ -59,19 +59,18 @@ def _rename(name: str) -> str | None:
 
 
 def convert_scfnet(arrays: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
-    """Rename the weights of a released SCFNet, or of the MobileNetV3 it starts from.
+    """Rename the weights of a released SCFNet or of its pretrained MobileNetV3.
 
     Args:
-        arrays (dict): Paddle's names and arrays, as
+        arrays (dict): Arrays by Paddle's names, as
             :func:`mmkd_sod.utils.array_pickle.load_array_pickle` returns them.
 
     Returns:
-        dict: A state dict for mmseg's ``EncoderDecoder`` with an ``SCFHead``, or for
-        ``PaddleMobileNetV3`` when the file is that backbone's. Layouts agree, so no array is
-        transposed.
+        dict: State dict of mmseg's ``EncoderDecoder`` with an ``SCFHead``, or of
+        ``PaddleMobileNetV3`` for weights of that backbone. The order of dimensions is the same.
 
     Raises:
-        CheckpointError: A name is not one of a released SCFNet.
+        CheckpointError: A name does not belong to these networks.
     """
     backbone_only = 'conv.conv.weight' in arrays
     state = {}
@@ -83,7 +82,7 @@ def convert_scfnet(arrays: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
             target = target.removeprefix('backbone.')
         if not target:
             raise CheckpointError(f'the weights hold {name!r}, which SCFNet does not have; give a '
-                                  'file of SCFNet or of the MobileNetV3 it starts from')
-        # The copy is writable, which torch asks for.
+                                  'file of SCFNet or of its pretrained MobileNetV3')
+        # A copy, since torch needs writable arrays.
         state[target] = torch.from_numpy(np.array(array, dtype=array.dtype.newbyteorder('=')))
     return state

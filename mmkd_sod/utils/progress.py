@@ -1,4 +1,4 @@
-"""Progress of long work, with the time left."""
+"""Progress bars."""
 import sys
 from contextlib import contextmanager
 
@@ -7,16 +7,16 @@ from tqdm import tqdm
 
 @contextmanager
 def progress_bar(total: int, show: bool = True):
-    """Show a progress bar with an estimate of the time left on stderr.
+    """Show a progress bar with the estimated remaining time on stderr.
 
-    A terminal sees it move; a log file gets a line every ten seconds at most.
+    Updated ten times per second on a terminal, and every ten seconds otherwise.
 
     Args:
         total (int): Number of steps.
-        show (bool): False shows nothing.
+        show (bool): Whether to show the bar.
 
     Yields:
-        Callable: To be called after each step.
+        Callable: Function to call after each step.
     """
     interval = 0.1 if sys.stderr.isatty() else 10.
     with tqdm(total=total, disable=not show, file=sys.stderr, mininterval=interval,

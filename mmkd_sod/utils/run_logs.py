@@ -1,4 +1,4 @@
-"""Reading the scalars that mmengine logs beside a run."""
+"""Reading the scalars that mmengine logs in a run."""
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,22 +7,23 @@ from mmkd_sod.errors import DataError
 
 
 def scalar_records(work_dir) -> Iterator[dict]:
-    """All records of all logs of a run, in order: those of a resumed run after the first ones.
+    """Yield all logged records of a run in order, including those after it was resumed.
 
-    A last line cut short by a kill is passed over.
+    An incomplete last line of a killed run is skipped.
 
     Args:
-        work_dir (str | Path): The run's folder, with ``<time>/vis_data/scalars.json`` in it.
+        work_dir (str | Path): Folder of the run, with ``<time>/vis_data/scalars.json``.
 
     Yields:
-        dict: One logged line; ``step`` is in it.
+        dict: One logged line, with the key ``step``.
 
     Raises:
-        DataError: There is no log, or a line in it is no record.
+        DataError: There is no log, or a line is not a record.
     """
     paths = sorted(Path(work_dir).glob('*/vis_data/scalars.json'))
     if not paths:
-        raise DataError(f'{work_dir} holds no */vis_data/scalars.json; train there first')
+        raise DataError(f"'{work_dir}' has no */vis_data/scalars.json; give the folder of a run, "
+                        'or train there first')
     for path in paths:
         lines = path.read_text(encoding='utf-8').splitlines()
         for number, line in enumerate(lines, start=1):
@@ -32,10 +33,11 @@ def scalar_records(work_dir) -> Iterator[dict]:
             except (ValueError, KeyError, TypeError):
                 if number == len(lines):
                     continue
-                raise DataError(f'{path} line {number} is no logged record; remove it') from None
+                raise DataError(f"'{path}' line {number} is not a logged record; remove that "
+                                'line') from None
             yield record
 
 
 def is_training(record: dict) -> bool:
-    """Whether a record is of training steps; the others are of validations."""
+    """Return whether a record is of training rather than validation."""
     return 'loss' in record or 'lr' in record

@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def flat(value) -> list[Tensor]:
-    """All floating tensors of nested tuples, lists and dicts, in order."""
+    """Return all floating tensors of nested tuples, lists and dicts, in order."""
     if isinstance(value, Tensor):
         return [value] if value.is_floating_point() else []
     if isinstance(value, dict):
@@ -17,11 +17,11 @@ def flat(value) -> list[Tensor]:
 
 
 def map_tensors(value, change: Callable[[Tensor], Any]):
-    """Apply a function to every tensor of nested tuples, lists and dicts; the rest stays."""
+    """Apply a function to every tensor of nested tuples, lists and dicts; keep other values."""
     if isinstance(value, Tensor):
         return change(value)
     if isinstance(value, dict):
         return {key: map_tensors(item, change) for key, item in value.items()}
-    if type(value) in (tuple, list):  # a named tuple takes its items one by one
+    if type(value) in (tuple, list):  # not named tuples, whose constructors differ
         return type(value)(map_tensors(item, change) for item in value)
     return value

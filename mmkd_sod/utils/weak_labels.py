@@ -1,4 +1,4 @@
-"""Weak labels on disk: where they lie, whose they are, and how they are read."""
+"""Files of weak labels: paths, the key of the teacher, reading and writing."""
 import hashlib
 import json
 from collections.abc import Mapping
@@ -14,13 +14,13 @@ from mmkd_sod.errors import ConfigError, DataError
 from .files import write_json
 from .images import open_image, write_png
 
-# Says whose labels a folder holds.
+# File of a folder of labels with the key of their teacher.
 MANIFEST = 'labels.json'
 _LEVELS = {8: np.uint8, 16: np.uint16}
 
 
 def weights_hash(state: Mapping[str, Tensor]) -> str:
-    """Hash of a network's weights: names, types, shapes, values, and not the file they lay in."""
+    """Return a hash of the names, dtypes, shapes and values of weights."""
     digest = hashlib.sha256()
     for name in sorted(state):
         if name.endswith('num_batches_tracked'):
@@ -32,7 +32,7 @@ def weights_hash(state: Mapping[str, Tensor]) -> str:
 
 
 def _canonical(node):
-    """A config's content as JSON keeps it, without what answers nothing."""
+    """Return the JSON content of a config, without settings that do not affect predictions."""
     if isinstance(node, Mapping):
         return {str(key): _canonical(value) for key, value in node.items()
                 if key not in ('init_cfg', 'pretrained', '_scope_', 'train_cfg', 'loss_decode')}
@@ -42,12 +42,12 @@ def _canonical(node):
 
 
 def teacher_key(model: Config | dict, state: Mapping[str, Tensor], side: int) -> str:
-    """What tells one teacher's labels from another's.
+    """Return a key that identifies the labels of a teacher.
 
     Args:
-        model (Config | dict): The teacher's model config.
-        state (Mapping): Its weights.
-        side (int): Side of its input.
+        model (Config | dict): Model config of the teacher.
+        state (Mapping): State dict of the teacher.
+        side (int): Side of the teacher's input.
 
     Returns:
         str: 64 hexadecimal digits, equal for equal architecture, weights and side.
@@ -57,10 +57,10 @@ def teacher_key(model: Config | dict, state: Mapping[str, Tensor], side: int) ->
 
 
 def read_key(root) -> dict:
-    """The manifest of a folder of labels.
+    """Return the manifest of a folder of labels.
 
     Raises:
-        DataError: There is none, or it is not one.
+        DataError: The manifest is missing or not valid.
     """
     path = Path(root) / MANIFEST
     try:
@@ -68,23 +68,24 @@ def read_key(root) -> dict:
         if not isinstance(manifest['key'], str) or manifest['bits'] not in _LEVELS:
             raise ValueError('no key or bits')
     except FileNotFoundError:
-        raise DataError(f"'{root}' holds no weak labels ({MANIFEST} is not there); write them with "
+        raise DataError(f"'{root}' has no weak labels ({MANIFEST} does not exist); write them with "
                         'tools/generate_weak_labels.py') from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"'{path}' cannot be read ({error}); write the labels anew") from None
+        raise DataError(f"'{path}' cannot be read ({error}); write the labels again with "
+                        'tools/generate_weak_labels.py') from None
     return manifest
 
 
 def claim(root, key: str, **about) -> None:
-    """Say that a folder holds the labels of the teacher of ``key``; it may hold some already.
+    """Write the manifest of a folder of labels, or check an existing one.
 
     Args:
         root (str | Path): The folder.
-        key (str): From :func:`teacher_key`.
-        about: ``bits`` and whatever a reader may want to know of the teacher.
+        key (str): Key of the teacher, from :func:`teacher_key`.
+        about: ``bits`` and other facts about the teacher.
 
     Raises:
-        DataError: The folder holds labels of another teacher or depth.
+        DataError: The folder has labels of another teacher or bit depth.
     """
     path = Path(root) / MANIFEST
     if path.exists():
@@ -94,32 +95,30 @@ def claim(root, key: str, **about) -> None:
 
 
 def check_key(root, key: str | None, bits: int | None = None) -> dict:
-    """Refuse labels of another teacher.
+    """Check that a folder has the labels of a teacher.
 
     Args:
         root (str | Path): The folder of labels.
-        key (str, optional): The wanted teacher's; None takes any.
-        bits (int, optional): The wanted depth; None takes any.
+        key (str, optional): Key of the teacher; None accepts any.
+        bits (int, optional): Bit depth; None accepts any.
 
     Returns:
         dict: The manifest.
 
     Raises:
-        DataError: Key or depth differ.
+        DataError: Key or bit depth differ.
     """
     manifest = read_key(root)
-    for name, wanted in (('key', key), ('bits', bits)):
+    for name, shown, wanted in (('key', 'teacher', key), ('bits', 'bits', bits)):
         if wanted is not None and manifest[name] != wanted:
-            shown = {'key': 'teacher'}.get(name, name)
             raise DataError(
-                f"the weak labels in '{root}' are stale: their {shown} is "
-                f'{str(manifest[name])[:12]}, wanted {str(wanted)[:12]}; write them anew into '
-                'another folder, or remove these')
+                f"the weak labels in '{root}' are stale: {shown} is {str(manifest[name])[:12]}; "
+                f'expected {str(wanted)[:12]}; write the labels to another folder, or remove these')
     return manifest
 
 
 def label_path(root, dataset_name: str, img_name: str) -> Path:
-    """File of one image's label."""
+    """Return the label file of an image."""
     return Path(root) / dataset_name / f'{img_name}.png'
 
 
@@ -127,16 +126,16 @@ def to_levels(saliency: np.ndarray, bits: int) -> np.ndarray:
     """Round a map in [0, 1] to the grey levels of an 8-bit or 16-bit PNG.
 
     Raises:
-        ConfigError: ``bits`` is neither.
+        ConfigError: ``bits`` is neither 8 nor 16.
     """
     if bits not in _LEVELS:
-        raise ConfigError(f'weak labels have 8 or 16 bits, not {bits}')
+        raise ConfigError(f'weak labels: bits={bits} must be 8 or 16')
     top = 2**bits - 1
     return (saliency.astype(np.float64) * top).round().clip(0, top).astype(_LEVELS[bits])
 
 
 def from_levels(levels: np.ndarray) -> np.ndarray:
-    """The map, float32 in [0, 1], of grey levels."""
+    """Convert uint8 or uint16 grey levels to a float32 map in [0, 1]."""
     return levels.astype(np.float32) / np.iinfo(levels.dtype).max
 
 
@@ -144,7 +143,7 @@ def write_label(path, saliency: np.ndarray, bits: int) -> None:
     """Write a map in [0, 1] as an 8-bit or 16-bit PNG, atomically.
 
     Raises:
-        ConfigError: ``bits`` is neither.
+        ConfigError: ``bits`` is neither 8 nor 16.
     """
     write_png(path, to_levels(saliency, bits))
 
@@ -153,10 +152,10 @@ def read_label(path) -> np.ndarray:
     """Read a label as float32 in [0, 1], (H, W).
 
     Raises:
-        DataError: It is missing, damaged or no grey PNG.
+        DataError: The file is missing, damaged or not a grey PNG.
     """
     label = np.asarray(open_image(path, 'weak label'))
     if label.ndim != 2 or label.dtype not in (np.uint8, np.uint16):
-        raise DataError(f"weak label '{path}' is no grey PNG of 8 or 16 bits; remove it and run "
+        raise DataError(f"weak label '{path}' is not a grey PNG of 8 or 16 bits; remove it and run "
                         'tools/generate_weak_labels.py again')
     return from_levels(label)

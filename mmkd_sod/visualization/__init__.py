@@ -1,4 +1,4 @@
-"""Pictures: curves and panels."""
+"""Drawing curves, predictions and panels."""
 from .curves import plot_curves
 from .drawing import draw_boxes, draw_mask
 from .grid import image_grid, save_image

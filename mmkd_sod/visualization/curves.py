@@ -1,4 +1,4 @@
-"""Curves of several runs from the scalars that mmengine logs."""
+"""Curves of runs from the scalars that mmengine logs."""
 import math
 from dataclasses import dataclass, field
 
@@ -6,20 +6,20 @@ from mmkd_sod.errors import DataError
 from mmkd_sod.utils.files import atomic_path
 from mmkd_sod.utils.run_logs import scalar_records
 
-# Okabe and Ito's colours, which stay apart for colour-blind readers; the dashes help in print.
+# Okabe and Ito's colours are distinguishable for colour-blind readers, dashes in print.
 COLORS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#56b4e9', '#e69f00', '#000000')
 _DASHES = ('-', '--', '-.', ':')
-_SMOOTHING = 0.08  # half-width of the running mean, as a share of the run's points
+_SMOOTHING = 0.08  # half-width of the running mean, relative to the number of points
 
 
 @dataclass
 class RunScalars:
-    """What one run logged.
+    """Loss and metric of a run.
 
     Attributes:
-        loss (dict[int, float]): Detection loss by iteration.
-        metric (dict[int, float]): Validation metric by epoch, or by iteration.
-        by_epoch (bool): Whether ``metric`` counts epochs.
+        loss (dict[int, float]): Task loss by iteration.
+        metric (dict[int, float]): Validation metric by epoch or iteration.
+        by_epoch (bool): Whether the keys of ``metric`` are epochs.
     """
     loss: dict = field(default_factory=dict)
     metric: dict = field(default_factory=dict)
@@ -27,10 +27,10 @@ class RunScalars:
 
 
 def _own_loss(record: dict):
-    """The student's own loss of one logged line, None when it has no loss.
+    """Return the task loss of a logged line, or None if it has no loss.
 
-    A distilled student logs its terms as ``student.*`` and those of the distiller beside them;
-    without the latter its loss can be compared with that of plain training.
+    A distilled student logs its task losses as ``student.*``; only these can be compared with the
+    loss of plain training.
     """
     own = [value for key, value in record.items()
            if key.startswith('student.') and 'loss' in key]
@@ -38,17 +38,17 @@ def _own_loss(record: dict):
 
 
 def read_scalars(work_dir, metric: str = 'coco/bbox_mAP') -> RunScalars:
-    """Read all logs of a run; where a resumed run repeats a step, the later log counts.
+    """Read the loss and a metric of a run; of a step that was logged twice the later record.
 
     Args:
-        work_dir (str | Path): The run's folder, with ``<time>/vis_data/scalars.json`` in it.
-        metric (str): Name of the validation metric.
+        work_dir (str | Path): Folder of the run, with ``<time>/vis_data/scalars.json``.
+        metric (str): Logged name of the validation metric.
 
     Returns:
         RunScalars: Loss and metric.
 
     Raises:
-        DataError: No log, an unreadable line, or neither loss nor metric in it.
+        DataError: The log is missing, not readable, or has neither loss nor metric.
     """
     run = RunScalars()
     for record in scalar_records(work_dir):
@@ -59,12 +59,12 @@ def read_scalars(work_dir, metric: str = 'coco/bbox_mAP') -> RunScalars:
             run.loss[step] = loss
             run.by_epoch = 'epoch' in record
     if not run.loss and not run.metric:
-        raise DataError(f'{work_dir} logs neither a loss nor {metric}; name another metric')
+        raise DataError(f"'{work_dir}' logs neither a loss nor {metric}; give another metric")
     return run
 
 
 def running_mean(values, half_width: int) -> list:
-    """Mean over ``half_width`` neighbours on either side, fewer towards the ends."""
+    """Return means over ``half_width`` neighbours on either side, fewer towards the ends."""
     means = []
     for index in range(len(values)):
         reach = min(half_width, index, len(values) - 1 - index)
@@ -88,27 +88,27 @@ def _draw_run(axes, label: str, run: RunScalars, color: str, dash: str, scale: f
 
 def plot_curves(runs: dict, path, metric: str = 'coco/bbox_mAP', metric_name: str = 'AP',
                 scale: float = 100., title: str = '') -> None:
-    """Draw loss and validation metric of several runs side by side into a picture.
+    """Plot loss and validation metric of several runs side by side.
 
-    Each run keeps its colour in both panels. The loss is the student's own, without what a
-    distiller adds, drawn as logged (faint) and as a running mean; the legend of the metric names
-    the best value.
+    Each run has one colour in both panels. The loss is the task loss without distillation terms,
+    drawn as logged (faint) and as a running mean. The legend of the metric shows its maximum.
 
     Args:
-        runs (dict[str, str | Path]): Work folder of each run, by its label.
-        path (str | Path): The picture to write, for example a PNG.
-        metric (str): Name of the validation metric in the log.
-        metric_name (str): Its name in the picture.
-        scale (float): Factor on the metric's values.
+        runs (dict[str, str | Path]): Folder of each run by label.
+        path (str | Path): Output file, for example a PNG.
+        metric (str): Logged name of the validation metric.
+        metric_name (str): Name of the metric in the picture.
+        scale (float): Factor of the metric's values.
         title (str): Title of the picture.
 
     Raises:
-        DataError: No runs, or as in :func:`read_scalars`.
+        DataError: There are no runs, or a log is missing, not readable, or has neither loss nor
+            metric.
     """
     if not runs:
-        raise DataError('plot_curves: runs is empty; name at least one work folder')
+        raise DataError('plot_curves: runs is empty; give at least one work folder')
     scalars = {label: read_scalars(work_dir, metric) for label, work_dir in runs.items()}
-    # The object interface with its own canvas: no display and no global state of pyplot.
+    # A canvas of its own needs neither a display nor pyplot's global state.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     figure = Figure(figsize=(10, 4), dpi=130, layout='constrained')
@@ -127,7 +127,7 @@ def plot_curves(runs: dict, path, metric: str = 'coco/bbox_mAP', metric_name: st
         axis.spines[['top', 'right']].set_visible(False)
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.legend(frameon=False)
-    # A few very high first losses would flatten all that follows.
+    # High losses in the first steps would flatten the rest of the curve.
     later = sorted(value for run in scalars.values() for _, value in sorted(run.loss.items())[1:]
                    if math.isfinite(value))
     if later:

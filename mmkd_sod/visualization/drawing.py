@@ -1,4 +1,4 @@
-"""Drawing on images: enlarging, text, boxes and masks. Images are (H, W, 3) uint8, RGB."""
+"""Drawing boxes and masks on images (H, W, 3), uint8, RGB."""
 from functools import lru_cache
 
 import cv2
@@ -13,68 +13,70 @@ PALETTE = ((0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (86, 180
 
 @lru_cache(maxsize=8)
 def font(size: int):
-    """The font that comes with matplotlib, at ``size`` pixels."""
+    """Return matplotlib's default font at ``size`` pixels."""
     from matplotlib import font_manager
     from PIL import ImageFont
     return ImageFont.truetype(font_manager.findfont('DejaVu Sans'), size)
 
 
 def ink_on(color) -> tuple:
-    """Black or white, whichever reads better on an RGB ``color``."""
+    """Return black or white, whichever is more readable on an RGB ``color``."""
     brightness = np.dot(color, (0.299, 0.587, 0.114))
     return (0, 0, 0) if brightness > 140 else (255, 255, 255)
 
 
 def to_rgb(image) -> np.ndarray:
-    """Check an image and give it three channels.
+    """Return a copy of an image with three channels.
 
     Args:
-        image (np.ndarray): (H, W, 3), (H, W, 1) or (H, W) uint8.
+        image (np.ndarray): (H, W, 3), (H, W, 1) or (H, W), uint8.
 
     Returns:
-        np.ndarray: (H, W, 3) uint8, contiguous; a copy.
+        np.ndarray: (H, W, 3), uint8, contiguous.
 
     Raises:
-        DataError: Another shape or type.
+        DataError: The image has another shape or type.
     """
     image = np.asarray(image)
     if image.ndim == 3 and image.shape[2] == 1:
         image = image[..., 0]
     if image.dtype != np.uint8 or image.size == 0 or not (
             image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)):
-        raise DataError(f'an image of shape {image.shape} and type {image.dtype} cannot be drawn; '
-                        '(H, W, 3) or (H, W) of uint8 is wanted')
+        raise DataError(f'got an image of shape {image.shape} and type {image.dtype}; drawing '
+                        'needs (H, W, 3) or (H, W), uint8; convert the image')
     return np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image.copy()
 
 
 def resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Enlarge smoothly, reduce by averaging."""
-    shrinks = width < image.shape[1]
+    """Resize an image, with bicubic interpolation to enlarge and averaging to reduce."""
+    reduce = width < image.shape[1]
     return cv2.resize(image, (width, height),
-                      interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+                      interpolation=cv2.INTER_AREA if reduce else cv2.INTER_CUBIC)
 
 
 def draw_boxes(image: np.ndarray, bboxes, labels, classes, scores=None, scale: float = 1.,
                palette=PALETTE, font_size: int = 13) -> np.ndarray:
-    """Enlarge an image and draw boxes with their names on it.
+    """Enlarge an image and draw boxes with class names on it.
 
-    Lines and text keep their size whatever the scale. A name stands above its box, or at another of
-    its corners where the image ends or a name of a better box stands. Where boxes crowd, names are
-    shortened (to the score, or to the first letter), then left out; the colour still tells the
-    class.
+    Line width and text size do not depend on the scale. A name is placed above its box, or at
+    another corner if the image ends there or the name of a box with a higher score is there.
+    Without enough space it is shortened to the score or the first letter, or omitted.
 
     Args:
-        image (np.ndarray): (H, W, 3) or (H, W) uint8, RGB.
+        image (np.ndarray): (H, W, 3) or (H, W), uint8, RGB.
         bboxes (np.ndarray | list): (N, 4), x1, y1, x2, y2 in pixels of ``image``.
         labels (Sequence[int]): N class indices.
         classes (Sequence[str]): Names of the classes.
-        scores (Sequence[float], optional): N scores, written behind the names.
+        scores (Sequence[float], optional): N scores, written after the names.
         scale (float): Factor of the enlargement.
-        palette (Sequence): RGB colour of each class, repeated when it is short.
+        palette (Sequence): RGB colours of the classes, repeated if there are too few.
         font_size (int): Height of the text in pixels.
 
     Returns:
-        np.ndarray: (scale * H, scale * W, 3) uint8.
+        np.ndarray: (scale * H, scale * W, 3), uint8.
+
+    Raises:
+        DataError: The numbers of boxes, labels and scores differ, or the image is not valid.
     """
     from PIL import Image, ImageDraw
     image = to_rgb(image)
@@ -83,9 +85,10 @@ def draw_boxes(image: np.ndarray, bboxes, labels, classes, scores=None, scale: f
     draw = ImageDraw.Draw(picture)
     bboxes = np.asarray(bboxes, dtype=np.float64).reshape(-1, 4) * scale
     if not len(bboxes) == len(labels) == len(labels if scores is None else scores):
-        raise DataError(f'draw_boxes: {len(bboxes)} boxes, {len(labels)} labels and '
-                        f'{"no" if scores is None else len(scores)} scores do not go together')
-    # Lines first, so that no line runs through a name; the best box last, on top.
+        raise DataError(f'draw_boxes: got {len(bboxes)} boxes, {len(labels)} labels and '
+                        f'{"no" if scores is None else len(scores)} scores; give one label and '
+                        'score per box')
+    # Names are drawn over all lines, and the box with the highest score last.
     order = range(len(bboxes)) if scores is None else np.argsort(scores)
     for index in order:
         _draw_frame(draw, bboxes[index], tuple(palette[labels[index] % len(palette)]))
@@ -107,7 +110,7 @@ def draw_boxes(image: np.ndarray, bboxes, labels, classes, scores=None, scale: f
 
 
 def _draw_frame(draw, bbox, color) -> None:
-    """A coloured frame with a thin light rim, to be seen on any background."""
+    """Draw a coloured frame with a thin light border, visible on any background."""
     x1, y1, x2, y2 = bbox
     x2, y2 = max(x1, x2 - 1), max(y1, y2 - 1)
     draw.rectangle((x1 - 1, y1 - 1, x2 + 1, y2 + 1), outline=(255, 255, 255), width=4)
@@ -115,7 +118,7 @@ def _draw_frame(draw, bbox, color) -> None:
 
 
 def _free_place(face, text: str, bbox, size, taken):
-    """The first place at a box, (x1, y1, x2, y2), where a name covers no other; or None."""
+    """Return the first place (x1, y1, x2, y2) at a box where a name covers no other, or None."""
     left, _, right, _ = face.getbbox(text)
     width, height = right - left + 4, sum(face.getmetrics())
     x1, y1, x2, y2 = bbox
@@ -131,22 +134,25 @@ def _free_place(face, text: str, bbox, size, taken):
 
 def draw_mask(image: np.ndarray, mask: np.ndarray, palette=PALETTE, opacity: float = 0.55,
               ignore: int = 255) -> np.ndarray:
-    """Lay a class mask over an image.
+    """Draw a class mask over an image.
 
     Args:
-        image (np.ndarray): (H, W, 3) or (H, W) uint8, RGB.
-        mask (np.ndarray): (H, W) integers: 0 stays as it is, k takes the (k - 1)-th colour.
-        palette (Sequence): RGB colours, repeated when they are too few.
-        opacity (float): 0 leaves the image, 1 hides it under the mask.
-        ignore (int): Value that is greyed out.
+        image (np.ndarray): (H, W, 3) or (H, W), uint8, RGB.
+        mask (np.ndarray): (H, W) integers: 0 is not coloured, k has the (k - 1)-th colour.
+        palette (Sequence): RGB colours, repeated if there are too few.
+        opacity (float): Opacity of the colours, in [0, 1].
+        ignore (int): Value that is drawn grey.
 
     Returns:
-        np.ndarray: (H, W, 3) uint8.
+        np.ndarray: (H, W, 3), uint8.
+
+    Raises:
+        DataError: Image and mask differ in size, or the image is not valid.
     """
     image, mask = to_rgb(image), np.asarray(mask)
     if mask.shape != image.shape[:2]:
-        raise DataError(f'draw_mask: a mask of shape {mask.shape} does not fit an image of '
-                        f'{image.shape[:2]}')
+        raise DataError(f'draw_mask: got a mask of shape {mask.shape} for an image of shape '
+                        f'{image.shape[:2]}; both must agree; resize the mask')
     colors = np.asarray(palette, dtype=np.float32)[(mask.astype(np.int64) - 1) % len(palette)]
     colors[mask == ignore] = 128
     blend = image + (colors - image) * opacity

@@ -1,4 +1,4 @@
-"""A grid of images with titles; what the images show is the caller's business."""
+"""Grids of images with titles."""
 import cv2
 import numpy as np
 
@@ -15,34 +15,35 @@ def _title_height(size: int) -> int:
 
 
 def image_grid(rows, column_titles=None, row_titles=None, font_size: int = 16) -> np.ndarray:
-    """Set images in rows and columns on white.
+    """Arrange images in rows and columns on a white background.
 
-    Images of a row are brought to the height of its first image and keep their aspect; a column is
-    as wide as its widest image.
+    Images of a row are resized to the height of its first image with their aspect ratio; a column
+    is as wide as its widest image.
 
     Args:
-        rows (Sequence[Sequence[np.ndarray]]): Images, (H, W, 3) or (H, W) uint8, RGB; as many in
-            every row.
-        column_titles (Sequence[str], optional): A title above each column.
-        row_titles (Sequence[str], optional): A title above each row, at its left.
-        font_size (int): Height of the titles' text in pixels.
+        rows (Sequence[Sequence[np.ndarray]]): Images (H, W, 3) or (H, W), uint8, RGB; the same
+            number in every row.
+        column_titles (Sequence[str], optional): Titles above the columns.
+        row_titles (Sequence[str], optional): Titles above the rows, left-aligned.
+        font_size (int): Height of the titles in pixels.
 
     Returns:
-        np.ndarray: (H', W', 3) uint8, RGB.
+        np.ndarray: (H', W', 3), uint8, RGB.
 
     Raises:
-        DataError: No images, rows of unequal length, titles that do not match, or something that
-            is no image.
+        DataError: There are no images, rows differ in length, the number of titles does not fit, or
+            an image is not valid.
     """
     from PIL import Image, ImageDraw
     lengths = {len(row) for row in rows}
     if len(lengths) != 1 or 0 in lengths:
-        raise DataError(f'image_grid: rows of {sorted(lengths)} images; every row should hold '
-                        'the same number, at least one')
+        raise DataError(f'image_grid: got rows of {sorted(lengths)} images; give the same number '
+                        'in every row, at least one')
     columns = lengths.pop()
     for what, titles, count in (('column', column_titles, columns), ('row', row_titles, len(rows))):
         if titles is not None and len(titles) != count:
-            raise DataError(f'image_grid: {len(titles)} {what} titles for {count} {what}s')
+            raise DataError(f'image_grid: got {len(titles)} {what} titles for {count} {what}s; '
+                            f'give one title per {what}')
     rows = [[to_rgb(image) for image in row] for row in rows]
     for row in rows:
         height = row[0].shape[0]
@@ -73,7 +74,8 @@ def image_grid(rows, column_titles=None, row_titles=None, font_size: int = 16) -
 
 
 def save_image(path, image: np.ndarray) -> None:
-    """Write an RGB image, (H, W, 3) or (H, W) uint8, atomically; the suffix says the format."""
+    """Write an RGB image (H, W, 3) or (H, W), uint8, atomically, in the format of the suffix."""
     with atomic_path(path) as temporary:
         if not cv2.imwrite(str(temporary), to_rgb(image)[..., ::-1]):
-            raise DataError(f'{path} could not be written; check the suffix and the free space')
+            raise DataError(f"'{path}' could not be written; check its suffix and the free space "
+                            'of the disk')

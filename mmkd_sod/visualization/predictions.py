@@ -1,7 +1,8 @@
-"""Drawing what a model answers, or what is true, whatever the task.
+"""Drawing predictions and ground truth of detection, segmentation and saliency.
 
-An answer is a dict with one of ``bboxes`` (with ``labels`` and maybe ``scores``), ``classes``,
-(H, W) class indices, or ``saliency``, (H, W) in [0, 1]; all in the pixels of the image.
+A prediction, or ground truth, is a dict with one of ``bboxes`` (with ``labels`` and, for
+detections, ``scores``), ``classes``, (H, W) class indices, or ``saliency``, (H, W) in [0, 1]; all
+in pixels of the image.
 """
 import cv2
 import numpy as np
@@ -16,17 +17,17 @@ IGNORED = 255  # of class masks
 
 
 def prediction_of(sample) -> dict:
-    """The answer in a data sample that a detector or segmentor has predicted on.
+    """Return the prediction in a data sample of a detector or segmentor.
 
     Args:
         sample (DetDataSample | SegDataSample): Output of ``mode='predict'``.
 
     Returns:
-        dict: An answer. Of a segmentor with one output channel it is the saliency map, after the
-        sigmoid that mmseg applies.
+        dict: A prediction. For a segmentor with one output channel it is the saliency map, to which
+        mmseg has applied the sigmoid.
 
     Raises:
-        DataError: The sample holds neither boxes nor a map.
+        DataError: The sample has neither boxes nor a map.
     """
     if 'pred_instances' in sample:
         found = sample.pred_instances.cpu().numpy()
@@ -36,72 +37,71 @@ def prediction_of(sample) -> dict:
     if 'pred_sem_seg' in sample:
         return dict(classes=sample.pred_sem_seg.data[0].cpu().numpy())
     raise DataError('the model predicts neither boxes nor a map of classes or saliency; panels '
-                    'know detectors and segmentors')
+                    'need one of these; use a detector or segmentor')
 
 
 def truth_of(info: dict, sample, binary: bool = False) -> dict | None:
-    """What is true of an image, as far as its data set tells.
+    """Return the ground truth of an image in the form of a prediction.
 
     Args:
-        info (dict): ``dataset.get_data_info(index)``; boxes are taken from here, since pipelines
-            may resize those in the sample.
-        sample (DetDataSample | SegDataSample): What the test pipeline packed; masks are taken from
-            here, as each data set has its own way to read them.
-        binary (bool): The mask is one of saliency.
+        info (dict): ``dataset.get_data_info(index)``, the source of boxes, since pipelines may
+            resize those of the sample.
+        sample (DetDataSample | SegDataSample): Output of the test pipeline, the source of masks.
+        binary (bool): Whether the mask is a saliency mask.
 
     Returns:
-        dict | None: An answer without scores; None where there are no labels.
+        dict | None: Ground truth, without scores; None if there are no labels.
     """
     if 'instances' in info:
-        whole = [one for one in info['instances'] if not one.get('ignore_flag')]
-        return dict(bboxes=np.array([one['bbox'] for one in whole]).reshape(-1, 4),
-                    labels=[one['bbox_label'] for one in whole])
+        objects = [one for one in info['instances'] if not one.get('ignore_flag')]
+        return dict(bboxes=np.array([one['bbox'] for one in objects]).reshape(-1, 4),
+                    labels=[one['bbox_label'] for one in objects])
     if 'gt_sem_seg' in sample:
         mask = sample.gt_sem_seg.data[0].cpu().numpy()
         return dict(saliency=(mask == 1).astype(np.float32)) if binary else dict(classes=mask)
     return None
 
 
-def fit_answer(answer: dict, shape: tuple) -> dict:
-    """Bring a map to its image's size; boxes stay."""
+def fit_map(prediction: dict, shape: tuple) -> dict:
+    """Resize the map of a prediction to the size of its image; return boxes unchanged."""
     for key, how in (('classes', cv2.INTER_NEAREST), ('saliency', cv2.INTER_LINEAR)):
-        if key in answer and answer[key].shape != tuple(shape[:2]):
-            values = answer[key].astype(np.int32 if key == 'classes' else np.float32)
+        if key in prediction and prediction[key].shape != tuple(shape[:2]):
+            values = prediction[key].astype(np.int32 if key == 'classes' else np.float32)
             return {key: cv2.resize(values.astype(np.float32), (shape[1], shape[0]),
                                     interpolation=how).astype(values.dtype)}
-    return answer
+    return prediction
 
 
-def draw_answer(image: np.ndarray, answer: dict, classes=(), palette=None,
-                score_thr: float = 0.3, side: int = 0, font_size: int = 13) -> np.ndarray:
-    """Draw boxes, or lay class colours or a tint of what is salient over an image.
+def draw_prediction(image: np.ndarray, prediction: dict, classes=(), palette=None,
+                    score_thr: float = 0.3, side: int = 0, font_size: int = 13) -> np.ndarray:
+    """Draw the boxes, class colours or saliency of a prediction over an image.
 
     Args:
         image (np.ndarray): (H, W, 3), uint8, RGB.
-        answer (dict): See the module.
+        prediction (dict): A prediction or ground truth.
         classes (Sequence[str]): Names of the classes.
         palette (Sequence, optional): RGB colour of each class.
-        score_thr (float): Boxes below this score are not drawn.
-        side (int): Smaller images are enlarged until their longer side has this many pixels.
-        font_size (int): Height of boxes' names in pixels.
+        score_thr (float): Minimum score of drawn boxes.
+        side (int): Minimum length of the longer side in pixels; smaller images are enlarged.
+        font_size (int): Height of the boxes' class names in pixels.
 
     Returns:
         np.ndarray: The picture, (H', W', 3), uint8, RGB.
     """
     palette = PALETTE if palette is None or isinstance(palette, str) else palette
     scale = max(1., side / max(image.shape[:2]))
-    if 'bboxes' in answer:
-        boxes = above_score(answer, score_thr)
+    if 'bboxes' in prediction:
+        boxes = above_score(prediction, score_thr)
         count = 1 + max(boxes['labels'], default=0)
         names = [*classes, *(str(index) for index in range(len(classes), count))]
         return draw_boxes(image, classes=names, scale=scale, palette=palette,
                           font_size=font_size, **boxes)
-    answer = fit_answer(answer, image.shape)
-    if 'saliency' in answer:
-        picture = saliency_overlay(image, answer['saliency'])
+    prediction = fit_map(prediction, image.shape)
+    if 'saliency' in prediction:
+        picture = saliency_overlay(image, prediction['saliency'])
     else:
-        # Every class has a colour here, the first one too.
-        mask = answer['classes'].astype(np.int64)
+        # Shifted, since `draw_mask` does not colour the value 0.
+        mask = prediction['classes'].astype(np.int64)
         mask = np.where(mask == IGNORED, -1, mask + 1)
         picture = draw_mask(image, mask, palette, ignore=-1)
     if scale == 1:

@@ -1,4 +1,4 @@
-"""Pictures of saliency maps."""
+"""Drawing saliency maps."""
 import cv2
 import numpy as np
 
@@ -9,13 +9,13 @@ from .grid import image_grid, save_image
 
 def saliency_overlay(image: np.ndarray, saliency: np.ndarray, colour=(230, 60, 40),
                      strength: float = 0.55) -> np.ndarray:
-    """Tint what is salient.
+    """Tint the salient pixels of an image.
 
     Args:
         image (np.ndarray): (H, W, 3), uint8.
         saliency (np.ndarray): (H, W), in [0, 1].
-        colour (Sequence[int]): The tint, in the image's channel order.
-        strength (float): Share of the tint where the map is 1.
+        colour (Sequence[int]): Colour of the tint, in the image's channel order.
+        strength (float): Opacity of the tint where the map is 1.
 
     Returns:
         np.ndarray: (H, W, 3), uint8.
@@ -26,31 +26,32 @@ def saliency_overlay(image: np.ndarray, saliency: np.ndarray, colour=(230, 60, 4
 
 
 def cut_out(image: np.ndarray, saliency: np.ndarray) -> np.ndarray:
-    """The image with the map as its alpha: (H, W, 4), uint8, in the image's channel order."""
+    """Return the image with the map as alpha: (H, W, 4), uint8, in the image's channel order."""
     alpha = (saliency * 255 + .5).clip(0, 255).astype(np.uint8)
     return np.dstack([image, alpha])
 
 
 def saliency_panel(images, columns: dict, path=None, side: int = 240) -> np.ndarray:
-    """Set images and maps of several sources side by side, one row an image.
+    """Draw images and saliency maps of several sources side by side, with one row per image.
 
     Args:
         images (Sequence[np.ndarray]): (H, W, 3), uint8, RGB.
-        columns (dict[str, Sequence[np.ndarray]]): By title, for example 'truth', 'teacher',
-            'supervised', 'distilled': a map (H, W) in [0, 1] for each image.
-        path (str | Path, optional): Picture to write, atomically.
+        columns (dict[str, Sequence[np.ndarray]]): Title, such as 'teacher', to a map (H, W) in
+            [0, 1] for each image.
+        path (str | Path, optional): Output file, written atomically.
         side (int): Height of the rows in pixels.
 
     Returns:
         np.ndarray: The panel, (H', W', 3), uint8, RGB.
 
     Raises:
-        DataError: A column has not as many maps as there are images, or one of another size.
+        DataError: The maps of a column differ from the images in number or size.
     """
     for title, maps in columns.items():
         if [m.shape for m in maps] != [i.shape[:2] for i in images]:
-            raise DataError(f'saliency_panel: column {title!r} needs a map of the size of each of '
-                            f'the {len(images)} images')
+            raise DataError(f'saliency_panel: the maps of column {title!r} differ from the '
+                            f'{len(images)} images in number or size; give one map per image, of '
+                            'its size')
     rows = []
     for index, image in enumerate(images):
         size = (max(1, round(image.shape[1] * side / image.shape[0])), side)

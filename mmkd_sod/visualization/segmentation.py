@@ -1,4 +1,4 @@
-"""Pictures of label maps."""
+"""Drawing label maps."""
 import numpy as np
 
 from mmkd_sod.errors import DataError
@@ -6,16 +6,16 @@ from mmkd_sod.errors import DataError
 from .drawing import resize
 from .grid import image_grid, save_image
 
-_LINE = 22  # height of a row of the legend, pixels
+_LINE = 22  # height of a line of the legend in pixels
 
 
 def paint_labels(labels: np.ndarray, palette, ignore_index: int = 255) -> np.ndarray:
-    """Colour a label map; what is ignored is black.
+    """Colour a label map, with ignored pixels in black.
 
     Args:
-        labels (np.ndarray): (H, W), whole numbers.
+        labels (np.ndarray): (H, W), integers.
         palette (Sequence): RGB colour of each class.
-        ignore_index (int): Label that stands for no class.
+        ignore_index (int): Label of ignored pixels.
 
     Returns:
         np.ndarray: (H, W, 3), uint8, RGB.
@@ -28,20 +28,20 @@ def paint_labels(labels: np.ndarray, palette, ignore_index: int = 255) -> np.nda
     table[ignore_index] = 0
     unknown = (labels != ignore_index) & ((labels < 0) | (labels >= len(palette)))
     if unknown.any():
-        raise DataError(f'paint_labels: label {int(labels[unknown][0])} has no colour, the palette '
-                        f'has {len(palette)}; give a colour for each class')
+        raise DataError(f'paint_labels: label {int(labels[unknown][0])} has no colour in a palette '
+                        f'of {len(palette)}; give a colour for each class')
     return table[labels]
 
 
 def _legend(classes, palette, width: int) -> np.ndarray:
-    """Names beside their colours, in lines of a width."""
+    """Draw the names and colours of the classes in lines of the given width."""
     from PIL import Image, ImageDraw
 
     from .drawing import font
-    letters = font(14)
+    face = font(14)
     places, x, y = [], 4, 0
     for name in classes:
-        space = 26 + int(letters.getlength(name))
+        space = 26 + int(face.getlength(name))
         if x + space > width and x > 4:
             x, y = 4, y + _LINE
         places.append((x, y))
@@ -50,34 +50,35 @@ def _legend(classes, palette, width: int) -> np.ndarray:
     draw = ImageDraw.Draw(picture)
     for name, colour, (left, top) in zip(classes, palette, places, strict=True):
         draw.rectangle((left, top + 4, left + 16, top + 16), fill=tuple(colour), outline=(0, 0, 0))
-        draw.text((left + 22, top + 2), name, fill=(0, 0, 0), font=letters)
+        draw.text((left + 22, top + 2), name, fill=(0, 0, 0), font=face)
     return np.asarray(picture)
 
 
 def segmentation_panel(images, columns: dict, classes, palette, path=None,
                        side: int = 200) -> np.ndarray:
-    """Set images and label maps of several sources side by side, one row an image.
+    """Draw images and label maps of several sources side by side, with one row per image.
 
     Args:
         images (Sequence[np.ndarray]): (H, W, 3), uint8, RGB.
-        columns (dict[str, Sequence[np.ndarray]]): By title, for example 'truth', 'student',
-            'distilled': a label map (H, W) for each image; 255 is black.
+        columns (dict[str, Sequence[np.ndarray]]): Title, such as 'student', to a label map (H, W)
+            for each image; 255 is black.
         classes (Sequence[str]): Names of the classes, for the legend.
-        palette (Sequence): RGB colour of each.
-        path (str | Path, optional): Picture to write, atomically.
+        palette (Sequence): RGB colour of each class.
+        path (str | Path, optional): Output file, written atomically.
         side (int): Height of the rows in pixels.
 
     Returns:
         np.ndarray: The panel, (H', W', 3), uint8, RGB.
 
     Raises:
-        DataError: A column has not as many maps as there are images, one of another size, or a
-            label without a colour.
+        DataError: The maps of a column differ from the images in number or size, or a label has no
+            colour.
     """
     for title, maps in columns.items():
         if [m.shape for m in maps] != [i.shape[:2] for i in images]:
-            raise DataError(f'segmentation_panel: column {title!r} needs a label map of the size '
-                            f'of each of the {len(images)} images')
+            raise DataError(f'segmentation_panel: the maps of column {title!r} differ from the '
+                            f'{len(images)} images in number or size; give one map per image, of '
+                            'its size')
     rows = []
     for index, image in enumerate(images):
         width = max(1, round(image.shape[1] * side / image.shape[0]))

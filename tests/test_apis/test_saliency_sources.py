@@ -38,7 +38,7 @@ def test_folders_patterns_and_files(tmp_path):
     assert names(find_sources([str(root / '**/1.png')])) == ['1.png', '1.png_2']
     one = str(root / 'image/1.png')
     assert names(find_sources([one, one])) == ['1']
-    with pytest.raises(DataError, match="'.*notes.txt/x' leads to no image"):
+    with pytest.raises(DataError, match="'.*notes.txt/x' matches no image"):
         find_sources([str(root / 'notes.txt/x')])
 
 

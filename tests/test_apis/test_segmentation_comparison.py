@@ -6,14 +6,19 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmkd_sod.apis.segmentation_comparison import compare_segmentors, load_segmentor
+from mmkd_sod.apis.segmentation_comparison import compare_segmentors
 from mmkd_sod.errors import CheckpointError
 from mmkd_sod.models.builder import build_model
+from mmkd_sod.models.student import load_model
 from mmkd_sod.registry import DATASETS
 from tests.runs import ROOT, tool
 from tests.test_tools.test_mmseg_train import write_camvid
 
 STUDENT = str(ROOT / 'configs/demo/camvid_pspnet_student.py')
+
+
+def load(config, checkpoint):
+    return load_model(Config.fromfile(config), checkpoint, 'cpu')
 
 
 @pytest.fixture
@@ -36,7 +41,7 @@ def pair(tmp_path):
 
 def test_scores_count_the_pixels_and_pictures_are_those_asked_for(pair):
     config, (first, second) = pair
-    models = dict(a=load_segmentor(STUDENT, first), b=load_segmentor(STUDENT, second))
+    models = dict(a=load(STUDENT, first), b=load(STUDENT, second))
     dataset = DATASETS.build(Config.fromfile(config).test_dataloader.dataset)
     scores, pictures = compare_segmentors(models, dataset, shown=[1, 3])
     assert scores['a'] != scores['b'] and set(scores['a']) == {'aAcc', 'mIoU', 'mAcc'}
@@ -64,7 +69,7 @@ class _Two:
 def test_weights_of_another_model_are_refused(pair):
     teacher = str(ROOT / 'configs/demo/camvid_pspnet_teacher.py')
     with pytest.raises(CheckpointError, match=r"0\.pth' does not fit the model of .*teacher\.py"):
-        load_segmentor(teacher, pair[1][0])
+        load(teacher, pair[1][0])
 
 
 def test_tool_writes_scores_and_a_panel(pair, tmp_path, capsys):

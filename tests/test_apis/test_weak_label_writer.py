@@ -78,17 +78,17 @@ def test_filter_and_unreadable_images(setup):
 def test_refuses_other_labels_in_the_folder(setup, tmp_path):
     writer, out, root = setup
     writer().run(show=False)
-    with pytest.raises(DataError, match='stale: their bits is 16, wanted 8'):
+    with pytest.raises(DataError, match='stale: bits is 16; expected 8'):
         writer(bits=8).run(show=False)
     other = SaliencyInferencer(*save_network(tmp_path, 'other', seed=1), side=32)
-    with pytest.raises(DataError, match='stale: their teacher is'):
+    with pytest.raises(DataError, match='stale: teacher is'):
         WeakLabelWriter(other, [], out, root).run(show=False)
 
 
 @pytest.mark.parametrize('kwargs', [
     dict(bits=12), dict(min_confidence=1.5), dict(rank=2, world=2)])
 def test_refuses_arguments(setup, kwargs):
-    with pytest.raises(ConfigError, match='must be 8 or 16'):
+    with pytest.raises(ConfigError, match='bits must be 8 or 16'):
         setup[0](**kwargs)
 
 

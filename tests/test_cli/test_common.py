@@ -30,9 +30,9 @@ def test_work_dir_and_overrides(tmp_path):
 
 
 def test_missing_files():
-    with pytest.raises(ConfigError, match=r"config 'no\.py' is not there"):
+    with pytest.raises(ConfigError, match=r"config 'no\.py' does not exist"):
         load_config(parse('no.py'))
-    with pytest.raises(ConfigError, match=r"checkpoint 'no\.pth' is not there"):
+    with pytest.raises(ConfigError, match=r"checkpoint 'no\.pth' does not exist"):
         require_file('no.pth', 'checkpoint')
     require_file('https://a.b/c.pth', 'checkpoint')
 

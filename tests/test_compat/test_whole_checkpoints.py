@@ -13,18 +13,18 @@ import torch
 from mmengine.fileio import LocalBackend
 from mmengine.hooks import CheckpointHook, Hook
 
-from mmkd_sod.utils.checkpoint_files import is_whole, latest_checkpoint
-from mmkd_sod.utils.files import put_whole
+from mmkd_sod.utils.checkpoint_files import is_complete, latest_checkpoint
+from mmkd_sod.utils.files import write_durably
 from tests.methods import FOUR, build, runner
 from tests.test_engine.test_hooks.test_step_seed_hook import differences, final_state
 
 
-def test_put_whole_replaces_and_clears_what_a_killed_process_left(tmp_path):
+def test_write_durably_replaces_and_clears_what_a_killed_process_left(tmp_path):
     path = tmp_path / 'epoch_1.pth'
     others = ['.epoch_1.best.host.77.pth', '.epoch_1.best.pth', '.epoch_12.host.77.pth']
     for name in ['.epoch_1.host.77.pth', *others]:
         (tmp_path / name).write_text('half')
-    put_whole(b'one', path)
+    write_durably(b'one', path)
     LocalBackend().put(b'two', str(path))
     LocalBackend().put_text('tüo', str(tmp_path / 'new' / 'a.txt'))
     assert path.read_bytes() == b'two'
@@ -55,7 +55,7 @@ def test_a_full_disk_keeps_the_old_checkpoint(tmp_path, limit):
     limit(os.path.getsize(old) // 2)
     with pytest.raises(OSError, match='File too large'):
         run.train()
-    assert latest_checkpoint(tmp_path) == old and is_whole(old)
+    assert latest_checkpoint(tmp_path) == old and is_complete(old)
     assert [path.name for path in tmp_path.glob('*.pth')] == ['epoch_1.pth']
 
 
@@ -64,7 +64,7 @@ def test_old_and_best_checkpoints_go_after_their_successors_are_there(tmp_path, 
 
     def watched(backend, path):
         removed.append((os.path.basename(path),
-                        {p.name for p in tmp_path.glob('*.pth') if is_whole(p)}))
+                        {p.name for p in tmp_path.glob('*.pth') if is_complete(p)}))
         remove(backend, path)
 
     monkeypatch.setattr(LocalBackend, 'remove', watched)

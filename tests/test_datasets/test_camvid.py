@@ -43,7 +43,7 @@ def test_refusals(tmp_path):
         load(tmp_path / 'empty')
     write(tmp_path / 'gap', LAYOUTS[0])
     (tmp_path / 'gap' / LAYOUTS[0][1] / 'b.png').unlink()
-    with pytest.raises(DataError, match=r"b\.png' of image 'b\.png' is not there"):
+    with pytest.raises(DataError, match=r"b\.png' of image 'b\.png' does not exist"):
         load(tmp_path / 'gap')
     write(tmp_path / 'colour', LAYOUTS[0], mode='RGB')
     with pytest.raises(DataError, match='is drawn in colours'):

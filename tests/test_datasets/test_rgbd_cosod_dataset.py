@@ -58,9 +58,9 @@ def test_a_list_of_images(tmp_path):
     (lambda root: (root / 'depth/a/2.png').rename(root / 'depth/a/2_depth.png'),
      r"first 'a/2', where the nearest name is 'a/(2_depth|1)\.png'"),
     (lambda root: shutil.rmtree(root / 'depth/b'), "first 'b/1'"),
-    (lambda root: shutil.rmtree(root / 'depth'), 'the folder of depth maps .* is not there'),
+    (lambda root: shutil.rmtree(root / 'depth'), 'the folder of depth maps .* does not exist'),
     (lambda root: (root / 'mask/a/2.png').unlink(), r"the image 'a/2\.jpg' has no mask"),
-    (lambda root: shutil.rmtree(root / 'image'), 'the folder of images .* is not there'),
+    (lambda root: shutil.rmtree(root / 'image'), 'the folder of images .* does not exist'),
     (lambda root: (shutil.rmtree(root / 'image'), (root / 'image').mkdir()), 'names no image'),
     (lambda root: [(root / kind / f'x{suffix}').touch() for kind, suffix in
                    (('image', '.jpg'), ('depth', '.png'), ('mask', '.png'))], 'lies in no group'),

@@ -81,7 +81,7 @@ def test_names_what_is_missing(tmp_path):
     (root / 'mask/1.png').unlink()
     with pytest.raises(DataError, match=r"the image '1.png' has no mask in .*; add '1.png'"):
         SODDataset(data_root=str(root))
-    with pytest.raises(DataError, match="folder of masks '.*gt' is not there"):
+    with pytest.raises(DataError, match="folder of masks '.*gt' does not exist"):
         SODDataset(data_root=str(root), data_prefix=dict(img_path='image', seg_map_path='gt'))
     (root / 'void').mkdir()
     with pytest.raises(DataError, match="void' names no image"):

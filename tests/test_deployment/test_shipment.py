@@ -123,7 +123,7 @@ def request_of_saliency(tmp_path, scenes, monkeypatch):
 def test_missing_data_is_told_first(request_of_saliency):
     cfg, path, out = request_of_saliency
     cfg.test_dataloader.dataset.data_root = 'nowhere'
-    with pytest.raises(DataError, match='is not there'):
+    with pytest.raises(DataError, match='does not exist'):
         ship(cfg, path, out, 'a')
     cfg.test_dataloader = None
     with pytest.raises(ConfigError, match='has no test_dataloader'):

@@ -7,15 +7,15 @@ from tests.doctor import look, told
 
 
 def test_counts_are_those_of_the_annotations(scenes):
-    case, section = look(data, scenes)
+    context, section = look(data, scenes)
     annotations = json.loads((scenes / 'annotations/train.json').read_text())
     found = section.data
     assert found['train']['images'] == 16 and found['val']['images'] == 4
     assert sum(found['train']['boxes'].values()) == len(annotations['annotations'])
     assert found['batch']['images'] == 8 and found['batch']['shapes'] == [[3, 160, 160]]
     assert sum(found['batch']['labels'].values()) == sum(
-        len(sample.gt_instances) for sample in case.batch['data_samples'])
-    assert len(case.val_set) == 4 and not told(section, 'error')
+        len(sample.gt_instances) for sample in context.batch['data_samples'])
+    assert len(context.val_set) == 4 and not told(section, 'error')
 
 
 def test_a_missing_image_is_named(scenes, tmp_path):
@@ -23,7 +23,7 @@ def test_a_missing_image_is_named(scenes, tmp_path):
     gone = min((tmp_path / 'scenes/val/images').iterdir())
     gone.unlink()
     _, section = look(data, tmp_path / 'scenes')
-    assert f"val: 1 files are not there, first '{gone}'" in told(section, 'error')
+    assert f"val: 1 files do not exist, first '{gone}'" in told(section, 'error')
 
 
 def test_validation_images_that_are_trained_on_are_counted(scenes):
@@ -44,10 +44,10 @@ def test_train_and_val_of_different_classes_are_called_out(scenes):
 
 
 def test_a_loader_without_a_batch_is_called_out(scenes):
-    case, section = look(data, scenes, 'train_dataloader.batch_size=32',
+    context, section = look(data, scenes, 'train_dataloader.batch_size=32',
                          'train_dataloader.batch_sampler=None', 'train_dataloader.drop_last=True')
     assert 'gives no batch: 16 images are fewer than batch_size' in told(section, 'error')
-    assert case.batch is None
+    assert context.batch is None
 
 
 def test_a_config_without_data_says_so():

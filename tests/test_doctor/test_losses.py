@@ -5,8 +5,8 @@ from mmengine.config import Config
 from torch import nn
 
 from mmkd_sod.doctor import losses
-from mmkd_sod.doctor.case import Case
-from mmkd_sod.doctor.comparing import watch
+from mmkd_sod.doctor.context import Context
+from mmkd_sod.doctor.loss_calls import watch
 from mmkd_sod.doctor.report import Section
 from tests.doctor import told
 
@@ -39,11 +39,11 @@ def judged(weight, task=1., **more):
     with watch(model.distiller) as calls:
         term = model.distiller.loss_pull(numbers, torch.ones(1, 2))
     cfg = Config(dict(model=dict(distiller=dict(loss_pull=dict(loss_weight=weight)))))
-    case = Case(cfg, model=model, comparisons=calls, losses={
+    context = Context(cfg, model=model, comparisons=calls, losses={
         'student.loss': task * numbers.sum(), 'student.acc': torch.ones(()),
         'distill.loss_pull': term, **more})
     section = Section('losses', 'Losses')
-    losses.examine(case, section)
+    losses.examine(context, section)
     return section
 
 
@@ -111,8 +111,8 @@ def test_terms_are_what_a_step_adds_up():
      'distillers.0.loss_a', 'model.distiller.distillers.0.distiller.loss_a'),
     (dict(), 'loss_a', 'model.distiller.loss_a')])
 def test_settings_are_found_in_the_config(distiller, path, wanted):
-    case = Case(Config(dict(model=dict(distiller=distiller))))
-    assert losses._config_path(path, case) == wanted
+    context = Context(Config(dict(model=dict(distiller=distiller))))
+    assert losses._config_path(path, context) == wanted
 
 
 def test_crosskd_weights_are_traced(section):

@@ -41,5 +41,5 @@ def test_ignored_pixels_are_no_labels(scenes):
 
 
 def test_a_plain_model_is_said_to_be_one(scenes):
-    case, section = look(models, scenes, run='student')
-    assert 'nothing is distilled' in told(section, 'note') and not case.distils
+    context, section = look(models, scenes, run='student')
+    assert 'nothing is distilled' in told(section, 'note') and not context.distils

@@ -12,7 +12,7 @@ def sections():
     good.note('worth knowing')
     good.data.update(shape=(1, 2), bad=float('nan'), counts={3: 4})
     bad.warn('in doubt')
-    bad.error('a long sentence ' * 10)
+    bad.error('a long describe_error ' * 10)
     skipped.skip('something is missing')
     return [good, bad, skipped]
 
@@ -32,7 +32,7 @@ def test_text_fits_a_terminal_and_ends_with_the_verdict():
     assert max(map(len, text.splitlines())) <= 100
     assert 'Bad  [error]' in text and '    not looked at: something is missing' in text
     assert '1 error, 1 warning (0 s)' in text
-    assert text.splitlines()[-1].strip().startswith('long sentence') or 'long' in text[-120:]
+    assert text.splitlines()[-1].strip().startswith('long describe_error') or 'long' in text[-120:]
     assert Report('x.py', sections()[:1]).as_text().endswith('of this run (0 s)')
 
 

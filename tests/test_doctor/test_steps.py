@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mmkd_sod.doctor.case import Case
+from mmkd_sod.doctor.context import Context
 from mmkd_sod.doctor.steps import peak_memory, validations
 
 
@@ -24,7 +24,7 @@ def test_memory_of_the_process():
     (dict(val_interval=6, max_epochs=18), 3), (dict(max_epochs=18), 0),
     (dict(val_interval=20, max_epochs=10), 0)])
 def test_validations(loop, wanted):
-    case = Case(None, val_set=[0], runner=SimpleNamespace(train_loop=SimpleNamespace(**loop)))
-    assert validations(case) == wanted
-    case.val_set = None
-    assert validations(case) == 0
+    context = Context(None, val_set=[0], runner=SimpleNamespace(train_loop=SimpleNamespace(**loop)))
+    assert validations(context) == wanted
+    context.val_set = None
+    assert validations(context) == 0

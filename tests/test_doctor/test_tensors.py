@@ -2,7 +2,7 @@
 import pytest
 from torch import nn
 
-from mmkd_sod.doctor.comparing import Comparison, Seen
+from mmkd_sod.doctor.loss_calls import LossCall, Argument
 from mmkd_sod.doctor.report import Section
 from mmkd_sod.doctor.tensors import _check, shape_text
 from tests.doctor import told
@@ -10,9 +10,9 @@ from tests.doctor import told
 
 def checked(ours, theirs, low=0., high=1., finite=True) -> Section:
     section = Section('tensors', 'Tensors')
-    _check(Comparison('loss', nn.Identity(), 'loss', [
-        Seen('student', ours, 0., 1., .5, True),
-        Seen('teacher', theirs, low, high, .5, finite)]), section)
+    _check(LossCall('loss', nn.Identity(), 'loss', [
+        Argument('student', ours, 0., 1., .5, True),
+        Argument('teacher', theirs, low, high, .5, finite)]), section)
     return section
 
 

@@ -10,13 +10,13 @@ from tests.doctor import look, told
 
 @pytest.fixture
 def weigh(scenes):
-    """Weights of a tiny config's model: case and section."""
+    """Weights of a tiny config's model: context and section."""
     def run(*options, name='crosskd'):
-        case, _ = look(Nothing, scenes, *options, run=name)
-        case.model = MODELS.build(case.cfg.model)
+        context, _ = look(Nothing, scenes, *options, run=name)
+        context.model = MODELS.build(context.cfg.model)
         section = Section('weights', 'Weights')
-        weights.examine(case, section)
-        return case, section
+        weights.examine(context, section)
+        return context, section
 
     return run
 
@@ -26,14 +26,14 @@ class Nothing:
     NAME = TITLE = 'nothing'
 
     @staticmethod
-    def examine(case, section):
+    def examine(context, section):
         """Nothing."""
 
 
 @pytest.fixture
 def teacher_state(scenes):
-    case, _ = look(Nothing, scenes)
-    return MODELS.build(case.cfg.model).teacher.state_dict()
+    context, _ = look(Nothing, scenes)
+    return MODELS.build(context.cfg.model).teacher.state_dict()
 
 
 def test_parts_are_counted_in_numbers():
@@ -45,10 +45,10 @@ def test_parts_are_counted_in_numbers():
 def test_a_whole_teacher_is_counted_with_its_epoch(weigh, teacher_state, tmp_path):
     path = tmp_path / 'teacher.pth'
     torch.save(dict(state_dict=teacher_state, meta=dict(epoch=7)), path)
-    case, section = weigh(f'model.teacher_ckpt={path}', 'model.teacher_allow_missing=[]')
+    context, section = weigh(f'model.teacher_ckpt={path}', 'model.teacher_allow_missing=[]')
     found = section.data['teacher']
     assert found['share'] == 1 and found['epoch'] == 7 and found['checkpoint'] == str(path)
-    assert section.data['student']['share'] == 0 and section.level == 'ok' and case.weighed
+    assert section.data['student']['share'] == 0 and section.level == 'ok' and context.weighed
 
 
 def test_a_part_that_stays_random_is_named(weigh, teacher_state, tmp_path):
@@ -61,8 +61,8 @@ def test_a_part_that_stays_random_is_named(weigh, teacher_state, tmp_path):
 
 
 def test_a_checkpoint_that_is_not_there_ends_the_section(weigh):
-    case, section = weigh('model.teacher_ckpt=none.pth')
-    assert "'none.pth' is not there" in told(section, 'error') and case.weighed is None
+    context, section = weigh('model.teacher_ckpt=none.pth')
+    assert "'none.pth' does not exist" in told(section, 'error') and context.weighed is None
     assert 'student' not in section.data
 
 
@@ -70,17 +70,17 @@ def test_other_classes_of_the_checkpoint_are_doubted(weigh, teacher_state, tmp_p
     path = tmp_path / 'teacher.pth'
     torch.save(dict(state_dict=teacher_state,
                     meta=dict(dataset_meta=dict(classes=['cat', 'dog']))), path)
-    case, _ = look(Nothing, scenes, f'model.teacher_ckpt={path}')
-    case.model = MODELS.build(case.cfg.model)
-    case.val_set = type('Set', (), dict(metainfo=dict(classes=('disk', 'square'))))()
+    context, _ = look(Nothing, scenes, f'model.teacher_ckpt={path}')
+    context.model = MODELS.build(context.cfg.model)
+    context.val_set = type('Set', (), dict(metainfo=dict(classes=('disk', 'square'))))()
     section = Section('weights', 'Weights')
-    weights.examine(case, section)
+    weights.examine(context, section)
     assert 'trained on the classes cat, dog, the data have disk, square' in told(section, 'warning')
 
 
 def test_what_the_student_starts_from_is_counted(weigh, scenes, tmp_path):
-    case, _ = look(Nothing, scenes, run='student')
-    state = MODELS.build(case.cfg.model).state_dict()
+    context, _ = look(Nothing, scenes, run='student')
+    state = MODELS.build(context.cfg.model).state_dict()
     torch.save(dict(state_dict={key: value for key, value in state.items()
                                 if key.startswith('backbone')}), tmp_path / 'whole.pth')
     _, section = weigh(f'load_from={tmp_path}/whole.pth', name='student')
@@ -89,8 +89,8 @@ def test_what_the_student_starts_from_is_counted(weigh, scenes, tmp_path):
 
 
 def test_a_pretrained_backbone_is_counted(weigh, scenes, tmp_path):
-    case, _ = look(Nothing, scenes, run='student')
-    state = MODELS.build(case.cfg.model).backbone.state_dict()
+    context, _ = look(Nothing, scenes, run='student')
+    state = MODELS.build(context.cfg.model).backbone.state_dict()
     torch.save(state, tmp_path / 'backbone.pth')
     options = ('model.backbone.init_cfg.type=Pretrained',
                f'model.backbone.init_cfg.checkpoint={tmp_path}/backbone.pth')

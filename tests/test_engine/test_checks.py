@@ -27,7 +27,7 @@ def test_data_that_is_there_passes(data):
 
 def test_missing_annotations(data):
     data['ann_file'] = 'b.json'
-    with pytest.raises(DataError, match=r"annotation file '.*b\.json' \(ann_file\) is not there"):
+    with pytest.raises(DataError, match=r"annotation file '.*b\.json' \(ann_file\) does not exist"):
         check_data(config(data))
 
 

@@ -1,11 +1,12 @@
-"""A few images and what models answer on them."""
+"""Sample images and the predictions of models on them."""
 import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 
-from mmkd_sod.engine.sample_images import SampleImages, build_dataset, load_model, spread_evenly
+from mmkd_sod.engine.sample_images import SampleImages, build_dataset, spread_evenly
 from mmkd_sod.errors import ConfigError, DataError
+from mmkd_sod.models.student import load_model
 from tests.runs import TINY_STUDENT
 from tests.saliency import save_network, scfnet_config
 
@@ -25,7 +26,7 @@ def test_spread_evenly():
     assert spread_evenly(2, 10) == [2, 7] and spread_evenly(5, 3) == [0, 1, 2]
 
 
-def test_detector_answers_and_keeps_its_mode(scenes, tmp_path):
+def test_detector_predicts_and_keeps_its_mode(scenes, tmp_path):
     cfg = scenes_config(scenes)
     samples = SampleImages(build_dataset(cfg), 2)
     from mmkd_sod.models.builder import build_model
@@ -35,24 +36,24 @@ def test_detector_answers_and_keeps_its_mode(scenes, tmp_path):
     assert not model.training
     model.train()
     model.backbone.eval()
-    answers = samples.predictions(model)
+    predictions = samples.predictions(model)
     assert model.training and not model.backbone.training
     again = samples.predictions(model)
-    assert len(answers) == 2 and answers[0]['bboxes'].shape[1] == 4
-    assert np.array_equal(answers[1]['scores'], again[1]['scores'])
-    for truth, image in zip(samples.truths(answers[0]), samples.images, strict=True):
+    assert len(predictions) == 2 and predictions[0]['bboxes'].shape[1] == 4
+    assert np.array_equal(predictions[1]['scores'], again[1]['scores'])
+    for truth, image in zip(samples.truths(predictions[0]), samples.images, strict=True):
         height, width = image.shape[:2]
         assert len(truth['bboxes']) and (truth['bboxes'].max(0) <= [width, height] * 2).all()
 
 
-def test_saliency_network_answers(tmp_path):
+def test_saliency_network_predicts(tmp_path):
     _, checkpoint = save_network(tmp_path)
     cfg = scfnet_config(tmp_path)
     samples = SampleImages(build_dataset(cfg), 3)
-    answers = samples.predictions(load_model(cfg, checkpoint, 'cpu'))
-    for answer, truth, image in zip(answers, samples.truths(answers[0]), samples.images,
+    predictions = samples.predictions(load_model(cfg, checkpoint, 'cpu'))
+    for prediction, truth, image in zip(predictions, samples.truths(predictions[0]), samples.images,
                                     strict=True):
-        assert answer['saliency'].shape == truth['saliency'].shape == image.shape[:2]
+        assert prediction['saliency'].shape == truth['saliency'].shape == image.shape[:2]
         assert set(np.unique(truth['saliency'])) == {0., 1.}
 
 
@@ -64,5 +65,5 @@ def test_missing_data_are_named(scenes):
     cfg.test_dataloader = None
     with pytest.raises(ConfigError, match='no test_dataloader'):
         build_dataset(cfg)
-    with pytest.raises(DataError, match='holds no image'):
+    with pytest.raises(DataError, match='has no images'):
         SampleImages([], 2)

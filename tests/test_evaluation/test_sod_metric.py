@@ -117,7 +117,7 @@ def test_format_only_saves_without_masks(tmp_path):
 
 
 def test_refuses():
-    with pytest.raises(ConfigError, match='needs out_dir'):
+    with pytest.raises(ConfigError, match='set out_dir'):
         SODMetric(format_only=True)
     one = sample(0)[0]
     one['gt_sem_seg']['data'] = one['gt_sem_seg']['data'][:, :10]

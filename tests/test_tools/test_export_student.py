@@ -115,7 +115,7 @@ def test_test_py_needs_no_teacher(run, tmp_path, capsys):
 
 
 def test_test_py_tells_mistakes(run, capsys):
-    for args, part in ((['nowhere.pth'], "checkpoint 'nowhere.pth' is not there"),
+    for args, part in ((['nowhere.pth'], "checkpoint 'nowhere.pth' does not exist"),
                        ([run[1], '--out', 'a.txt'], 'must end in .pkl')):
         with pytest.raises(SystemExit):
             tool('test', DEMO.format('crosskd'), *args, cfg_options=run[0])

@@ -62,22 +62,22 @@ def test_amp_needs_an_accelerator(capsys):
 
 
 def test_config_that_is_not_there(capsys):
-    assert "config 'no.py' is not there" in refused(capsys, 'no.py')
+    assert "config 'no.py' does not exist" in refused(capsys, 'no.py')
 
 
 def test_data_that_is_not_there(capsys, tmp_path):
     sentence = refused(capsys, RECIPE, '--work-dir', tmp_path,
                        cfg_options=[f'train_dataloader.dataset.data_root={tmp_path}/coco/'])
-    assert 'instances_train2017.json' in sentence and 'is not there' in sentence
+    assert 'instances_train2017.json' in sentence and 'does not exist' in sentence
 
 
 @pytest.mark.parametrize('options, part', [
-    (['model.teacher_ckpt=nowhere.pth'], "teacher_ckpt 'nowhere.pth' is not there"),
+    (['model.teacher_ckpt=nowhere.pth'], "teacher_ckpt 'nowhere.pth' does not exist"),
     (['model.teacher_ckpt=None'], 'teacher_ckpt is None'),
     (['model.distiller.reused_teacher_head_idx=9'], 'reused_teacher_head_idx=9'),
     (['model.teacher.bbox_head.feat_channels=32', 'model.teacher.bbox_head.norm_cfg.num_groups=8'],
      'needs equal tower channels, student 64, teacher 32'),
-    (['model.teacher.cfg_path=nowhere.py'], "teacher.cfg_path='nowhere.py' leads to no config"),
+    (['model.teacher.cfg_path=nowhere.py'], "teacher.cfg_path='nowhere.py' is not a config"),
 ])
 def test_mistakes(scenes, capsys, tmp_path, options, part):
     sentence = refused(capsys, DEMO.format('crosskd'), '--work-dir', tmp_path,
@@ -87,7 +87,7 @@ def test_mistakes(scenes, capsys, tmp_path, options, part):
 
 def test_checkpoint_to_resume_from_must_exist(capsys):
     sentence = refused(capsys, DEMO.format('student'), '--resume', 'nowhere.pth')
-    assert "--resume: checkpoint 'nowhere.pth' is not there" in sentence
+    assert "--resume: checkpoint 'nowhere.pth' does not exist" in sentence
 
 
 @pytest.mark.slow

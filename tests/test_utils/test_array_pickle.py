@@ -45,13 +45,13 @@ class Call:
     Call(np.frompyfunc, print, 1, 1), Call(np.load, 'x.npy', None, True)])
 def test_refuses_and_runs_nothing(tmp_path, call, capfd):
     path = write(tmp_path, dict(a=np.zeros(2), b=call))
-    with pytest.raises(CheckpointError, match='nothing in them is executed') as error:
+    with pytest.raises(CheckpointError, match='no code in them is executed') as error:
         load_array_pickle(path)
     assert str(path) in str(error.value) and 'run' not in capfd.readouterr().out
 
 
 @pytest.mark.parametrize('content, words', [
-    (b'', 'not a pickle'), (b'\x80\x04garbage', 'not a pickle'), ([1, 2], 'wanted a dict'),
+    (b'', 'not a pickle'), (b'\x80\x04garbage', 'not a pickle'), ([1, 2], 'must hold a dict'),
     (dict(a=1), 'holds no arrays'),
     (dict(a=np.array(['x'])), 'the dtype .U1., where only arrays of numbers')])
 def test_refuses_what_holds_no_weights(tmp_path, content, words):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from mmengine.runner import find_latest_checkpoint
 
-from mmkd_sod.utils.checkpoint_files import is_whole, latest_checkpoint
+from mmkd_sod.utils.checkpoint_files import is_complete, latest_checkpoint
 
 
 def save(path, when=None):
@@ -50,7 +50,7 @@ class TestLatest:
         cut(tmp_path / 'epoch_3.pth')
         save(tmp_path / '.epoch_4.123.pth', 400)
         save(tmp_path / 'best_x_epoch_9.pth', 500)
-        assert not is_whole(tmp_path / 'epoch_3.pth')
+        assert not is_complete(tmp_path / 'epoch_3.pth')
         point(tmp_path, name)
         assert latest_checkpoint(tmp_path) == wanted
 

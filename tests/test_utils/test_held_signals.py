@@ -8,7 +8,7 @@ from mmengine.config import config
 from mmengine.hooks import Hook
 from yapf.yapflib import yapf_api
 
-from mmkd_sod.utils.checkpoint_files import is_whole, latest_checkpoint
+from mmkd_sod.utils.checkpoint_files import is_complete, latest_checkpoint
 from mmkd_sod.utils.held_signals import held_signals
 from tests.methods import runner
 
@@ -96,7 +96,7 @@ def test_an_interruption_while_a_checkpoint_is_written_stays_one(tmp_path, monke
     with pytest.raises(KeyboardInterrupt):
         run.train()
     path = latest_checkpoint(tmp_path)
-    assert path == str(tmp_path / 'epoch_1.pth') and is_whole(path)
+    assert path == str(tmp_path / 'epoch_1.pth') and is_complete(path)
     assert (tmp_path / 'last_checkpoint').read_text() == path
     # The guard: on its own the interruption ends as a remark on the config.
     with pytest.raises(SyntaxError, match='Failed to format the config file'):

@@ -114,7 +114,7 @@ def test_damaged_files_are_named(tmp_path, read):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(DataError, match=name):
             read(tmp_path / name)
-    with pytest.raises(DataError, match=r"none.png' is not there"):
+    with pytest.raises(DataError, match=r"none.png' does not exist"):
         read(tmp_path / 'none.png')
     with pytest.raises(DataError, match='damaged'):
         read(tmp_path)  # a folder
@@ -138,7 +138,7 @@ def test_fit_mask_of_the_same_frame(shape, target):
 def test_fit_mask_refuses_another_frame():
     with pytest.raises(DataError, match="mask 'm.png' is 50 x 50, its image 75 x 50; give a mask"):
         fit_mask(np.zeros((50, 50), np.uint8), (50, 75), 'm.png')
-    with pytest.raises(DataError, match='sides are swapped: was the image turned by its EXIF'):
+    with pytest.raises(DataError, match='sides swapped: check the EXIF'):
         fit_mask(np.zeros((50, 80), np.uint8), (80, 50), 'm.png')
 
 
@@ -176,5 +176,5 @@ def test_depth_of_a_known_range(tmp_path):
 
 def test_damaged_depth_is_named(tmp_path):
     (tmp_path / 'd.png').write_bytes(b'no image')
-    with pytest.raises(DataError, match=r"depth map '.*d\.png' is no image"):
+    with pytest.raises(DataError, match=r"depth map '.*d\.png' is not an image"):
         read_depth(tmp_path / 'd.png')

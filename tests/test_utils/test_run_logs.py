@@ -20,5 +20,5 @@ def test_what_is_no_record_is_named(tmp_path):
         list(scalar_records(tmp_path))
     (tmp_path / '1' / 'vis_data').mkdir(parents=True)
     (tmp_path / '1' / 'vis_data' / 'scalars.json').write_text('[]\n{"step": 1}\n')
-    with pytest.raises(DataError, match='line 1 is no logged record'):
+    with pytest.raises(DataError, match='line 1 is not a logged record'):
         list(scalar_records(tmp_path))

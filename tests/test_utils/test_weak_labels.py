@@ -29,10 +29,10 @@ def test_there_and_back(tmp_path, bits):
 
 
 def test_refuses(tmp_path):
-    with pytest.raises(ConfigError, match='8 or 16 bits, not 4'):
+    with pytest.raises(ConfigError, match='bits=4 must be 8 or 16'):
         write_label(tmp_path / 'a.png', np.zeros((2, 2)), 4)
     write_png(tmp_path / 'c.png', np.zeros((2, 2, 3), np.uint8))
-    with pytest.raises(DataError, match=r"c.png' is no grey PNG"):
+    with pytest.raises(DataError, match=r"c.png' is not a grey PNG"):
         read_label(tmp_path / 'c.png')
 
 
@@ -40,7 +40,7 @@ def test_claims(tmp_path):
     claim(tmp_path, 'k' * 64, bits=16, teacher='t.py')
     claim(tmp_path, 'k' * 64, bits=16)
     assert check_key(tmp_path, None)['teacher'] == 't.py'
-    with pytest.raises(DataError, match='stale: their teacher is kkkkkkkkkkkk, wanted xxxx'):
+    with pytest.raises(DataError, match='stale: teacher is kkkkkkkkkkkk; expected xxxx'):
         claim(tmp_path, 'x' * 64, bits=16)
     for broken in ('', '[]', '{"key": 1, "bits": 8}', '{"key": "a", "bits": 9}'):
         (tmp_path / 'labels.json').write_text(broken)

@@ -41,7 +41,7 @@ def test_grey_images_fit_in():
 def test_bad_grids_are_refused():
     one = plain(5, 5, 0)
     for rows in ([], [[]], [[one], [one, one]]):
-        with pytest.raises(DataError, match='every row should hold'):
+        with pytest.raises(DataError, match='the same number in every row'):
             image_grid(rows)
     with pytest.raises(DataError, match='2 column titles for 1 columns'):
         image_grid([[one]], ['a', 'b'])

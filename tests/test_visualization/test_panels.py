@@ -33,7 +33,7 @@ def test_large_images_keep_their_size():
 
 
 def test_a_column_needs_boxes_for_every_image():
-    with pytest.raises(DataError, match="column 'truth' has boxes of 1 images, 2 are wanted"):
+    with pytest.raises(DataError, match="column 'truth' has boxes for 1 images; give .* all 2"):
         detection_panel(IMAGES, dict(truth=TRUTH[:1]), ['cat'])
     wrong = [dict(bboxes=[[1, 1, 2, 2]], labels=[0], scores=[])] * 2
     with pytest.raises(DataError, match='1 boxes and 0 scores'):

@@ -5,7 +5,7 @@ import torch
 from mmengine.structures import BaseDataElement, InstanceData, PixelData
 
 from mmkd_sod.errors import DataError
-from mmkd_sod.visualization.answers import draw_answer, fit_answer, prediction_of, truth_of
+from mmkd_sod.visualization.predictions import draw_prediction, fit_map, prediction_of, truth_of
 
 IMAGE = np.full((20, 30, 3), 100, np.uint8)
 
@@ -41,25 +41,25 @@ def test_truth_of_each_task():
 
 def test_masks_are_brought_to_the_image():
     small = dict(classes=np.array([[0, 5]], np.int64))
-    assert set(np.unique(fit_answer(small, (20, 30, 3))['classes'])) == {0, 5}
-    assert fit_answer(dict(saliency=np.ones((2, 2))), (20, 30))['saliency'].shape == (20, 30)
+    assert set(np.unique(fit_map(small, (20, 30, 3))['classes'])) == {0, 5}
+    assert fit_map(dict(saliency=np.ones((2, 2))), (20, 30))['saliency'].shape == (20, 30)
 
 
 def test_boxes_below_the_threshold_are_not_drawn():
-    answer = dict(bboxes=[[5, 5, 20, 15]], labels=[2], scores=[.2])
-    assert (draw_answer(IMAGE, answer, ('a',), score_thr=.3) == IMAGE).all()
-    drawn = draw_answer(IMAGE, answer, ('a',), score_thr=.1, side=60)  # no name for class 2
+    prediction = dict(bboxes=[[5, 5, 20, 15]], labels=[2], scores=[.2])
+    assert (draw_prediction(IMAGE, prediction, ('a',), score_thr=.3) == IMAGE).all()
+    drawn = draw_prediction(IMAGE, prediction, ('a',), score_thr=.1, side=60)  # no name for class 2
     assert drawn.shape == (40, 60, 3) and (drawn != 100).any()
 
 
 def test_every_class_is_coloured_and_the_ignored_grey():
     mask = np.zeros((20, 30), np.uint8)
     mask[:10], mask[10:15] = 255, 1
-    drawn = draw_answer(IMAGE, dict(classes=mask), palette=[(255, 0, 0), (0, 255, 0)])
+    drawn = draw_prediction(IMAGE, dict(classes=mask), palette=[(255, 0, 0), (0, 255, 0)])
     assert drawn[19, 0, 0] > drawn[19, 0, 1] and drawn[12, 0, 1] > drawn[12, 0, 0]
     assert len(set(drawn[0, 0].tolist())) == 1
 
 
 def test_saliency_tints():
-    drawn = draw_answer(IMAGE, dict(saliency=np.eye(20, 30)), side=90)
+    drawn = draw_prediction(IMAGE, dict(saliency=np.eye(20, 30)), side=90)
     assert drawn.shape == (60, 90, 3) and drawn[1, 1, 0] > 120

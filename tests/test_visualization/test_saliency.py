@@ -27,5 +27,5 @@ def test_panel(tmp_path):
     panel = saliency_panel([IMAGE, IMAGE], columns, tmp_path / 'p.png', side=20)
     np.testing.assert_array_equal(cv2.imread(str(tmp_path / 'p.png'))[..., ::-1], panel)
     assert panel.shape[1] > 3 * 40 and panel.shape[0] > 2 * 20
-    with pytest.raises(DataError, match="column 'truth' needs a map of the size"):
+    with pytest.raises(DataError, match="the maps of column 'truth' differ"):
         saliency_panel([IMAGE], dict(truth=[SALIENCY[:5]]))

@@ -18,7 +18,7 @@ def test_every_label_has_its_colour_and_the_ignored_is_black():
 
 @pytest.mark.parametrize('label', [3, -1])
 def test_label_without_colour(label):
-    with pytest.raises(DataError, match=f'label {label} has no colour, the palette has 3'):
+    with pytest.raises(DataError, match=f'label {label} has no colour in a palette of 3'):
         paint_labels(np.array([[0, label]]), PALETTE)
 
 
@@ -35,6 +35,6 @@ def test_panel_holds_rows_columns_and_a_legend(tmp_path):
 
 
 def test_maps_must_pair_up():
-    with pytest.raises(DataError, match="column 'truth' needs a label map of the size"):
+    with pytest.raises(DataError, match="the maps of column 'truth' differ"):
         segmentation_panel([np.zeros((4, 4, 3), np.uint8)], dict(truth=[np.zeros((4, 5), int)]),
                            CLASSES, PALETTE)

@@ -1,4 +1,4 @@
-"""Random numbers that follow from the step."""
+"""Hook that seeds the random generators at every step."""
 import functools
 import random
 
@@ -11,7 +11,7 @@ from mmkd_sod.registry import HOOKS
 
 
 class _SeedAfter:
-    """An iterator that seeds anew once it has given the batches that a resumed run skips."""
+    """Iterator that seeds again after the batches that a resumed run skips."""
 
     def __init__(self, iterator, skipped: int, seed) -> None:
         self.iterator = iterator
@@ -28,10 +28,10 @@ class _SeedAfter:
         return next(self.iterator)
 
     def skip_iter(self, num_iters: int) -> None:
-        """Skip batches, for onedl-mmengine, which asks for it in one call.
+        """Skip batches in one call of onedl-mmengine by loading and dropping them, as in mmengine.
 
-        They are loaded and dropped, as mmengine has it. The fork's own way goes on in the order of
-        images without loading any, and the draws of worker processes would start from the first.
+        onedl-mmengine itself would not load them, and the random draws of worker processes would
+        start again from the first batch.
         """
         for _ in range(num_iters):
             next(self)
@@ -39,20 +39,20 @@ class _SeedAfter:
 
 @HOOKS.register_module()
 class StepSeedHook(Hook):
-    """Seed Python, numpy and torch at every step from the run's seed, the rank and the step.
+    """Seeds Python, numpy and torch at every step from the seed of the run, the rank and the step.
 
-    A resumed run then draws what it would have drawn without the stop: the augmentation of images,
-    dropout, the random side of a batch; and a validation in between changes nothing. Nothing has to
-    be kept in checkpoints. Runs on CPU end with the same weights, bit for bit; mmengine alone
-    starts a resumed run with the random numbers of the first step.
+    A resumed run then has the same random draws (augmentation, dropout, image size of a batch) as
+    an uninterrupted one, and validation does not change them. On a CPU the final weights are
+    bit-identical. Checkpoints need no random state. Without this hook mmengine starts a resumed run
+    with the draws of the first step.
 
-    Worker processes of a run by epochs are started anew at each epoch, with a seed of that epoch:
-    they, too, forget their place when a run stops, and mmengine gives them the same seed each time.
-    In a run by iterations they start from the seed and skip what was seen, as mmengine does it.
+    In an epoch-based run worker processes are restarted at each epoch with a seed of that epoch,
+    since they lose their random state when a run stops. In an iteration-based run they start from
+    the seed of the run and skip the batches already used, as in mmengine.
 
-    ``tools/train.py`` adds this hook to every config; for other tools name it in ``custom_hooks``.
-    The run has to have a seed (``randomness``); a resumed one takes that of its checkpoint, except
-    for the order of images, which mmengine settles before it reads the checkpoint.
+    ``tools/train.py`` adds this hook to every config; for other tools add it to ``custom_hooks``.
+    The seed is that of ``randomness``; a resumed run uses the seed of its checkpoint, except for
+    the order of images, which mmengine sets before it reads the checkpoint.
     """
 
     # After all hooks that may draw random numbers at the end of a step.
@@ -68,12 +68,12 @@ class StepSeedHook(Hook):
         torch.manual_seed(int(first) << 32 | int(second))
 
     def before_train_epoch(self, runner) -> None:
-        """Settle the draws of the coming step, and of the workers of the coming epoch."""
+        """Seed the next step and the workers of the next epoch."""
         loop = runner.train_loop
         if isinstance(loop, EpochBasedTrainLoop):
             self._restart_workers(runner, loop.dataloader)
         elif runner.iter > 0 and not getattr(loop, 'fast_forward_on_resume', False):
-            # (The option is onedl-mmengine's: such a run skips nothing.)
+            # With this option of onedl-mmengine no batches are skipped.
             seed = functools.partial(self._seed, runner, runner.iter)
             loop.dataloader_iterator = _SeedAfter(loop.dataloader_iterator, runner.iter, seed)
         self._seed(runner, runner.iter)
@@ -82,17 +82,17 @@ class StepSeedHook(Hook):
         start = loader.worker_init_fn
         if not loader.num_workers or 'seed' not in getattr(start, 'keywords', {}):
             return
-        # Below 2**31, since the workers add their number to it and numpy takes 32 bits.
+        # Below 2**31, since workers add their index and numpy accepts 32 bits.
         seed = int(self._numbers(runner, runner.epoch)[0]) >> 1
         loader.worker_init_fn = functools.partial(
             start.func, *start.args, **{**start.keywords, 'seed': seed})
-        # Workers that persist were seeded long ago; the next epoch finds none and starts them.
+        # Makes the loader start persistent workers again, with the new seed.
         loader._iterator = None
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Settle the draws of the next step, its data included."""
+        """Seed the next step, including its data."""
         self._seed(runner, runner.iter + 1)
 
     def after_val(self, runner) -> None:
-        """Forget what validation drew."""
+        """Seed again after the draws of validation."""
         self._seed(runner, runner.iter)

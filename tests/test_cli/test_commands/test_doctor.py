@@ -52,4 +52,4 @@ def test_a_config_that_is_not_there_leaves_with_2(capsys):
     with pytest.raises(SystemExit) as exit_info:
         main(['doctor', 'none.py'])
     assert exit_info.value.code == 2
-    assert "config 'none.py' is not there" in capsys.readouterr().err
+    assert "config 'none.py' does not exist" in capsys.readouterr().err

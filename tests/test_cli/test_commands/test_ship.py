@@ -39,8 +39,8 @@ def test_the_tool_is_the_same_command(calls, tmp_path, capsys):
 
 
 @pytest.mark.parametrize('config, checkpoint, part', [
-    ('nowhere.py', 'a.pth', "config 'nowhere.py' is not there"),
-    (CONFIG, 'nowhere.pth', "checkpoint 'nowhere.pth' is not there")])
+    ('nowhere.py', 'a.pth', "config 'nowhere.py' does not exist"),
+    (CONFIG, 'nowhere.pth', "checkpoint 'nowhere.pth' does not exist")])
 def test_missing_files_are_told(calls, config, checkpoint, part, capsys):
     with pytest.raises(SystemExit) as exit_info:
         main(['ship', config, checkpoint, '--out', 'x'])

@@ -73,9 +73,9 @@ def test_stale_missing_and_damaged_labels_are_refused(labels, tmp_path):
     other = save_network(tmp_path, 'other', seed=1)
     with pytest.raises(DataError, match='stale'):
         TRANSFORMS.build(dict(cfg, teacher_ckpt=other[1]))
-    with pytest.raises(DataError, match=r"holds no weak labels \(labels.json is not there\)"):
+    with pytest.raises(DataError, match=r"has no weak labels \(labels.json does not exist\)"):
         TRANSFORMS.build(dict(cfg, label_root=str(root)))
-    with pytest.raises(DataError, match=r"9.png' is not there"):
+    with pytest.raises(DataError, match=r"9.png' does not exist"):
         transform(load(dict(img_name='9')))
     with pytest.raises(DataError, match='is 60 x 40, its image 61 x 40; the image has changed'):
         transform(load(dict(ori_shape=(40, 61))))

@@ -46,9 +46,9 @@ def test_stops_with_name_step_images_and_checkpoint(tmp_path, method):
     with pytest.raises(TrainingError) as info:
         run.train()
     sentence = str(info.value)
-    assert sentence.startswith(f'{TERMS[method]} is infinite or not a number at step 4 (images: ')
+    assert sentence.startswith(f'{TERMS[method]} is NaN or infinite at step 4 (images: ')
     assert sentence.count('images/') == 4 and sentence.count('.jpg') == 4
-    assert f'the last good one is {tmp_path}/epoch_1.pth' in sentence
+    assert f'the last checkpoint with finite weights is {tmp_path}/epoch_1.pth' in sentence
     assert finite(run.model) and run.iter == 3
 
 

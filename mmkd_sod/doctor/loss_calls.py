@@ -16,7 +16,7 @@ _STUDENT = ('student', 'preds_S', 's_feature', 'pred', 'logits', 'input')
 
 
 @dataclass
-class Seen:
+class Argument:
     """Tensors that one argument brought.
 
     Attributes:
@@ -34,14 +34,14 @@ class Seen:
 
 
 @dataclass
-class Comparison:
+class LossCall:
     """One call of a loss of a distiller.
 
     Attributes:
         loss (str): The loss's name in the distiller, and its method where it is not the forward.
         module (nn.Module): The loss.
         path (str): Its name in the distiller.
-        seen (list[Seen]): Arguments that hold tensors, the student's first.
+        seen (list[Argument]): Arguments that hold tensors, the student's first.
         outputs (list[Tensor]): What it gave, so that a term can be traced to its loss.
     """
     loss: str
@@ -52,14 +52,14 @@ class Comparison:
 
 
 @torch.no_grad()
-def look(name: str, tensors: list) -> Seen:
+def look(name: str, tensors: list) -> Argument:
     """Shapes and range of an argument's tensors."""
     shapes = [tuple(tensor.shape) for tensor in tensors]
     values = torch.cat([tensor.detach().float().flatten() for tensor in tensors])
     good = values[values.isfinite()]
     if not len(good):
-        return Seen(name, shapes, float('nan'), float('nan'), float('nan'), not len(values))
-    return Seen(name, shapes, float(good.min()), float(good.max()), float(good.mean()),
+        return Argument(name, shapes, float('nan'), float('nan'), float('nan'), not len(values))
+    return Argument(name, shapes, float(good.min()), float(good.max()), float(good.mean()),
                 len(good) == len(values))
 
 
@@ -78,7 +78,7 @@ class _Watch:
     """Keeps outermost calls of a distiller's losses."""
 
     def __init__(self) -> None:
-        self.found: list[Comparison] = []
+        self.found: list[LossCall] = []
         self._depth = 0
 
     def enter(self, path: str, method: str, module: nn.Module, args: tuple, kwargs: dict) -> None:
@@ -96,7 +96,7 @@ class _Watch:
                 if name not in ('self', 'weight') and (tensors := flat(value))
                 and any(tensor.dim() for tensor in tensors)]
         seen.sort(key=lambda item: item.name not in _STUDENT)
-        self.found.append(Comparison(
+        self.found.append(LossCall(
             path if method == 'forward' else f'{path}.{method}', module, path, seen))
 
     def leave(self, output) -> None:
@@ -125,14 +125,14 @@ def _wrap(watch: _Watch, path: str, module: nn.Module, method: str):
 def watch(distiller: nn.Module) -> Iterator[list]:
     """Watch the losses of a distiller while the context is open.
 
-    Seen are the outermost calls of its sub-modules, and of their methods ``(student, teacher)``,
+    Argument are the outermost calls of its sub-modules, and of their methods ``(student, teacher)``,
     that bring tensors in at least two arguments; distillers inside of it are looked into.
 
     Args:
         distiller (nn.Module): A distiller of this package or of mmrazor.
 
     Yields:
-        list[Comparison]: Filled as calls are made; complete when the context ends.
+        list[LossCall]: Filled as calls are made; complete when the context ends.
     """
     state, handles = _Watch(), []
     found: list = []

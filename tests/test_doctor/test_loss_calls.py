@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmkd_sod.doctor.comparing import look, watch
+from mmkd_sod.doctor.loss_calls import look, watch
 from mmkd_sod.models.losses import PNLADLoss
 from mmkd_sod.registry import MODELS
 from tests.detection import build_distill, losses_of

@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mmkd_sod.doctor import examine_config
-from mmkd_sod.doctor.examination import CONCERNS
+from mmkd_sod.doctor.examine import CONCERNS
 from mmkd_sod.models.builder import build_model
 from tests.conftest import ROOT
 from tests.doctor import examine, tiny_config
@@ -75,7 +75,7 @@ def test_missing_data_are_called_out_on_both_sides(scenes, tmp_path):
     assert report.exit_code == 1
     for name in ('train', 'val'):
         assert has(report, f"{name}_dataloader.*'{tmp_path}/none/annotations/{name}.json'.*"
-                           'is not there')
+                           'does not exist')
 
 
 def test_weights_a_thousand_times_too_large_are_called_out(scenes, report):
@@ -116,7 +116,7 @@ def test_demo_configs_are_green(path):
     """Where data and teacher are there: in this checkout's data and work_dirs."""
     cfg = Config.fromfile(path)
     report = examine_config(cfg)
-    absent = [text for text in report.findings('error') if 'is not there' in text]
+    absent = [text for text in report.findings('error') if 'does not exist' in text]
     if absent:
         pytest.skip(absent[0])
     assert report.exit_code == 0, report.as_text()

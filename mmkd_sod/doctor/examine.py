@@ -18,7 +18,7 @@ from mmengine.runner import set_random_seed
 from mmkd_sod.engine.default_hooks import add_default_hooks
 
 from . import data, losses, models, score, start, steps, tensors, versions, weights
-from .case import Case, sentence
+from .context import Context, describe_error
 from .report import Report, Section
 
 CONCERNS = (versions, data, models, weights, score, start, tensors, losses, steps)
@@ -63,18 +63,18 @@ def _heard():
             handler.setLevel(level)
 
 
-def _examine(concern: ModuleType, case: Case) -> Section:
+def _examine(concern: ModuleType, context: Context) -> Section:
     """One concern's section; whatever goes wrong in it becomes a finding."""
     section, began = Section(concern.NAME, concern.TITLE), time.perf_counter()
-    lacking = [need for need in concern.NEEDS if getattr(case, need) is None]
+    lacking = [need for need in concern.NEEDS if getattr(context, need) is None]
     if lacking:
         section.skip(_LACKING[lacking[0]])
         return section
     with _heard() as messages:
         try:
-            concern.examine(case, section)
+            concern.examine(context, section)
         except Exception as error:  # a run would end with it, whatever it is
-            section.error(sentence(error))
+            section.error(describe_error(error))
     for message in messages:
         if not any(message in finding.text for finding in section.findings):
             section.note(message)
@@ -110,11 +110,11 @@ def examine_config(cfg: Config,
         # As tools/train.py does.
         cfg = copy.deepcopy(cfg)
         add_default_hooks(cfg)
-        case = Case(cfg, get_device(), work_dir, images, steps)
+        context = Context(cfg, get_device(), work_dir, images, steps)
         for concern in CONCERNS:
             if tell is not None:
                 tell(concern.TITLE)
-            report.sections.append(_examine(concern, case))
+            report.sections.append(_examine(concern, context))
     return report
 
 
@@ -122,4 +122,4 @@ def examine_environment() -> Report:
     """Look at installed versions and at the device alone."""
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        return Report('environment', [_examine(versions, Case(Config(), get_device()))])
+        return Report('environment', [_examine(versions, Context(Config(), get_device()))])

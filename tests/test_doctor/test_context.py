@@ -2,7 +2,7 @@
 from mmengine.config import Config
 from torch import nn
 
-from mmkd_sod.doctor.case import Case, sentence
+from mmkd_sod.doctor.context import Context, describe_error
 from mmkd_sod.errors import ConfigError
 
 
@@ -10,7 +10,7 @@ def caught(function) -> str:
     try:
         function()
     except Exception as error:
-        return sentence(error)
+        return describe_error(error)
     return ''
 
 
@@ -33,12 +33,12 @@ def test_other_errors_say_where():
 
 def test_roles_of_plain_and_distilled_models():
     plain = nn.Linear(1, 1)
-    case = Case(Config(dict()), model=plain)
-    assert case.student is plain and case.teachers == {} and not case.distils
+    context = Context(Config(dict()), model=plain)
+    assert context.student is plain and context.teachers == {} and not context.distils
     distilled = nn.Module()
     distilled.student, distilled.distiller = plain, nn.Identity()
     distilled.teachers = dict(big=plain)
-    case = Case(Config(dict()), model=distilled)
-    assert case.distils and case.student is plain and list(case.teachers) == ['teacher big']
+    context = Context(Config(dict()), model=distilled)
+    assert context.distils and context.student is plain and list(context.teachers) == ['teacher big']
     distilled.teachers = {'': plain}
-    assert list(case.teachers) == ['teacher']
+    assert list(context.teachers) == ['teacher']

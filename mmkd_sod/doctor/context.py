@@ -11,7 +11,7 @@ from mmkd_sod.errors import UserError
 
 
 @dataclass
-class Case:
+class Context:
     """One config under examination; sections fill it, later ones use it.
 
     Attributes:
@@ -69,8 +69,8 @@ class Case:
         return f'teacher {name}' if name else 'teacher'
 
 
-def sentence(error: BaseException) -> str:
-    """An error in one sentence; where it came from, unless it is written for users."""
+def describe_error(error: BaseException) -> str:
+    """An error in one describe_error; where it came from, unless it is written for users."""
     text = ' '.join(str(error).split())
     if isinstance(error, UserError):
         return text
