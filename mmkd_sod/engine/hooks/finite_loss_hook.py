@@ -98,8 +98,8 @@ class FiniteLossHook(Hook):
             (name for name, p in model.named_parameters() if not p.isfinite().all()), None)
         if bad_weight is not None:
             message += f'; weights were NaN or infinite before this step, first {bad_weight}'
-        names = {name.removeprefix('architecture.') for name, _ in model.named_parameters()}
-        good = last_finite_checkpoint(runner.work_dir, names)
+        weights = {name.removeprefix('architecture.') for name, _ in model.named_parameters()}
+        good = last_finite_checkpoint(runner.work_dir, weights)
         last = ('there is no checkpoint yet' if good is None else
                 f'the last checkpoint with finite weights is {good}')
         raise TrainingError(f'{message}; {last}; inspect these images, lower the learning rate, or '
