@@ -187,7 +187,7 @@ def test_lists_do_not_lead_out(tmp_path, capsys, name):
     for kind in (SODDataset, UnlabelledImageDataset):
         sentence = sentence_of(lambda kind=kind: kind(
             data_root=str(root), ann_file='list.txt', data_prefix=prefix), capsys)
-        assert 'leads out of the data folder' in sentence and 'line 2' in sentence
+        assert 'is outside of the data folder' in sentence and 'line 2' in sentence
     main = tmp_path / 'voc' / 'ImageSets' / 'Main'
     main.mkdir(parents=True)
     (main / 'train.txt').write_text(f'{name}\n')

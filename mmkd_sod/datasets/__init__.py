@@ -1,6 +1,6 @@
-"""Data sets and the generator of scenes.
+"""Data sets and generated scenes.
 
-:mod:`.camvid` is not imported here: it needs mmseg, the others do not.
+:mod:`.camvid` is not imported here, since only it needs mmseg.
 """
 from .rgbd_cosod_dataset import RGBDCoSODDataset
 from .sod_dataset import SODDataset, UnlabelledImageDataset

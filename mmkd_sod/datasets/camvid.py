@@ -1,4 +1,4 @@
-"""CamVid: road scenes in 11 classes."""
+"""CamVid: semantic segmentation of road scenes in 11 classes."""
 import os
 import os.path as osp
 
@@ -14,24 +14,24 @@ _LAYOUTS = (('images/{0}', 'annotations/{0}'), ('{0}', '{0}annot'))
 
 @DATASETS.register_module()
 class CamVidDataset(BaseSegDataset):
-    """CamVid road scenes of 480 x 360: 367 images to train on, 101 and 233 to validate and test.
+    """CamVid road scenes, 480 x 360: 367 training, 101 validation and 233 test images.
 
-    Label maps hold class numbers 0 to 10, and 11 where nothing counts; 11 becomes 255, mmseg's
-    number for that. Of two layouts below ``data_root`` the one that is there is used:
+    Label maps hold class indices 0 to 10, and 11 for ignored pixels, which becomes mmseg's 255. One
+    of two layouts below ``data_root`` is used:
 
     - ``images/train`` and ``annotations/train``, and so on;
-    - ``train`` and ``trainannot``, and so on, as in the download of SegNet's tutorial.
+    - ``train`` and ``trainannot``, and so on, as in the download of the SegNet tutorial.
 
     Args:
         split (str): ``'train'``, ``'val'`` or ``'test'``.
         data_root (str): Root folder.
         data_prefix (dict, optional): ``img_path`` and ``seg_map_path`` below the root, for another
             layout.
-        kwargs: As for mmseg's ``BaseSegDataset``.
+        kwargs: Arguments of mmseg's ``BaseSegDataset``.
 
     Raises:
-        DataError: Neither layout is there, a folder has no images, a label map is missing or is
-            drawn in colours. The message names the path.
+        DataError: Neither layout exists, a folder has no images, or a label map is missing or in
+            colour. The message names the path.
     """
 
     METAINFO = dict(
@@ -52,40 +52,43 @@ class CamVidDataset(BaseSegDataset):
 
     @classmethod
     def get_label_map(cls, new_classes=None) -> dict:
-        """mmseg's map for a choice of classes, and 11, which does not count, to 255."""
+        """Return mmseg's map for selected classes, with 11 mapped to the ignored value 255."""
         return {**(super().get_label_map(new_classes) or {}), len(cls.METAINFO['classes']): 255}
 
     @staticmethod
     def _find_layout(split: str, data_root: str) -> dict:
-        pairs = [[place.format(split) for place in layout] for layout in _LAYOUTS]
+        pairs = [[folder.format(split) for folder in layout] for layout in _LAYOUTS]
         for images, maps in pairs:
             if osp.isdir(osp.join(data_root, images)) and osp.isdir(osp.join(data_root, maps)):
                 return dict(img_path=images, seg_map_path=maps)
-        known = ' nor '.join(' and '.join(repr(place) for place in pair) for pair in pairs)
+        known = ' nor '.join(' and '.join(map(repr, pair)) for pair in pairs)
         raise DataError(f"CamVidDataset: '{data_root}' has neither {known}; put CamVid there or "
                         'set data_root')
 
     def load_data_list(self) -> list[dict]:
-        """Match images and label maps by name; called by mmengine."""
+        """Match images and label maps by name; called by mmengine.
+
+        Returns:
+            list[dict]: ``img_path``, ``seg_map_path`` and mmseg's keys per image.
+        """
         img_dir, map_dir = self.data_prefix['img_path'], self.data_prefix['seg_map_path']
         names = sorted(name for name in os.listdir(img_dir)
                        if name.lower().endswith(IMAGE_SUFFIXES))
         if not names:
             raise DataError(f"CamVidDataset: folder '{img_dir}' has no images; put CamVid there")
-        there = set(os.listdir(map_dir))
+        existing = set(os.listdir(map_dir))
         data_list = []
         for name in names:
             seg_map = osp.splitext(name)[0] + self.seg_map_suffix
             path = osp.join(map_dir, seg_map)
-            if seg_map not in there:
-                raise DataError(f"CamVidDataset: label map '{path}' of image '{name}' is not "
-                                'there; add it or remove the image')
+            if seg_map not in existing:
+                raise DataError(f"CamVidDataset: label map '{path}' of image '{name}' does not "
+                                'exist; add it or remove the image')
             data_list.append(dict(
                 img_path=osp.join(img_dir, name), seg_map_path=path, label_map=self.label_map,
                 reduce_zero_label=self.reduce_zero_label, seg_fields=[]))
         first = data_list[0]['seg_map_path']
         if open_image(first, 'label map').mode not in ('L', 'P'):
-            raise DataError(f"CamVidDataset: label map '{first}' is drawn in colours; class "
-                            'numbers 0 to 11 in one channel are wanted, take the download with 11 '
-                            'classes')
+            raise DataError(f"CamVidDataset: label map '{first}' is in colour; it must hold class "
+                            'indices 0 to 11 in one channel; use the download with 11 classes')
         return data_list

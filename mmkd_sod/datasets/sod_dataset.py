@@ -1,4 +1,4 @@
-"""Data sets of salient object detection: folders of images and masks, or lists of them."""
+"""Data sets of salient object detection, from folders or lists of images and masks."""
 import os
 import os.path as osp
 from collections.abc import Sequence
@@ -13,43 +13,44 @@ _MASK_SUFFIXES = ('.png', '.bmp', '.jpg', '.jpeg', '.tif', '.tiff')
 
 
 def inside(name: str, source: str) -> str:
-    """A relative path of a list file, made plain; refuse one that leaves its folder.
+    """Return a normalised relative path of a list file.
 
     Raises:
-        DataError: The path is absolute or climbs out with ``..``.
+        DataError: The path is absolute or leaves the data folder.
     """
-    plain = osp.normpath(name.replace('\\', '/'))
-    if osp.isabs(plain) or plain.split('/')[0] == '..':
-        raise DataError(f"{source}: '{name}' leads out of the data folder; list paths relative to "
-                        'it')
-    return plain
+    path = osp.normpath(name.replace('\\', '/'))
+    if osp.isabs(path) or path.split('/')[0] == '..':
+        raise DataError(f"{source}: '{name}' is outside of the data folder; list paths relative to "
+                        'that folder')
+    return path
 
 
 @DATASETS.register_module()
 class SODDataset(BaseDataset):
-    """Images, each with a mask of what is salient in it.
+    """Images with saliency masks.
 
-    Images and masks are matched by name without suffix, so any mixture of formats will do. Without
-    ``ann_file`` all images of the folder are taken, in the order of their names. Classes are
-    ``background`` and ``salient``.
+    Images and masks are matched by name without suffix; formats may be mixed. Without ``ann_file``
+    the set contains all images of the folder, sorted by name. The classes are ``background`` and
+    ``salient``.
 
     Args:
         data_root (str): Root folder.
-        data_prefix (dict): ``img_path`` and ``seg_map_path``, folders below the root; no
-            ``seg_map_path`` means no masks. Both may be the same folder.
-        ann_file (str): List of images, one a line: a name with or without suffix, or image and mask
-            separated by spaces, each relative to its folder. Empty lines and lines that begin with
-            ``#`` are skipped.
-        name (str, optional): Name of the set in metrics and messages; the root's last part by
-            default.
-        img_suffix (str | Sequence[str]): Suffixes of images, the preferred first.
-        seg_map_suffix (str | Sequence[str]): Suffixes of masks, the preferred first.
-        recursive (bool): Look for images in folders below too.
-        kwargs: As for mmengine's ``BaseDataset``.
+        data_prefix (dict): ``img_path`` and ``seg_map_path``, folders below the root; without
+            ``seg_map_path`` there are no masks. Both may be the same folder.
+        ann_file (str): List of images, one per line: a name with or without suffix, or image and
+            mask separated by spaces, each relative to its folder. Empty lines and lines that start
+            with ``#`` are skipped.
+        name (str, optional): Name of the set in metrics and messages; default: the last folder of
+            the root.
+        img_suffix (str | Sequence[str]): Suffixes of images in order of preference.
+        seg_map_suffix (str | Sequence[str]): Suffixes of masks in order of preference.
+        recursive (bool): Whether to search subfolders.
+        kwargs: Arguments of mmengine's ``BaseDataset``.
 
     Raises:
-        DataError: A folder or list is missing or empty, a listed image or a mask is missing, or a
-            listed path leads out of its folder. The message names the file.
+        ConfigError: ``name`` is not valid in paths.
+        DataError: A folder or list is missing or empty, an image or mask is missing, or a listed
+            path is outside of its folder. The message names the file.
     """
 
     METAINFO = dict(classes=('background', 'salient'), palette=[[0, 0, 0], [255, 255, 255]])
@@ -62,15 +63,15 @@ class SODDataset(BaseDataset):
                  recursive: bool = False, **kwargs) -> None:
         self.name = name or osp.basename(osp.abspath(data_root or data_prefix['img_path']))
         if '/' in self.name or '\\' in self.name or self.name in ('', '.', '..'):
-            raise ConfigError(f"SODDataset: name='{self.name}' becomes a part of metrics and of "
-                              'folders; give a plain word without slashes')
+            raise ConfigError(f"SODDataset: name='{self.name}' is used in names of metrics and "
+                              'folders; set a name without slashes')
         self.img_suffix = img_suffix
         self.seg_map_suffix = seg_map_suffix
         self.recursive = recursive
         super().__init__(ann_file=ann_file, data_root=data_root, data_prefix=data_prefix, **kwargs)
 
     def _index(self, folder: str, suffixes: str | Sequence[str], what: str) -> dict[str, str]:
-        """Files of a folder by their path without suffix, both relative to it."""
+        """Return the files of a folder by path without suffix, both relative to the folder."""
         suffixes = (suffixes,) if isinstance(suffixes, str) else tuple(suffixes)
         if not osp.isdir(folder):
             raise DataError(f"{self.name}: the folder of {what} '{folder}' does not exist; set "
@@ -88,21 +89,21 @@ class SODDataset(BaseDataset):
         return {stem: file for stem, (_, file) in sorted(found.items())}
 
     def _listed(self) -> list[tuple[str, str | None, str]]:
-        """Image, mask or None, and the line's place, of every line of the list."""
+        """Return image, mask or None, and position for each line of the list."""
         try:
             with open(self.ann_file, encoding='utf-8-sig') as file:
                 lines = file.read().splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, 'strerror', None) or 'it is no text'
+            reason = getattr(error, 'strerror', None) or 'not a text file'
             raise DataError(f"{self.name}: the list '{self.ann_file}' cannot be read ({reason}); "
-                            'give a text file with one image a line') from None
+                            'give a text file with one image per line') from None
         entries: list[tuple[str, str | None, str]] = []
         for number, line in enumerate(lines, 1):
             line = line.strip()
             if not line or line.startswith('#'):
                 continue
             place = f"list '{self.ann_file}', line {number}"
-            # A single name may hold spaces; two columns are what names a mask with its suffix.
+            # A single name may contain spaces; two columns both need suffixes.
             head, _, tail = line.rpartition(' ')
             if head and tail.lower().endswith(_MASK_SUFFIXES) and head.strip().lower().endswith(
                     IMAGE_SUFFIXES):
@@ -112,7 +113,12 @@ class SODDataset(BaseDataset):
         return entries
 
     def load_data_list(self) -> list[dict]:
-        """Match images and masks; called by mmengine."""
+        """Match images and masks; called by mmengine.
+
+        Returns:
+            list[dict]: ``img_path``, ``img_name``, ``dataset_name``, ``seg_map_path`` if there are
+            masks, and mmseg's keys per image.
+        """
         img_dir = self.data_prefix.get('img_path', '')
         mask_dir = self.data_prefix.get('seg_map_path')
         images = self._index(img_dir, self.img_suffix, 'images')
@@ -124,8 +130,8 @@ class SODDataset(BaseDataset):
             entries = [(file, None, self.name) for file in images.values()]
         if not entries:
             where = self.ann_file or img_dir
-            raise DataError(f"{self.name}: '{where}' names no image; look for images ending in one "
-                            f'of {self.img_suffix}')
+            raise DataError(f"{self.name}: '{where}' has no images; it needs images with one of "
+                            f'the suffixes {self.img_suffix}; check data_prefix and img_suffix')
         data_list = []
         for image, mask, place in entries:
             stem = image
@@ -133,10 +139,10 @@ class SODDataset(BaseDataset):
                 stem = osp.splitext(image)[0]
                 if image not in files and not osp.isfile(osp.join(img_dir, image)):
                     raise DataError(f"{place}: there is no image '{image}' in '{img_dir}'; add it "
-                                    'or take it off the list')
+                                    'or remove it from the list')
             else:
                 image = images[image]
-            # What mmseg's transforms ask for stands beside what this project's do.
+            # label_map, reduce_zero_label and seg_fields are needed by mmseg's transforms.
             info: dict = dict(
                 img_path=osp.join(img_dir, image), img_name=stem, dataset_name=self.name,
                 label_map=None, reduce_zero_label=False, seg_fields=[])
@@ -145,7 +151,7 @@ class SODDataset(BaseDataset):
                 if mask is None or not osp.isfile(osp.join(mask_dir, mask)):
                     wanted = mask or f'{stem}.png'
                     raise DataError(f"{place}: the image '{image}' has no mask in '{mask_dir}'; "
-                                    f"add '{wanted}' or take the image off the list")
+                                    f"add '{wanted}' or remove the image from the list")
                 info['seg_map_path'] = osp.join(mask_dir, mask)
             data_list.append(info)
         return data_list
@@ -153,13 +159,16 @@ class SODDataset(BaseDataset):
 
 @DATASETS.register_module()
 class UnlabelledImageDataset(SODDataset):
-    """Images without masks, below a folder or in a list: what a teacher labels.
+    """Images without masks, for training on a teacher's maps.
 
     Args:
         data_root (str): Root folder.
-        data_prefix (dict): ``img_path``, below the root; the root itself by default.
-        recursive (bool): Look for images in folders below too. Default: True.
-        kwargs: As for :class:`SODDataset`.
+        data_prefix (dict): ``img_path``, a folder below the root; default: the root.
+        recursive (bool): Whether to search subfolders.
+        kwargs: Arguments of :class:`SODDataset`, such as ``ann_file``.
+
+    Raises:
+        DataError: A folder or list is missing or empty, or a listed image is missing.
     """
 
     def __init__(self, data_root: str = '', data_prefix: dict = dict(img_path=''),  # noqa: B006

@@ -1,10 +1,9 @@
-"""From Pascal VOC's layout to COCO json.
+"""Converting the Pascal VOC layout to COCO json.
 
-Boxes: VOC counts pixels from 1 and both corners belong to the box. As mmdet's own ``VOCDataset``
-does, 1 is taken from all four numbers (fractions are cut off first), so that a VOC box becomes
-x, y = xmin - 1, ymin - 1 and width, height = xmax - xmin, ymax - ymin: a model sees the same boxes
-through either reader. What differs from mmdet: boxes are clipped to the image, and boxes without
-area are left out and counted.
+As in mmdet's ``VOCDataset``, 1 is subtracted from all four coordinates (after truncation), so that
+a VOC box becomes x, y = xmin - 1, ymin - 1 and width, height = xmax - xmin, ymax - ymin, and a
+model gets the same boxes from either reader. Unlike mmdet, boxes are clipped to the image, and
+boxes without area are dropped and reported.
 """
 import json
 import math
@@ -27,16 +26,16 @@ _SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp')
 
 @dataclass
 class SplitReport:
-    """What was found in one split.
+    """Counts and problems of one split.
 
     Attributes:
-        split (str): Its name.
+        split (str): Name of the split.
         images (int): Number of images.
-        boxes (Counter): Boxes written, by class name.
-        difficult (int): Objects marked difficult.
-        clipped (list[str]): Boxes that reached over the image's border and were clipped.
-        dropped (list[str]): Boxes without area, left out.
-        sizes (list[str]): Images whose size the xml lacks or states otherwise.
+        boxes (Counter): Written boxes by class name.
+        difficult (int): Number of objects marked difficult.
+        clipped (list[str]): Boxes that were clipped to the image.
+        dropped (list[str]): Boxes without area, which were dropped.
+        sizes (list[str]): Images with a missing or wrong size in the xml.
         empty (list[str]): Images without a box.
     """
     split: str
@@ -50,38 +49,39 @@ class SplitReport:
 
 
 class _PlainTreeBuilder(ET.TreeBuilder):
-    """Stops at a document type, before any entity could be defined or expanded."""
+    """Tree builder that refuses document types, which could define entities."""
 
     def doctype(self, name, pubid, system):
         raise DataError('has a DOCTYPE, which could define entities; remove it')
 
 
 def read_xml(path: Path) -> ET.Element:
-    """Read an annotation file without ever expanding entities.
+    """Read an annotation file without expanding entities.
 
     Args:
         path (Path): The xml file.
 
     Returns:
-        Element: Its root.
+        Element: The root element.
 
     Raises:
-        DataError: The file is missing, is no xml or has a document type.
+        DataError: The file is missing, is not xml or has a document type.
     """
     try:
         return ET.parse(path, parser=ET.XMLParser(target=_PlainTreeBuilder())).getroot()
     except FileNotFoundError:
-        raise DataError(f'{path} is missing; the split lists its image') from None
+        raise DataError(f"'{path}' does not exist; a split lists its image; add the file or change "
+                        'the split') from None
     except DataError as error:
-        raise DataError(f'{path} {error}') from None
+        raise DataError(f"'{path}' {error}") from None
     except (ET.ParseError, ValueError) as error:
-        raise DataError(f'{path} is no readable xml ({error}); repair it') from None
+        raise DataError(f"'{path}' is not readable xml ({error}); repair it") from None
 
 
 def _text(node: ET.Element, tag: str, path: Path) -> str:
     text = (node.findtext(tag) or '').strip()
     if not text:
-        raise DataError(f'{path}: <{node.tag}> has no <{tag}>; add it')
+        raise DataError(f"'{path}': <{node.tag}> has no <{tag}>; add it")
     return text
 
 
@@ -92,12 +92,12 @@ def _number(node: ET.Element, tag: str, path: Path) -> int:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise DataError(f'{path}: <{tag}> is {text!r}, a number is wanted')
+        raise DataError(f"'{path}': <{tag}> is {text!r}; it must be a number; correct it")
     return int(value)
 
 
 def read_split(root: Path, split: str) -> list:
-    """Image names listed for a split, in order.
+    """Return the image names listed for a split, in order.
 
     Args:
         root (Path): Folder with ``Annotations``, ``JPEGImages`` and ``ImageSets/Main``.
@@ -107,22 +107,24 @@ def read_split(root: Path, split: str) -> list:
         list[str]: Names without suffix.
 
     Raises:
-        DataError: No such list, an empty one, or a name that is no plain file name.
+        DataError: The list is missing or empty, or a name is repeated or not a plain file name.
     """
     path = root / 'ImageSets' / 'Main' / f'{split}.txt'
     if not path.is_file():
-        raise DataError(f'{path} is missing; the folder above should hold Annotations, JPEGImages '
-                        'and ImageSets/Main')
-    # Only the first word counts: VOC's lists by class have a second one.
+        raise DataError(f"'{path}' does not exist; give a folder with Annotations, JPEGImages and "
+                        'ImageSets/Main')
+    # VOC's lists per class have a second column.
     names = [line.split()[0] for line in path.read_text(encoding='utf-8').splitlines()
              if line.strip()]
     if not names:
-        raise DataError(f'{path} lists no image')
+        raise DataError(f"'{path}' lists no images; add their names")
     for name, count in Counter(names).items():
         if osp.basename(name) != name or name in ('.', '..'):
-            raise DataError(f'{path}: {name!r} is no plain image name; paths are not followed')
+            raise DataError(f"'{path}': {name!r} is not a plain image name; paths are not allowed; "
+                            'remove the folder')
         if count > 1:
-            raise DataError(f'{path} lists {name} {count} times; once is wanted')
+            raise DataError(f"'{path}' lists {name} {count} times; each image may be listed once; "
+                            'remove the others')
     return names
 
 
@@ -131,16 +133,16 @@ def _find_image(root: Path, name: str) -> Path:
         for path in (root / 'JPEGImages' / f'{name}{end}' for end in (suffix, suffix.upper())):
             if path.is_file():
                 return path
-    raise DataError(f'{root / "JPEGImages" / name}.jpg is missing (also as '
-                    f'{", ".join(_SUFFIXES[1:])}); a split lists it')
+    raise DataError(f"'{root / 'JPEGImages' / name}.jpg' does not exist (nor "
+                    f'{", ".join(_SUFFIXES[1:])}); a split lists it; add it or change the split')
 
 
 def _image_size(path: Path, xml_path: Path, tree: ET.Element, report: SplitReport) -> tuple:
-    """Width and height of the picture as training will see it; differing xml is reported."""
-    picture = cv2.imread(str(path))
-    if picture is None:
-        raise DataError(f'{path} cannot be read as an image; replace it')
-    height, width = picture.shape[:2]
+    """Return width and height of the image file; report other sizes in the xml."""
+    image = cv2.imread(str(path))
+    if image is None:
+        raise DataError(f"'{path}' cannot be read as an image; replace it")
+    height, width = image.shape[:2]
     size = tree.find('size')
     if size is None:
         report.sizes.append(f'{xml_path.name}: no size; the image has {width} x {height}')
@@ -153,10 +155,10 @@ def _image_size(path: Path, xml_path: Path, tree: ET.Element, report: SplitRepor
 
 
 def _read_box(item: ET.Element, path: Path, width: int, height: int) -> tuple:
-    """Corners x1, y1, x2, y2 from 0, before and after clipping."""
+    """Return corners x1, y1, x2, y2, counted from 0, before and after clipping."""
     node = item.find('bndbox')
     if node is None:
-        raise DataError(f'{path}: <object> has no <bndbox>; add it')
+        raise DataError(f"'{path}': <object> has no <bndbox>; add it")
     box = [_number(node, tag, path) - 1 for tag in ('xmin', 'ymin', 'xmax', 'ymax')]
     limits = (width, height, width, height)
     return box, [min(max(value, 0), limit) for value, limit in zip(box, limits, strict=True)]
@@ -168,20 +170,20 @@ def _annotations(tree: ET.Element, path: Path, image: dict, classes, difficult: 
     for item in tree.iter('object'):
         name = _text(item, 'name', path)
         if name not in classes:
-            raise DataError(f'{path}: class {name!r} is not one of {", ".join(classes)}; '
-                            'name every class or none')
+            raise DataError(f"'{path}': class {name!r} is not one of {', '.join(classes)}; give "
+                            'all classes or none')
         hard = item.find('difficult') is not None and _number(item, 'difficult', path) != 0
         report.difficult += hard
         if hard and difficult == 'drop':
             continue
         box, clipped = _read_box(item, path, image['width'], image['height'])
         x1, y1, x2, y2 = clipped
-        said = f'{path.name}: {name} {tuple(value + 1 for value in box)}'
+        line = f'{path.name}: {name} {tuple(value + 1 for value in box)}'
         if x2 <= x1 or y2 <= y1:
-            report.dropped.append(said)
+            report.dropped.append(line)
             continue
         if box != clipped:
-            report.clipped.append(said)
+            report.clipped.append(line)
         report.boxes[name] += 1
         annotations.append(dict(
             image_id=image['id'], category_id=classes.index(name) + 1,
@@ -193,7 +195,11 @@ def _annotations(tree: ET.Element, path: Path, image: dict, classes, difficult: 
 
 
 def find_classes(root, splits) -> list:
-    """Names of all classes that the splits use, sorted."""
+    """Return the sorted names of all classes in the splits.
+
+    Raises:
+        DataError: A file is missing or not readable, or there are no objects.
+    """
     root = Path(root)
     names = {name for split in splits for name in read_split(root, split)}
     found: set[str] = set()
@@ -201,34 +207,34 @@ def find_classes(root, splits) -> list:
         path = root / 'Annotations' / f'{name}.xml'
         found.update(_text(item, 'name', path) for item in read_xml(path).iter('object'))
     if not found:
-        raise DataError(f'{root / "Annotations"} holds no object in the splits '
-                        f'{", ".join(splits)}')
+        raise DataError(f"'{root / 'Annotations'}' has no objects in the splits "
+                        f'{", ".join(splits)}; give other splits')
     return sorted(found)
 
 
 def convert_split(root, split: str, classes, difficult: str = 'ignore', advance=None) -> tuple:
-    """Read one split.
+    """Convert one split.
 
     Args:
         root (str | Path): Folder with ``Annotations``, ``JPEGImages`` and ``ImageSets/Main``.
         split (str): Name of the split.
-        classes (Sequence[str]): Class names; category ids follow their order, from 1.
-        difficult (str): What happens to objects marked difficult: 'ignore' writes them with
-            ``iscrowd`` 1 (no training target, no error when missed or found), 'keep' treats them
-            like the others, 'drop' leaves them out.
+        classes (Sequence[str]): Class names in the order of category ids, which start at 1.
+        difficult (str): Treatment of objects marked difficult: 'ignore' writes them with
+            ``iscrowd`` 1 (neither training targets nor errors), 'keep' writes them like others,
+            'drop' drops them.
         advance (Callable, optional): Called after each image.
 
     Returns:
-        tuple[dict, SplitReport]: Content of the COCO json (``file_name`` counts from
-        ``JPEGImages``), and what was found.
+        tuple[dict, SplitReport]: Content of the COCO json, with ``file_name`` relative to
+        ``JPEGImages``, and the report.
 
     Raises:
-        ConfigError: Unknown ``difficult``.
-        DataError: A missing or unreadable file, an unknown class, a box that is not numeric; the
-            message names the file.
+        ConfigError: ``difficult`` is unknown.
+        DataError: A file is missing or not readable, a class is unknown or a box is not numeric;
+            the message names the file.
     """
     if difficult not in DIFFICULT:
-        raise ConfigError(f'convert_split: difficult={difficult!r} should be one of '
+        raise ConfigError(f'convert_split: difficult={difficult!r} is unknown; use one of '
                           f'{", ".join(DIFFICULT)}')
     root, classes, report = Path(root), list(classes), SplitReport(split)
     images: list[dict] = []
@@ -248,7 +254,7 @@ def convert_split(root, split: str, classes, difficult: str = 'ignore', advance=
 
 
 def _differs(path: Path, content: dict) -> bool:
-    """Whether ``path`` exists and holds anything but ``content``."""
+    """Return whether a file exists with other content."""
     if not path.exists():
         return False
     try:
@@ -259,34 +265,35 @@ def _differs(path: Path, content: dict) -> bool:
 
 def convert(root, out, splits=None, classes=None, difficult: str = 'ignore', force: bool = False,
             progress: bool = True) -> list:
-    """Write one COCO json a split to ``out``; nothing is written to ``root``.
+    """Write one COCO json per split to ``out``; ``root`` is not changed.
 
     Args:
         root (str | Path): Folder with ``Annotations``, ``JPEGImages`` and ``ImageSets/Main``.
         out (str | Path): Folder for ``<split>.json``.
-        splits (Sequence[str], optional): Those of train, val, trainval and test that exist by
-            default.
-        classes (Sequence[str], optional): Class names in order; all that occur, sorted, by default.
-        difficult (str): As in :func:`convert_split`.
-        force (bool): Replace json files that hold something else.
-        progress (bool): Show a progress bar with the time left.
+        splits (Sequence[str], optional): Splits; default: the existing ones of train, val, trainval
+            and test.
+        classes (Sequence[str], optional): Class names in order; default: all, sorted.
+        difficult (str): Treatment of difficult objects: 'ignore', 'keep' or 'drop'; see
+            :func:`convert_split`.
+        force (bool): Whether to replace json files with other content.
+        progress (bool): Whether to show a progress bar.
 
     Returns:
-        list[SplitReport]: One a split.
+        list[SplitReport]: One report per split.
 
     Raises:
-        ConfigError: A class named twice, or an unknown ``difficult``.
-        DataError: As in :func:`convert_split`; or a file exists with other content and ``force`` is
-            off. Then no file was changed.
+        ConfigError: A class is given twice, or ``difficult`` is unknown.
+        DataError: Input files are not valid, or an output file exists with other content and
+            ``force`` is False; no file was changed.
     """
     root, out = Path(root), Path(out)
     if not splits:
         splits = [name for name in SPLITS if (root / 'ImageSets' / 'Main' / f'{name}.txt').exists()]
         if not splits:
-            raise DataError(f'{root} has none of ImageSets/Main/{{{",".join(SPLITS)}}}.txt; '
-                            'name the folder that holds ImageSets')
+            raise DataError(f"'{root}' has none of ImageSets/Main/{{{','.join(SPLITS)}}}.txt; give "
+                            'the folder that contains ImageSets')
     if classes and len(set(classes)) != len(classes):
-        raise ConfigError(f'convert: classes {", ".join(classes)} name one twice')
+        raise ConfigError(f'convert: classes {", ".join(classes)} contain a name twice; remove one')
     classes = classes or find_classes(root, splits)
     total = sum(len(read_split(root, split)) for split in splits)
     with progress_bar(total, progress) as advance:
@@ -295,8 +302,7 @@ def convert(root, out, splits=None, classes=None, difficult: str = 'ignore', for
     if not force:
         for path, (content, _) in zip(paths, converted, strict=True):
             if _differs(path, content):
-                raise DataError(f'{path} exists and holds something else; '
-                                'move it away or pass --force')
+                raise DataError(f"'{path}' exists with other content; move it or pass --force")
     for path, (content, _) in zip(paths, converted, strict=True):
         write_json(path, content)
     return [report for _, report in converted]

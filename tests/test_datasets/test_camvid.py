@@ -46,5 +46,5 @@ def test_refusals(tmp_path):
     with pytest.raises(DataError, match=r"b\.png' of image 'b\.png' does not exist"):
         load(tmp_path / 'gap')
     write(tmp_path / 'colour', LAYOUTS[0], mode='RGB')
-    with pytest.raises(DataError, match='is drawn in colours'):
+    with pytest.raises(DataError, match='is in colour'):
         load(tmp_path / 'colour')

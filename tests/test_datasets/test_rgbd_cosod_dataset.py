@@ -61,9 +61,9 @@ def test_a_list_of_images(tmp_path):
     (lambda root: shutil.rmtree(root / 'depth'), 'the folder of depth maps .* does not exist'),
     (lambda root: (root / 'mask/a/2.png').unlink(), r"the image 'a/2\.jpg' has no mask"),
     (lambda root: shutil.rmtree(root / 'image'), 'the folder of images .* does not exist'),
-    (lambda root: (shutil.rmtree(root / 'image'), (root / 'image').mkdir()), 'names no image'),
+    (lambda root: (shutil.rmtree(root / 'image'), (root / 'image').mkdir()), 'has no images'),
     (lambda root: [(root / kind / f'x{suffix}').touch() for kind, suffix in
-                   (('image', '.jpg'), ('depth', '.png'), ('mask', '.png'))], 'lies in no group'),
+                   (('image', '.jpg'), ('depth', '.png'), ('mask', '.png'))], 'not in the folder of a'),
 ])
 def test_what_does_not_pair_up_is_named(tmp_path, change, words):
     root = write(tmp_path, dict(a=['1', '2'], b=['1']))
@@ -74,7 +74,7 @@ def test_what_does_not_pair_up_is_named(tmp_path, change, words):
 
 def test_depth_is_required(tmp_path):
     root = write(tmp_path, dict(a=['1']))
-    with pytest.raises(DataError, match='names no depth_path'):
+    with pytest.raises(DataError, match='has no depth_path'):
         RGBDCoSODDataset(data_root=str(root), data_prefix=dict(img_path='image'))
 
 

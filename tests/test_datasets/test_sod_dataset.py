@@ -57,10 +57,10 @@ def test_a_list_may_name_other_masks_and_spaces(tmp_path):
 
 
 @pytest.mark.parametrize('line, words', [
-    ('7', "line 2: there is no image '7'"), ('../mask/0.png', 'leads out of the data folder'),
-    ('/etc/passwd', 'leads out of the data folder'), ('a/../../x', 'leads out'),
-    ('..\\mask\\0.png', 'leads out'), ('0.png 9.png', "has no mask in .*; add '9.png'"),
-    ('0.png ../image/0.png', 'leads out')])
+    ('7', "line 2: there is no image '7'"), ('../mask/0.png', 'is outside of the data folder'),
+    ('/etc/passwd', 'is outside of the data folder'), ('a/../../x', 'is outside of'),
+    ('..\\mask\\0.png', 'is outside of'), ('0.png 9.png', "has no mask in .*; add '9.png'"),
+    ('0.png ../image/0.png', 'is outside of')])
 def test_refuses_lines(tmp_path, line, words):
     root = write_set(tmp_path)
     (root / 'list.txt').write_text(f'0\n{line}\n')
@@ -73,10 +73,10 @@ def test_names_what_is_missing(tmp_path):
     with pytest.raises(DataError, match="list '.*none.txt' cannot be read"):
         SODDataset(data_root=str(root), ann_file='none.txt')
     (root / 'empty.txt').write_text('\n')
-    with pytest.raises(DataError, match="empty.txt' names no image"):
+    with pytest.raises(DataError, match="empty.txt' has no images"):
         SODDataset(data_root=str(root), ann_file='empty.txt')
     (root / 'binary.txt').write_bytes(b'\xff\xfe\x00\x81')
-    with pytest.raises(DataError, match='it is no text'):
+    with pytest.raises(DataError, match='not a text file'):
         SODDataset(data_root=str(root), ann_file='binary.txt')
     (root / 'mask/1.png').unlink()
     with pytest.raises(DataError, match=r"the image '1.png' has no mask in .*; add '1.png'"):
@@ -84,9 +84,9 @@ def test_names_what_is_missing(tmp_path):
     with pytest.raises(DataError, match="folder of masks '.*gt' does not exist"):
         SODDataset(data_root=str(root), data_prefix=dict(img_path='image', seg_map_path='gt'))
     (root / 'void').mkdir()
-    with pytest.raises(DataError, match="void' names no image"):
+    with pytest.raises(DataError, match="void' has no images"):
         SODDataset(data_root=str(root), data_prefix=dict(img_path='void'))
-    with pytest.raises(ConfigError, match='give a plain word without slashes'):
+    with pytest.raises(ConfigError, match='set a name without slashes'):
         SODDataset(data_root=str(root), name='a/b')
 
 

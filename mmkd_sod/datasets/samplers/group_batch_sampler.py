@@ -1,4 +1,4 @@
-"""Batches that hold images of one group."""
+"""Batch sampler for groups of images."""
 import math
 from collections.abc import Iterator
 
@@ -11,25 +11,27 @@ from mmkd_sod.registry import DATA_SAMPLERS
 
 @DATA_SAMPLERS.register_module()
 class GroupBatchSampler:
-    """Yields up to ``batch_size`` images of one group a step, for a loader's ``batch_sampler``.
+    """Samples batches of up to ``batch_size`` images of one group.
 
-    ``train_dataloader = dict(batch_size=8, sampler=dict(type='DefaultSampler', shuffle=True),
-    batch_sampler=dict(type='mmkd_sod.GroupBatchSampler'), ...)``: groups come from the data set,
-    seed and epoch from ``sampler``, whose order of images is not used. Batches follow from seed and
-    epoch alone, so a resumed run sees what it would have seen; every rank draws the same list and
-    takes its share, filled up from the beginning so that all have as many steps.
+    Use it as ``batch_sampler`` of a loader: ``train_dataloader = dict(batch_size=8,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    batch_sampler=dict(type='mmkd_sod.GroupBatchSampler'), ...)``. Groups come from the data set,
+    seed and epoch from ``sampler``, whose order of images is not used. Batches depend on seed and
+    epoch only, so that a resumed run has the same batches. All ranks draw the same list of batches
+    and take turns; the list is repeated from its start until all ranks have equally many.
 
     Args:
         sampler (Sampler): mmengine's ``DefaultSampler``, or another with ``dataset``, ``seed`` and
             ``set_epoch``.
-        batch_size (int): Largest number of images of a batch.
-        all_images (bool): False, as in HKDNet's training: one batch a group and epoch, of images
-            drawn anew each epoch. True: every image once an epoch; a large group gives several
+        batch_size (int): Maximum number of images per batch.
+        all_images (bool): False, as in the training of HKDNet: one batch per group and epoch, with
+            images drawn again each epoch. True: every image once per epoch, large groups in several
             batches.
-        shuffle (bool): Shuffle groups and images; False for testing, with ``all_images``.
+        shuffle (bool): Whether to shuffle groups and images; use False with ``all_images`` for
+            testing.
 
     Raises:
-        ConfigError: ``sampler`` does not fit, or the data set names no groups.
+        ConfigError: ``sampler`` does not fit, or the samples of the data set have no group.
     """
 
     def __init__(self, sampler, batch_size: int, all_images: bool = False,
@@ -40,7 +42,8 @@ class GroupBatchSampler:
                               f"{' and no '.join(missing)}; use sampler=dict(type="
                               "'DefaultSampler')")
         if batch_size < 1:
-            raise ConfigError(f'GroupBatchSampler: batch_size={batch_size} must be 1 or more')
+            raise ConfigError(f'GroupBatchSampler: batch_size={batch_size} must be at least 1; '
+                              'HKDNet uses 8')
         self.sampler = sampler
         self.batch_size = batch_size
         self.all_images = all_images
@@ -50,19 +53,19 @@ class GroupBatchSampler:
 
     @staticmethod
     def _groups(dataset) -> list[np.ndarray]:
-        """Indices of each group, in the order in which the data set names them."""
+        """Return the indices of each group, in the order of the data set."""
         groups: dict[tuple, list[int]] = {}
         for index in range(len(dataset)):
             info = dataset.get_data_info(index) if hasattr(dataset, 'get_data_info') else {}
             if 'group' not in info:
-                raise ConfigError(f'GroupBatchSampler: samples of {type(dataset).__name__} carry '
-                                  'no group; use RGBDCoSODDataset')
-            # Equal names in two sets of a ConcatDataset are two groups.
+                raise ConfigError(f'GroupBatchSampler: samples of {type(dataset).__name__} have no '
+                                  'group; use RGBDCoSODDataset')
+            # Groups of equal name in two sets of a ConcatDataset are different groups.
             groups.setdefault((info.get('dataset_name'), info['group']), []).append(index)
         return [np.array(indices) for indices in groups.values()]
 
     def batches(self) -> list[list[int]]:
-        """All batches of the current epoch, of all ranks."""
+        """Return the batches of the current epoch for all ranks, as lists of indices."""
         rng = np.random.default_rng([self.sampler.seed or 0, getattr(self.sampler, 'epoch', 0)])
         order = rng.permutation if self.shuffle else np.asarray
         found = []

@@ -1,8 +1,7 @@
 """Generated scenes: small images of textured shapes with boxes, masks, saliency and depth.
 
-``layout`` says what stands where, ``render`` turns that into arrays, ``writer`` puts a whole set on
-disk, ``groups`` a set of RGB-D groups. Only numpy, OpenCV and mmengine are needed, and pycocotools
-for the masks' run-length code.
+``layout`` places the objects, ``render`` renders them to arrays, ``writer`` writes a data set,
+``groups`` a data set of RGB-D groups. Needs numpy, OpenCV, mmengine and pycocotools only.
 """
 from .groups import GroupSettings, make_group_image, make_groups
 from .layout import SceneLayout, SceneObject, place_objects, random_layout

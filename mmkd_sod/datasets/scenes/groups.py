@@ -5,38 +5,39 @@ from pathlib import Path
 
 import numpy as np
 
-from mmkd_sod.errors import ConfigError
-
 from .layout import SceneLayout, place_objects, random_background, random_layout
 from .render import Scene, render
 from .shapes import SHAPES
-from .store import write_image, write_set
+from .store import check_settings, write_image, write_set
 from .textures import smooth_noise
 
-# Raise it when the same settings give other files than before.
+# Increase it when the same settings give other files than before.
 VERSION = 1
 SPLITS = ('train', 'val')
 FOLDERS = ('image', 'depth', 'mask')
-# How often the group's object is the nearest one; else depth misleads.
+# Probability that the object of the group is the nearest one; else depth is misleading.
 NEAREST = 0.85
-# The range of a map differs from scene to scene: near is not the same grey everywhere.
+# Range of the random scale of a depth map, so that grey levels differ between scenes.
 SCALE = (0.45, 1.0)
-# Sensor noise of the depth map, on the scale of 0 to 1: of each pixel, and over patches.
+# Amplitudes of sensor noise per pixel and over patches, for depth in [0, 1].
 PIXEL_NOISE, PATCH_NOISE = 0.04, 0.15
 
 
 @dataclass(frozen=True)
 class GroupSettings:
-    """What a set of groups is made from.
+    """Settings of a generated set of groups.
 
     Attributes:
         train (int): Number of training groups.
         val (int): Number of validation groups.
-        images (int): Images a group.
+        images (int): Images per group.
         width (int): Width of the images in pixels, at least 64.
         height (int): Height of the images in pixels, at least 64.
-        seed (int): Seed of the whole set, not negative. An image depends on the seed, its split,
-            its group's and its own number only.
+        seed (int): Seed of the whole set, at least 0. An image depends only on the seed, its split,
+            the index of its group and its own index.
+
+    Raises:
+        ConfigError: A setting is not an integer or too small.
     """
     train: int = 36
     val: int = 12
@@ -46,37 +47,32 @@ class GroupSettings:
     seed: int = 0
 
     def __post_init__(self):
-        for name, least in (('train', 1), ('val', 1), ('images', 1), ('width', 64),
-                            ('height', 64), ('seed', 0)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise ConfigError(
-                    f'GroupSettings: {name}={value!r} should be a whole number of at least {least}')
+        check_settings(self, train=1, val=1, images=1, width=64, height=64, seed=0)
 
 
 def group_name(split: str, group: int) -> str:
-    """Folder of a group: its number and the shape that recurs in it."""
+    """Return the folder name of a group: its index and its common shape."""
     return f'{group:03d}_{group_shape(split, group)}'
 
 
 def group_shape(split: str, group: int) -> str:
-    """The shape that recurs through a group; classes take turns, shifted between the splits."""
+    """Return the common shape of a group; shapes alternate, with an offset between the splits."""
     return SHAPES[(group + 2 * SPLITS.index(split)) % len(SHAPES)]
 
 
 def group_layout(rng, width: int, height: int, shape: str) -> SceneLayout:
-    """A scene with one object of the group's shape among one to three of other shapes.
+    """Draw a scene with one object of the group's shape and one to three of other shapes.
 
-    The group's object is larger than the others and mostly the nearest.
+    The object of the group is larger than the others and usually the nearest.
 
     Args:
-        rng (np.random.Generator): Source of randomness.
+        rng (np.random.Generator): Random generator.
         width (int): Width of the canvas in pixels.
         height (int): Height of the canvas in pixels.
-        shape (str): The shape that recurs.
+        shape (str): Common shape of the group.
 
     Returns:
-        SceneLayout: What to render.
+        SceneLayout: The layout.
     """
     others = [other for other in SHAPES if other != shape]
     shapes = rng.choice(others, size=int(rng.integers(1, 4))).tolist()
@@ -92,10 +88,10 @@ def group_layout(rng, width: int, height: int, shape: str) -> SceneLayout:
 
 
 def noisy_depth(rng, depth: np.ndarray) -> np.ndarray:
-    """A depth map as a cheap sensor gives it: of unknown scale, noisy, and off in patches.
+    """Simulate the depth map of a cheap sensor: unknown scale, noise and errors over patches.
 
     Args:
-        rng (np.random.Generator): Source of randomness.
+        rng (np.random.Generator): Random generator.
         depth (np.ndarray): (H, W), uint8.
 
     Returns:
@@ -114,18 +110,18 @@ def make_group_image(settings: GroupSettings, split: str, group: int,
     Args:
         settings (GroupSettings): Size and seed.
         split (str): One of ``SPLITS``.
-        group (int): Number of the group, from 0.
-        index (int): Number of the image in it, from 0.
+        group (int): Index of the group, from 0.
+        index (int): Index of the image in the group, from 0.
 
     Returns:
-        tuple: The scene, its depth map with noise, and the mask of the group's object, both
-        (H, W) uint8, the mask 0 or 255.
+        tuple: The scene, its noisy depth map and the mask of the group's object; both (H, W),
+        uint8, the mask 0 or 255.
     """
     rng = np.random.default_rng([settings.seed, SPLITS.index(split), group, index])
     label = SHAPES.index(group_shape(split, group))
     while True:
         scene = render(group_layout(rng, settings.width, settings.height, SHAPES[label]))
-        # Another object, or the border, may hide it.
+        # Drawn again if another object or the border hides it.
         if label in scene.labels:
             number = 1 + scene.labels.index(label)
             return (scene, noisy_depth(rng, scene.depth),
@@ -133,37 +129,37 @@ def make_group_image(settings: GroupSettings, split: str, group: int,
 
 
 def make_groups(root, settings: GroupSettings | None = None, progress: bool = True) -> bool:
-    """Write a set of groups, unless it is there already.
+    """Write a set of groups for :class:`mmkd_sod.RGBDCoSODDataset`, unless it exists already.
 
-    The folder then holds, for each of ``train`` and ``val``, ``image`` (JPEG), ``depth`` (8-bit
-    PNG, brighter is nearer) and ``mask`` (PNG, 0 or 255: the object whose shape recurs through the
-    group), each with one folder a group, and ``meta.json``: what
-    :class:`mmkd_sod.RGBDCoSODDataset` reads. An interrupted run leaves no half set.
+    The folders ``train`` and ``val`` each contain ``image`` (JPEG), ``depth`` (8-bit PNG, brighter
+    is nearer) and ``mask`` (PNG, 0 or 255: the object with the common shape), with one folder per
+    group; ``meta.json`` holds the settings. The set is written atomically.
 
     Args:
-        root (str | Path): The set's folder.
-        settings (GroupSettings, optional): What to make; the defaults when not given.
-        progress (bool): Show a progress bar with the time left.
+        root (str | Path): Folder of the set.
+        settings (GroupSettings, optional): Settings; default: ``GroupSettings()``.
+        progress (bool): Whether to show a progress bar.
 
     Returns:
-        bool: True when the set was made, False when it was there.
+        bool: True if the set was written, False if it existed.
 
     Raises:
-        DataError: ``root`` holds something else, which is left alone.
+        DataError: ``root`` has other content, which is not changed.
     """
     settings = settings or GroupSettings()
 
     def fill(folder: Path, advance) -> None:
         for split in SPLITS:
             for group in range(getattr(settings, split)):
-                places = [folder / split / kind / group_name(split, group) for kind in FOLDERS]
-                for place in places:
-                    place.mkdir(parents=True)
+                folders = [folder / split / kind / group_name(split, group) for kind in FOLDERS]
+                for path in folders:
+                    path.mkdir(parents=True)
                 for index in range(settings.images):
                     scene, depth, mask = make_group_image(settings, split, group, index)
-                    for place, array, suffix in zip(
-                            places, (scene.image, depth, mask), ('jpg', 'png', 'png'), strict=True):
-                        write_image(place / f'{index:04d}.{suffix}', array)
+                    for path, array, suffix in zip(
+                            folders, (scene.image, depth, mask), ('jpg', 'png', 'png'),
+                            strict=True):
+                        write_image(path / f'{index:04d}.{suffix}', array)
                     advance()
 
     return write_set(root, dataclasses.asdict(settings), VERSION, dict(classes=SHAPES),

@@ -1,4 +1,4 @@
-"""Where things stand in a scene; how they look on the image is the renderer's business."""
+"""Random layouts of scenes: objects, background and distractors."""
 import colorsys
 import math
 from dataclasses import dataclass
@@ -8,16 +8,16 @@ import numpy as np
 from .shapes import SHAPES
 from .textures import TEXTURES, Texture
 
-# Depth runs from 0 (far) to 1 (near). The background lies below, every object above.
+# Ranges of depth, from 0 (far) to 1 (near); all objects are nearer than the background.
 BACKGROUND_DEPTH = (0.05, 0.22)
 OBJECT_DEPTH = (0.35, 0.95)
-# Radians. A small network learns tilted shapes within minutes, and freely turned ones hardly.
+# Radians; a small network learns such shapes within minutes, but not those of any rotation.
 MAX_TILT = 0.4
 
 
 @dataclass(frozen=True)
 class SceneObject:
-    """One textured shape.
+    """A textured shape.
 
     Attributes:
         shape (str): One of ``SHAPES``.
@@ -25,8 +25,8 @@ class SceneObject:
         radius (float): Half the size in pixels.
         aspect (float): Width over height before the rotation.
         angle (float): Rotation in radians.
-        depth (float): 0 (far) to 1 (near); the nearer object hides the other one.
-        texture (Texture): Its surface.
+        depth (float): 0 (far) to 1 (near); nearer objects occlude others.
+        texture (Texture): Texture of the surface.
     """
     shape: str
     center: tuple
@@ -39,7 +39,7 @@ class SceneObject:
 
 @dataclass(frozen=True)
 class Stroke:
-    """A distractor: a poly-line or, with one point, a blob, painted on the background.
+    """A distractor on the background: a line through points or, with one point, a blob.
 
     Attributes:
         points (tuple): x, y pairs in pixels.
@@ -53,17 +53,17 @@ class Stroke:
 
 @dataclass(frozen=True)
 class SceneLayout:
-    """All that a scene is made of; rendering it twice gives the same arrays.
+    """Complete description of a scene, which renders to the same arrays each time.
 
     Attributes:
         width (int): Width of the canvas in pixels.
         height (int): Height of the canvas in pixels.
-        background (Texture): The background's surface.
-        objects (tuple[SceneObject]): In any order; the depths decide what hides what.
-        strokes (tuple[Stroke]): Distractors without depth and without label.
+        background (Texture): Texture of the background.
+        objects (tuple[SceneObject]): Objects in any order; depths determine occlusion.
+        strokes (tuple[Stroke]): Distractors without depth and label.
         light (tuple[float, float]): Change of brightness from left to right and from top to bottom.
-        noise (float): Standard deviation of the sensor's noise, in grey values.
-        seed (int): Seed of the noise on image and depth.
+        noise (float): Standard deviation of sensor noise in grey levels.
+        seed (int): Seed of the noise of image and depth.
     """
     width: int
     height: int
@@ -80,7 +80,7 @@ def _seed(rng) -> int:
 
 
 def _color(rng, saturation=(0.25, 0.95), value=(0.25, 0.95)) -> tuple:
-    """A random (B, G, R) colour, 0 to 255."""
+    """Draw a random (B, G, R) colour, 0 to 255."""
     rgb = colorsys.hsv_to_rgb(rng.random(), rng.uniform(*saturation), rng.uniform(*value))
     return tuple(round(255 * channel) for channel in reversed(rgb))
 
@@ -90,7 +90,7 @@ def _distance(color, other) -> float:
 
 
 def _color_unlike(rng, other, least: float) -> tuple:
-    """A colour at least ``least`` from ``other`` in BGR space, or the best of twelve."""
+    """Draw a colour with a BGR distance of at least ``least``, or the farthest of twelve."""
     best = _color(rng)
     for _ in range(11):
         if _distance(best, other) >= least:
@@ -100,7 +100,7 @@ def _color_unlike(rng, other, least: float) -> tuple:
 
 
 def _texture(rng, side: float, base: tuple, period=(0.04, 0.12), spread: float = 70) -> Texture:
-    """A texture around the colour ``base``; ``period`` is a range in units of ``side``."""
+    """Draw a texture near the colour ``base``; ``period`` is a range in units of ``side``."""
     shift = rng.uniform(-spread, spread) + rng.uniform(-spread / 2, spread / 2, size=3)
     second = tuple(int(value) for value in np.clip(np.asarray(base) + shift, 0, 255))
     return Texture(
@@ -110,13 +110,13 @@ def _texture(rng, side: float, base: tuple, period=(0.04, 0.12), spread: float =
 
 
 def random_background(rng, side: float) -> Texture:
-    """A muted texture for a background; ``side`` is the canvas's shorter side in pixels."""
+    """Draw a muted background texture; ``side`` is the shorter side of the canvas in pixels."""
     base = _color(rng, saturation=(0.05, 0.6), value=(0.2, 0.85))
     return _texture(rng, side, base, period=(0.08, 0.3), spread=45)
 
 
 def random_strokes(rng, width: int, height: int, count: int) -> tuple:
-    """``count`` distractors: lines and blobs of any colour. Returns a tuple of `Stroke`."""
+    """Draw ``count`` distractors, lines and blobs of any colour, as a tuple of `Stroke`."""
     side, strokes = min(width, height), []
     for _ in range(count):
         point = rng.random(2) * (width, height)
@@ -134,19 +134,18 @@ def random_strokes(rng, width: int, height: int, count: int) -> tuple:
 
 def place_objects(rng, width: int, height: int, shapes, background: tuple,
                   radius=(0.1, 0.22)) -> tuple:
-    """Place the given shapes at random; they may overlap and touch the border.
+    """Place shapes at random; they may overlap and touch the border.
 
     Args:
-        rng (np.random.Generator): Source of randomness.
+        rng (np.random.Generator): Random generator.
         width (int): Width of the canvas in pixels.
         height (int): Height of the canvas in pixels.
-        shapes (Sequence[str]): The shapes to place, one object each. A caller that wants a class
-            to recur through several scenes simply asks for it in each of them.
-        background (tuple): Main (B, G, R) colour behind the objects, which they keep away from.
-        radius (tuple[float, float]): Smallest and largest radius in units of the shorter side.
+        shapes (Sequence[str]): Shapes to place, one object each.
+        background (tuple): (B, G, R) colour of the background, from which objects differ.
+        radius (tuple[float, float]): Range of the radius in units of the shorter side.
 
     Returns:
-        tuple[SceneObject]: From far to near.
+        tuple[SceneObject]: Objects from far to near.
     """
     side = min(width, height)
     near, far = OBJECT_DEPTH[1], OBJECT_DEPTH[0]
@@ -154,7 +153,7 @@ def place_objects(rng, width: int, height: int, shapes, background: tuple,
     placed: list[SceneObject] = []
     for index, shape in enumerate(shapes):
         size = float(np.exp(rng.uniform(np.log(radius[0]), np.log(radius[1]))) * side)
-        # A few tries keep objects from lying wholly on each other; partial overlap is wanted.
+        # A few attempts prevent complete occlusion; partial overlap is allowed.
         for _ in range(6):
             center = rng.uniform(0.06, 0.94, size=2) * (width, height)
             if all(math.dist(center, other.center) > 0.75 * (size + other.radius)
@@ -165,7 +164,7 @@ def place_objects(rng, width: int, height: int, shapes, background: tuple,
             shape=shape, center=(float(center[0]), float(center[1])), radius=size,
             aspect=float(np.exp(rng.uniform(-0.22, 0.22))),
             angle=float(rng.uniform(-MAX_TILT, MAX_TILT)),
-            # One slot of depth an object, so that slant and noise never turn the order round.
+            # Separate depth ranges, so that slant and noise never change the order.
             depth=float(far + gap * (index + 0.5) + rng.uniform(-0.2, 0.2) * gap),
             texture=_texture(rng, side, base)))
     return tuple(placed)
@@ -173,19 +172,19 @@ def place_objects(rng, width: int, height: int, shapes, background: tuple,
 
 def random_layout(rng, width: int, height: int, shapes=None, objects=(2, 5),
                   strokes=(2, 8)) -> SceneLayout:
-    """Draw a whole scene at random.
+    """Draw a random scene.
 
     Args:
-        rng (np.random.Generator): Source of randomness.
+        rng (np.random.Generator): Random generator.
         width (int): Width of the canvas in pixels.
         height (int): Height of the canvas in pixels.
-        shapes (Sequence[str], optional): The objects' shapes, from far to near; drawn at random
-            from ``SHAPES`` when not given.
-        objects (tuple[int, int]): Fewest and most objects when ``shapes`` is not given.
-        strokes (tuple[int, int]): Fewest and most distractors.
+        shapes (Sequence[str], optional): Shapes of the objects from far to near; default: random
+            ones of ``SHAPES``.
+        objects (tuple[int, int]): Minimum and maximum number of objects without ``shapes``.
+        strokes (tuple[int, int]): Minimum and maximum number of distractors.
 
     Returns:
-        SceneLayout: What to render.
+        SceneLayout: The layout.
     """
     if shapes is None:
         shapes = rng.choice(SHAPES, size=int(rng.integers(objects[0], objects[1] + 1))).tolist()

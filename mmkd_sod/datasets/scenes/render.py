@@ -1,4 +1,4 @@
-"""From a layout to image, instance map and depth."""
+"""Rendering a layout to image, instance map and depth."""
 from dataclasses import dataclass
 
 import cv2
@@ -8,10 +8,10 @@ from .layout import BACKGROUND_DEPTH, SceneLayout
 from .shapes import SHAPES, draw_mask
 from .textures import paint
 
-# An object that shows less than this share of itself, or fewer pixels, is left out of the scene.
+# Objects with a smaller visible share or fewer visible pixels are omitted.
 MIN_VISIBLE = 0.35
 MIN_PIXELS = 48
-_DEPTH_NOISE = 0.008  # standard deviation, on the scale of 0 to 1
+_DEPTH_NOISE = 0.008  # standard deviation, for depth in [0, 1]
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,11 @@ class Scene:
     """A rendered scene of H x W pixels.
 
     Attributes:
-        image (np.ndarray): (H, W, 3) uint8, BGR.
-        instances (np.ndarray): (H, W) uint8, 0 for background, k for the k-th of ``labels``.
+        image (np.ndarray): (H, W, 3), uint8, BGR.
+        instances (np.ndarray): (H, W), uint8, 0 for background, k for the k-th of ``labels``.
         labels (tuple[int]): Class of each instance, an index into ``SHAPES``; from near to far.
-        depth (np.ndarray): (H, W) uint8, brighter is nearer, with noise.
-        salient (int): The salient instance's number, from 1; 0 when the scene is empty.
+        depth (np.ndarray): (H, W), uint8, brighter is nearer, with noise.
+        salient (int): Number of the salient instance, from 1; 0 in an empty scene.
     """
     image: np.ndarray
     instances: np.ndarray
@@ -33,14 +33,13 @@ class Scene:
 
 
 def visible_objects(layout: SceneLayout) -> list:
-    """Keep the objects of which enough can be seen.
+    """Return the objects that are visible enough, from near to far.
 
-    Goes from near to far, so that an object that is left out hides nothing: what is drawn and what
-    is labelled are the same.
+    Omitted objects occlude nothing, so that exactly the drawn objects are labelled.
 
     Returns:
-        list[tuple[SceneObject, np.ndarray, np.ndarray]]: Object, anti-aliased mask (H, W) uint8 of
-        the whole of it, and (H, W) bool mask of its visible part; from near to far.
+        list[tuple[SceneObject, np.ndarray, np.ndarray]]: Object, anti-aliased mask of its full
+        shape (H, W), uint8, and mask of its visible pixels (H, W), bool.
     """
     kept = []
     hidden = np.zeros((layout.height, layout.width), dtype=bool)
@@ -57,7 +56,7 @@ def visible_objects(layout: SceneLayout) -> list:
 
 
 def _draw_strokes(canvas: np.ndarray, strokes) -> None:
-    """Paint distractors onto an (H, W, 3) uint8 canvas, in place."""
+    """Draw distractors on an (H, W, 3), uint8 canvas in place."""
     for stroke in strokes:
         points = np.round(np.asarray(stroke.points) * 16).astype(np.int32)
         if len(points) == 1:
@@ -70,26 +69,25 @@ def _draw_strokes(canvas: np.ndarray, strokes) -> None:
 
 
 def _plane(height: int, width: int, across: float, down: float) -> np.ndarray:
-    """A plane through 0 in the middle: (height, width) float32, slopes over the whole canvas."""
+    """Return a plane (height, width), float32, 0 in the middle, with total slopes."""
     x = np.linspace(-0.5, 0.5, width, dtype=np.float32) * across
     y = np.linspace(-0.5, 0.5, height, dtype=np.float32) * down
     return y[:, None] + x[None, :]
 
 
 def salient_instance(image: np.ndarray, instances: np.ndarray, count: int) -> int:
-    """The instance that stands out most.
+    """Return the instance with the largest size and contrast.
 
-    The measure is the square root of the visible area times the distance, in CIE Lab, between the
-    mean colour of the instance and the mean colour of a band around it: large and unlike its
-    surroundings.
+    The measure is the square root of the visible area times the CIE Lab distance between the mean
+    colours of the instance and of a band around it.
 
     Args:
-        image (np.ndarray): (H, W, 3) uint8, BGR.
-        instances (np.ndarray): (H, W) uint8 with values 0 to ``count``.
+        image (np.ndarray): (H, W, 3), uint8, BGR.
+        instances (np.ndarray): (H, W), uint8, with values 0 to ``count``.
         count (int): Number of instances.
 
     Returns:
-        int: From 1 to ``count``; 0 when ``count`` is 0.
+        int: Number from 1 to ``count``; 0 if ``count`` is 0.
     """
     if not count:
         return 0
@@ -106,10 +104,10 @@ def salient_instance(image: np.ndarray, instances: np.ndarray, count: int) -> in
 
 
 def render(layout: SceneLayout) -> Scene:
-    """Render a layout. The same layout gives the same arrays.
+    """Render a layout; deterministic.
 
     Args:
-        layout (SceneLayout): What stands where.
+        layout (SceneLayout): The layout.
 
     Returns:
         Scene: Image, instances, labels, depth and the salient instance.
@@ -127,7 +125,7 @@ def render(layout: SceneLayout) -> Scene:
         x, y, w, h = cv2.boundingRect(alpha)
         box = (slice(y, y + h), slice(x, x + w))
         weight = (alpha[box].astype(np.float32) / 255)[..., None]
-        # A little shading inside the object, so that flat colour is no cue by itself.
+        # Shading, so that uniform colour does not reveal objects.
         shade = 1 + _plane(h, w, *rng.uniform(-0.35, 0.35, size=2))[..., None]
         canvas[box] += (paint(item.texture, h, w) * shade - canvas[box]) * weight
         slope = rng.uniform(-0.01, 0.01, size=2)
@@ -137,7 +135,7 @@ def render(layout: SceneLayout) -> Scene:
     canvas *= (1 + _plane(height, width, *layout.light))[..., None]
     canvas += rng.standard_normal(canvas.shape, dtype=np.float32) * layout.noise
     image = np.clip(canvas, 0, 255).astype(np.uint8)
-    # Three standard deviations at the most: noise never swaps two objects' order.
+    # At most three standard deviations, so that noise never changes the order of objects.
     error = np.clip(rng.standard_normal(depth.shape, dtype=np.float32), -3, 3) * _DEPTH_NOISE
     depth = np.clip((depth + error) * 255, 0, 255).round().astype(np.uint8)
     labels = tuple(SHAPES.index(item.shape) for item, _, _ in kept)

@@ -1,4 +1,4 @@
-"""Putting a generated set on disk, whole or not at all."""
+"""Writing generated sets to disk atomically."""
 import json
 import os
 import shutil
@@ -8,38 +8,55 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mmkd_sod.errors import DataError
+from mmkd_sod.errors import ConfigError, DataError
 from mmkd_sod.utils.progress import progress_bar
 
 _JPEG_QUALITY = 92
 
 
-def write_image(path: Path, array: np.ndarray) -> None:
-    """Write a picture, JPEG or PNG by its suffix.
+def check_settings(settings, **minimum: int) -> None:
+    """Check that settings are integers of at least the given values.
+
+    Args:
+        settings: A dataclass.
+        minimum (int): Minimum of each field.
 
     Raises:
-        DataError: It could not be written.
+        ConfigError: A field is not an integer or too small.
+    """
+    for name, least in minimum.items():
+        value = getattr(settings, name)
+        if not isinstance(value, int) or value < least:
+            raise ConfigError(f'{type(settings).__name__}: {name}={value!r} must be an integer of '
+                              f'at least {least}')
+
+
+def write_image(path: Path, array: np.ndarray) -> None:
+    """Write an image as JPEG or PNG, depending on its suffix.
+
+    Raises:
+        DataError: The file could not be written.
     """
     options = [cv2.IMWRITE_PNG_COMPRESSION, 1]
     if path.suffix == '.jpg':
         options = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
     if not cv2.imwrite(str(path), array, options):
-        raise DataError(f'{path} could not be written; check the free space and the permissions')
+        raise DataError(f"'{path}' could not be written; check the free space and the permissions")
 
 
 def set_present(root, settings: dict, version: int) -> bool:
-    """Whether ``root`` already holds the set that ``settings`` describe.
+    """Return whether a folder contains the set with the given settings.
 
     Args:
-        root (str | Path): The set's folder.
-        settings (dict): What is wanted.
-        version (int): Version of what makes it.
+        root (str | Path): Folder of the set.
+        settings (dict): Settings of the set.
+        version (int): Version of the generator.
 
     Returns:
-        bool: True when it is there, False when ``root`` is missing or empty.
+        bool: True if the set exists, False if ``root`` is missing or empty.
 
     Raises:
-        DataError: ``root`` holds something else, which is left alone.
+        DataError: ``root`` has other content, which is not changed.
     """
     root = Path(root)
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
@@ -48,39 +65,40 @@ def set_present(root, settings: dict, version: int) -> bool:
         meta = json.loads((root / 'meta.json').read_text(encoding='utf-8'))
         found = dict(meta['settings'], version=meta['version'])
     except (OSError, ValueError, KeyError, TypeError):
-        raise DataError(f'{root} exists and holds no meta.json of generated scenes; '
-                        'give another folder') from None
+        raise DataError(f"'{root}' exists and has no meta.json of generated scenes; give another "
+                        'folder') from None
     wanted = dict(settings, version=version)
     if found != wanted:
         differs = ', '.join(f'{key}={found.get(key)} instead of {wanted.get(key)}'
                             for key in sorted(found.keys() | wanted.keys())
                             if found.get(key) != wanted.get(key))
-        raise DataError(f'{root} holds scenes made with {differs}; '
-                        'remove it or give another folder')
+        raise DataError(f"'{root}' has scenes generated with {differs}; remove it or give another "
+                        'folder')
     return True
 
 
 def write_set(root, settings: dict, version: int, meta: dict, total: int,
               fill: Callable[[Path, Callable], None], progress: bool = True) -> bool:
-    """Write a set, unless it is there already.
+    """Write a set, unless it exists already.
 
-    It is built beside ``root`` and renamed at the end: an interrupted run leaves no half set.
+    The set is written to a temporary folder, which is renamed at the end, so that an interrupted
+    run leaves no incomplete set.
 
     Args:
-        root (str | Path): The set's folder.
-        settings (dict): What makes it; kept in ``meta.json``.
-        version (int): Version of what makes it; kept too.
-        meta (dict): What else ``meta.json`` holds.
+        root (str | Path): Folder of the set.
+        settings (dict): Settings of the set, saved in ``meta.json``.
+        version (int): Version of the generator, saved in ``meta.json``.
+        meta (dict): Further content of ``meta.json``.
         total (int): Number of steps of the progress bar.
-        fill (Callable): ``fill(folder, advance)`` writes the files and calls ``advance()`` once a
-            step.
-        progress (bool): Show a progress bar with the time left.
+        fill (Callable): ``fill(folder, advance)`` writes the files and calls ``advance()`` after
+            each step.
+        progress (bool): Whether to show a progress bar.
 
     Returns:
-        bool: True when the set was made, False when it was there.
+        bool: True if the set was written, False if it existed.
 
     Raises:
-        DataError: ``root`` holds something else, which is left alone.
+        DataError: ``root`` has other content, which is not changed.
     """
     root = Path(root)
     if set_present(root, settings, version):
@@ -97,7 +115,7 @@ def write_set(root, settings: dict, version: int, meta: dict, total: int,
         try:
             os.replace(partial, root)
         except OSError:
-            # Another run may have finished first; anything else is refused with its reason.
+            # Another process may have finished the same set first.
             if not set_present(root, settings, version):
                 raise
     finally:

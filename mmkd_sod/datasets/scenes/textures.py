@@ -10,14 +10,14 @@ TEXTURES = ('plain', 'stripes', 'checker', 'dots', 'clouds')
 
 @dataclass(frozen=True)
 class Texture:
-    """What a surface looks like.
+    """A pattern of two colours.
 
     Attributes:
         kind (str): One of :data:`TEXTURES`.
         colors (tuple): Two (B, G, R) colours, 0 to 255.
         period (float): Length of the pattern in pixels.
         angle (float): Direction of the pattern in radians.
-        seed (int): Seed of what is random in the pattern.
+        seed (int): Seed of the random parts of the pattern.
     """
     kind: str
     colors: tuple
@@ -27,22 +27,22 @@ class Texture:
 
 
 def smooth_noise(rng, height: int, width: int, cell: float) -> np.ndarray:
-    """Noise that changes over ``cell`` pixels: (height, width) float32, 0 to 1."""
+    """Return noise (height, width), float32, in [0, 1], with a correlation length of ``cell``."""
     rows, columns = max(2, round(height / cell) + 1), max(2, round(width / cell) + 1)
     coarse = rng.random((rows, columns), dtype=np.float32)
     return np.clip(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), 0, 1)
 
 
 def blend_weights(texture: Texture, height: int, width: int) -> np.ndarray:
-    """How much of the second colour each pixel takes.
+    """Return the weight of the second colour for each pixel.
 
     Args:
         texture (Texture): The texture.
-        height (int): Height of the patch.
-        width (int): Width of the patch.
+        height (int): Height of the patch in pixels.
+        width (int): Width of the patch in pixels.
 
     Returns:
-        np.ndarray: (height, width) float32, 0 to 1.
+        np.ndarray: (height, width), float32, in [0, 1].
     """
     rng = np.random.default_rng(texture.seed)
     if texture.kind == 'clouds':
@@ -64,7 +64,7 @@ def blend_weights(texture: Texture, height: int, width: int) -> np.ndarray:
 
 
 def paint(texture: Texture, height: int, width: int) -> np.ndarray:
-    """Paint a patch: (height, width, 3) float32 BGR, 0 to 255. Arguments as `blend_weights`."""
+    """Return a patch (height, width, 3), float32, BGR, 0 to 255, of a texture."""
     weight = blend_weights(texture, height, width)[..., None]
     first, second = np.asarray(texture.colors, dtype=np.float32)
     return first + (second - first) * weight

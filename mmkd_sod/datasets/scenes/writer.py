@@ -1,4 +1,4 @@
-"""Write a set of generated scenes to disk."""
+"""Writing a set of generated scenes."""
 import dataclasses
 import json
 from dataclasses import dataclass
@@ -7,14 +7,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mmkd_sod.errors import ConfigError
-
 from .layout import random_layout
 from .render import Scene, render
 from .shapes import SHAPES
-from .store import write_image, write_set
+from .store import check_settings, write_image, write_set
 
-# Raise it when the same settings give other files than before.
+# Increase it when the same settings give other files than before.
 VERSION = 2
 SPLITS = ('train', 'val')
 FOLDERS = ('images', 'masks', 'saliency', 'depth')
@@ -22,15 +20,18 @@ FOLDERS = ('images', 'masks', 'saliency', 'depth')
 
 @dataclass(frozen=True)
 class SceneSettings:
-    """What a set of scenes is made from.
+    """Settings of a generated set of scenes.
 
     Attributes:
         train (int): Number of training images.
         val (int): Number of validation images.
         width (int): Width of the images in pixels, at least 64.
         height (int): Height of the images in pixels, at least 64.
-        seed (int): Seed of the whole set, not negative. An image depends on the seed, its split and
-            its own number only, not on how many are made.
+        seed (int): Seed of the whole set, at least 0. An image depends only on the seed, its split
+            and its index.
+
+    Raises:
+        ConfigError: A setting is not an integer or too small.
     """
     train: int = 400
     val: int = 100
@@ -39,11 +40,7 @@ class SceneSettings:
     seed: int = 0
 
     def __post_init__(self):
-        for name, least in (('train', 1), ('val', 1), ('width', 64), ('height', 64), ('seed', 0)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise ConfigError(
-                    f'SceneSettings: {name}={value!r} should be a whole number of at least {least}')
+        check_settings(self, train=1, val=1, width=64, height=64, seed=0)
 
 
 def make_scene(settings: SceneSettings, split: str, index: int) -> Scene:
@@ -52,7 +49,7 @@ def make_scene(settings: SceneSettings, split: str, index: int) -> Scene:
     Args:
         settings (SceneSettings): Size and seed.
         split (str): One of ``SPLITS``.
-        index (int): Number of the image, from 0.
+        index (int): Index of the image, from 0.
 
     Returns:
         Scene: The rendered scene.
@@ -62,17 +59,17 @@ def make_scene(settings: SceneSettings, split: str, index: int) -> Scene:
 
 
 def instance_annotations(scene: Scene) -> list:
-    """COCO annotations of a scene, without ids.
+    """Return the COCO annotations of a scene, without ids.
 
-    Boxes are tight around the visible part: [x, y, width, height] in pixels, from pixel edge to
-    pixel edge. ``segmentation`` is a run-length code, since rings have holes, and ``area`` counts
-    visible pixels. ``salient`` is 1 for the salient instance.
+    Boxes enclose the visible pixels: [x, y, width, height] from pixel edge to pixel edge.
+    ``segmentation`` is a run-length encoding, since rings have holes; ``area`` counts visible
+    pixels; ``salient`` is 1 for the salient instance.
 
     Args:
         scene (Scene): The rendered scene.
 
     Returns:
-        list[dict]: One an instance, category ids from 1.
+        list[dict]: One annotation per instance, with category ids from 1.
     """
     from pycocotools import mask as coco_mask
     annotations = []
@@ -88,7 +85,7 @@ def instance_annotations(scene: Scene) -> list:
 
 
 def class_mask(scene: Scene) -> np.ndarray:
-    """Class of every pixel: (H, W) uint8, 0 background, 1 + index into ``SHAPES`` elsewhere."""
+    """Return the class of every pixel (H, W), uint8: 0 background, else 1 + index of ``SHAPES``."""
     return np.array([0, *(label + 1 for label in scene.labels)], dtype=np.uint8)[scene.instances]
 
 
@@ -118,25 +115,24 @@ def _write_split(root: Path, settings: SceneSettings, split: str, advance) -> No
 
 
 def make_scenes(root, settings: SceneSettings | None = None, progress: bool = True) -> bool:
-    """Write a set of scenes, unless it is there already.
+    """Write a set of scenes, unless it exists already.
 
-    The folder then holds, for each of ``train`` and ``val``, ``images`` (JPEG), ``masks`` (PNG,
-    class of each pixel: 0 background, 1 + index into ``SHAPES``, 255 reserved for "ignore" and not
-    used), ``saliency`` (PNG, 0 or 255, the one salient object: see ``render.salient_instance``) and
-    ``depth`` (8-bit PNG, brighter is nearer); ``annotations/{train,val}.json`` (COCO) and
-    ``meta.json``. It is built beside ``root`` and renamed at the end: an interrupted run leaves no
-    half set.
+    The folders ``train`` and ``val`` each contain ``images`` (JPEG), ``masks`` (PNG, class of each
+    pixel: 0 background, else 1 + index of ``SHAPES``), ``saliency`` (PNG, 0 or 255, the salient
+    object, see ``render.salient_instance``) and ``depth`` (8-bit PNG, brighter is nearer). COCO
+    annotations are in ``annotations/{train,val}.json``; ``meta.json`` holds the settings. The set
+    is written atomically.
 
     Args:
-        root (str | Path): The set's folder.
-        settings (SceneSettings, optional): What to make; the defaults when not given.
-        progress (bool): Show a progress bar with the time left.
+        root (str | Path): Folder of the set.
+        settings (SceneSettings, optional): Settings; default: ``SceneSettings()``.
+        progress (bool): Whether to show a progress bar.
 
     Returns:
-        bool: True when the set was made, False when it was there.
+        bool: True if the set was written, False if it existed.
 
     Raises:
-        DataError: ``root`` holds something else, which is left alone.
+        DataError: ``root`` has other content, which is not changed.
     """
     settings = settings or SceneSettings()
 

@@ -1,4 +1,4 @@
-"""Loading and packing of RGB-D samples."""
+"""Transforms that load and pack RGB-D samples."""
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
@@ -13,17 +13,17 @@ from .sod_loading import PackSODInputs
 class LoadDepth(BaseTransform):
     """Load a depth map as one channel in [0, 1].
 
-    It goes into ``seg_fields``, so mmcv's and mmseg's Resize, RandomFlip, RandomCrop, RandomRotate
-    and Pad treat it as they treat the mask (to the nearest pixel, which blends no near and far),
-    and image, depth and mask stay aligned. A map of another size than its image is resized when the
-    aspect agrees.
+    The map is added to ``seg_fields``, so that Resize, RandomFlip, RandomCrop, RandomRotate and Pad
+    of mmcv and mmseg transform it like the mask (to the nearest pixel, which does not blend near
+    and far). A map that differs in size from its image is resized if the aspect ratio agrees.
 
-    Required: ``depth_path``, ``ori_shape``. Added: ``depth_map`` (H, W), float32.
+    Required keys: ``depth_path``, ``ori_shape``. Added: ``depth_map`` (H, W), float32.
 
     Args:
-        max_value (float, optional): What becomes 1; see :func:`mmkd_sod.utils.images.read_depth`.
-        stretch (bool): Stretch each map to [0, 1].
-        invert (bool): Exchange near and far, at last.
+        max_value (float, optional): Value that becomes 1; default: the maximum of the format, see
+            :func:`mmkd_sod.utils.images.read_depth`.
+        stretch (bool): Whether to stretch each map to [0, 1].
+        invert (bool): Whether to exchange near and far, after stretching.
     """
 
     def __init__(self, max_value: float | None = None, stretch: bool = False,
@@ -33,6 +33,7 @@ class LoadDepth(BaseTransform):
         self.invert = invert
 
     def transform(self, results: dict) -> dict:
+        """Load the depth map of a sample."""
         path = results['depth_path']
         depth = fit_mask(read_depth(path, self.max_value), results['ori_shape'], path, 'depth map')
         if self.stretch:
@@ -47,8 +48,11 @@ class LoadDepth(BaseTransform):
 class PackRGBDInputs(PackSODInputs):
     """Pack image and depth map for :class:`mmkd_sod.RGBDDataPreprocessor`.
 
-    ``inputs`` becomes ``dict(img=(3, H, W) uint8, depth=(1, H, W) float)``. Where a rotation or a
-    padding filled the depth map as it fills masks, with 255, it is set to 0.
+    ``inputs`` becomes ``dict(img=(3, H, W) uint8, depth=(1, H, W) float)``. Depth that a rotation
+    or padding filled with 255, as in masks, becomes 0.
+
+    Args:
+        meta_keys (Sequence[str]): Keys to store in the metadata of the sample if present.
     """
 
     META_KEYS = ('img_path', 'depth_path', 'seg_map_path', 'img_name', 'dataset_name', 'group',
@@ -58,6 +62,7 @@ class PackRGBDInputs(PackSODInputs):
         super().__init__(meta_keys)
 
     def transform(self, results: dict) -> dict:
+        """Pack a sample."""
         packed = super().transform(results)
         depth = results['depth_map']
         depth = np.where(depth > 1, np.float32(0), depth)

@@ -1,6 +1,6 @@
-"""The augmentations of KD-SCFNet that mmcv and mmseg do not have.
+"""Augmentations of KD-SCFNet that mmcv and mmseg do not have.
 
-Flips are mmseg's ``RandomFlip``; the random side of a batch is the data preprocessor's.
+Flips are mmseg's ``RandomFlip``; ``SODDataPreprocessor`` sets the random size of a batch.
 """
 import cv2
 import numpy as np
@@ -12,14 +12,14 @@ from mmkd_sod.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class RandomBlur(BaseTransform):
-    """Blur an image with a Gaussian of a random odd side.
+    """Blur an image with a Gaussian kernel of random odd size.
 
-    The paper's recipe names probability and side only; the width of the Gaussian follows from the
-    side as OpenCV derives it.
+    KD-SCFNet specifies probability and size only; OpenCV derives the standard deviation from the
+    size.
 
     Args:
-        prob (float): Probability of a blur.
-        side (tuple[int, int]): Smallest and largest side, both odd.
+        prob (float): Probability of blurring.
+        side (tuple[int, int]): Minimum and maximum side of the kernel, both odd.
     """
 
     def __init__(self, prob: float = 0.1, side: tuple[int, int] = (3, 9)) -> None:
@@ -33,6 +33,7 @@ class RandomBlur(BaseTransform):
         return int(np.random.choice(range(self.side[0], self.side[1] + 1, 2)))
 
     def transform(self, results: dict) -> dict:
+        """Blur the image of a sample, or not."""
         side = self._random_side()
         if side:
             results['img'] = cv2.GaussianBlur(results['img'], (side, side), 0)
@@ -41,11 +42,11 @@ class RandomBlur(BaseTransform):
 
 @TRANSFORMS.register_module()
 class RandomContrastBrightness(BaseTransform):
-    """``img * contrast + brightness``, both drawn anew for each image, clipped to 0 ... 255.
+    """Change an image to ``img * contrast + brightness``, clipped to 0 ... 255.
 
     Args:
-        contrast (tuple[float, float]): Bounds of the factor.
-        brightness (float): Bound of what is added, in grey levels, either way.
+        contrast (tuple[float, float]): Range of the random factor.
+        brightness (float): Maximum absolute value of the random offset in grey levels.
     """
 
     def __init__(self, contrast: tuple[float, float] = (0.5, 1.5),
@@ -59,6 +60,7 @@ class RandomContrastBrightness(BaseTransform):
                 np.random.uniform(-self.brightness, self.brightness))
 
     def transform(self, results: dict) -> dict:
+        """Change contrast and brightness of a sample's image."""
         contrast, brightness = self._random_change()
         changed = results['img'].astype(np.float32) * contrast + brightness
         results['img'] = changed.clip(0, 255).astype(results['img'].dtype)
@@ -67,10 +69,10 @@ class RandomContrastBrightness(BaseTransform):
 
 @TRANSFORMS.register_module()
 class RandomEdgeCrop(BaseTransform):
-    """Cut up to a fraction off each of the four sides, from the image and all its maps.
+    """Crop a random part of each of the four sides, of the image and all its maps.
 
     Args:
-        fraction (float): Largest part of height or width cut off one side, below 1/2.
+        fraction (float): Maximum crop per side relative to height or width, below 1/2.
     """
 
     def __init__(self, fraction: float = 1 / 8) -> None:
@@ -83,6 +85,7 @@ class RandomEdgeCrop(BaseTransform):
         return int(top), int(height - bottom), int(left), int(width - right)
 
     def transform(self, results: dict) -> dict:
+        """Crop the image and maps of a sample."""
         top, bottom, left, right = self._random_box(*results['img'].shape[:2])
         for key in ('img', *results.get('seg_fields', [])):
             results[key] = results[key][top:bottom, left:right]

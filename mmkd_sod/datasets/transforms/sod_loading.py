@@ -1,4 +1,4 @@
-"""Loading and packing of saliency samples."""
+"""Transforms that load and pack saliency samples."""
 import numpy as np
 from mmcv.transforms import BaseTransform, to_tensor
 from mmengine.structures import PixelData
@@ -10,12 +10,14 @@ from mmkd_sod.utils.images import fit_mask, read_image, read_mask
 
 @TRANSFORMS.register_module()
 class LoadSODImage(BaseTransform):
-    """Load an image of any common kind as 8-bit BGR, upright; damaged files are named.
+    """Load an image of any common format as 8-bit BGR with its EXIF orientation applied.
 
-    Required: ``img_path``. Added: ``img`` (H, W, 3), ``img_shape``, ``ori_shape``.
+    Required keys: ``img_path``. Added: ``img`` (H, W, 3), uint8, ``img_shape``, ``ori_shape``.
+    Damaged files raise a ``DataError`` that names them.
     """
 
     def transform(self, results: dict) -> dict:
+        """Load the image of a sample."""
         img = read_image(results['img_path'])
         results.update(img=img, img_shape=img.shape[:2], ori_shape=img.shape[:2])
         return results
@@ -23,16 +25,17 @@ class LoadSODImage(BaseTransform):
 
 @TRANSFORMS.register_module()
 class LoadSODMask(BaseTransform):
-    """Load a saliency mask of any common kind as labels 0 and 1.
+    """Load a saliency mask of any common format as labels 0 and 1.
 
-    A mask of another size than its image is resized when the aspect agrees, refused with its name
-    when not. A pixel above 128 of 255 is salient, as in PySODMetrics. Soft edges are cut there: the
-    released program trains on soft masks, mmseg's heads on labels.
+    Pixels above 128 of 255 are salient, as in PySODMetrics. Deviation: the released code of
+    KD-SCFNet trains on soft masks; mmseg's heads need labels. A mask that differs in size from its
+    image is resized if the aspect ratio agrees, and else raises a ``DataError``.
 
-    Required: ``seg_map_path``, ``ori_shape``. Added: ``gt_seg_map`` (H, W), uint8.
+    Required keys: ``seg_map_path``, ``ori_shape``. Added: ``gt_seg_map`` (H, W), uint8.
     """
 
     def transform(self, results: dict) -> dict:
+        """Load the mask of a sample."""
         path = results['seg_map_path']
         mask = fit_mask(read_mask(path), results['ori_shape'], path)
         results['gt_seg_map'] = (mask > 128).astype(np.uint8)
@@ -42,12 +45,12 @@ class LoadSODMask(BaseTransform):
 
 @TRANSFORMS.register_module()
 class PackSODInputs(PackSegInputs):
-    """mmseg's packing, with the names that metrics and weak labels need.
+    """Pack a sample as mmseg does, with the names that metrics and weak labels need.
 
-    A ``weak_label`` (H, W), floating in [0, 1], becomes the sample's ``weak_label`` (1, H, W).
+    A ``weak_label`` (H, W), floating in [0, 1], becomes the field ``weak_label`` (1, H, W).
 
     Args:
-        meta_keys (Sequence[str]): What goes into the sample's meta data where it is known.
+        meta_keys (Sequence[str]): Keys to store in the metadata of the sample if present.
     """
 
     def __init__(self, meta_keys=('img_path', 'seg_map_path', 'img_name', 'dataset_name',
@@ -56,6 +59,7 @@ class PackSODInputs(PackSegInputs):
         super().__init__(meta_keys)
 
     def transform(self, results: dict) -> dict:
+        """Pack a sample."""
         packed = super().transform(results)
         if 'weak_label' in results:
             label = to_tensor(np.ascontiguousarray(results['weak_label'][None], np.float32))

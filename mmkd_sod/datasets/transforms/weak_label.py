@@ -1,4 +1,4 @@
-"""A teacher's saliency map as a sample's label."""
+"""Transforms that add a teacher's saliency map to a sample as its label."""
 from mmcv.transforms import BaseTransform
 
 from mmkd_sod.errors import DataError
@@ -7,7 +7,7 @@ from mmkd_sod.utils.weak_labels import check_key, from_levels, label_path, read_
 
 
 def _attach(results: dict, label) -> dict:
-    """Put a label where flips and crops find it."""
+    """Add a label to a sample so that flips and crops transform it too."""
     results['weak_label'] = label
     results.setdefault('seg_fields', []).append('weak_label')
     return results
@@ -15,24 +15,24 @@ def _attach(results: dict, label) -> dict:
 
 @TRANSFORMS.register_module()
 class LoadWeakLabel(BaseTransform):
-    """Read the teacher's map of an image, written by ``tools/generate_weak_labels.py``.
+    """Load a teacher's map of an image, written by ``tools/generate_weak_labels.py``.
 
-    It goes after the loading of the image and before flips and crops, which then treat map and
+    Put it after the loading of the image and before flips and crops, which then transform map and
     image alike.
 
-    Required: ``img_name``, ``dataset_name``, ``ori_shape``. Added: ``weak_label`` (H, W), float32
-    in [0, 1].
+    Required keys: ``img_name``, ``dataset_name``, ``ori_shape``. Added: ``weak_label`` (H, W),
+    float32, in [0, 1].
 
     Args:
         label_root (str): Folder of the labels.
-        teacher (str, optional): The teacher's config. With ``teacher_ckpt``, labels of another
+        teacher (str, optional): Config of the teacher. With ``teacher_ckpt`` labels of another
             teacher are refused.
-        teacher_ckpt (str, optional): The teacher's checkpoint.
+        teacher_ckpt (str, optional): Checkpoint of the teacher.
         side (int): Side of the teacher's input.
 
     Raises:
-        DataError: The folder holds no labels or another teacher's; or, when a sample is loaded, its
-            label is missing, damaged or of another size than the image.
+        DataError: The folder has no labels or those of another teacher; or the label of a sample is
+            missing, damaged or differs in size from the image.
     """
 
     def __init__(self, label_root: str, teacher: str | None = None,
@@ -45,33 +45,33 @@ class LoadWeakLabel(BaseTransform):
         self.label_root = label_root
 
     def transform(self, results: dict) -> dict:
+        """Load the label of a sample."""
         path = label_path(self.label_root, results['dataset_name'], results['img_name'])
         label = read_label(path)
         if label.shape != tuple(results['ori_shape']):
             raise DataError(
                 f"weak label '{path}' is {label.shape[1]} x {label.shape[0]}, its image "
-                f'{results["ori_shape"][1]} x {results["ori_shape"][0]}; the image has changed: '
+                f'{results["ori_shape"][1]} x {results["ori_shape"][0]}; the image has changed; '
                 'remove the label and run tools/generate_weak_labels.py again')
         return _attach(results, label)
 
 
 @TRANSFORMS.register_module()
 class PredictWeakLabel(BaseTransform):
-    """Let the teacher label the image as it is loaded, in place of :class:`LoadWeakLabel`.
+    """Predict the teacher's map of an image while it is loaded, instead of reading it from a file.
 
-    It gives what the files would hold, rounded as they round, at the price of a forward of the
-    teacher on the loader's side: for checks, and for trying a teacher before labels are written.
-    Labels written with ``--batch-size 1`` and these then are equal bit for bit; in a larger batch
-    the teacher's sums may be ordered otherwise and a level may differ.
+    For tests of labels, or of a teacher before its labels are written; needs a teacher forward per
+    image in the data loader. Maps are rounded as in files. They are bit-identical to labels written
+    with ``--batch-size 1``; in larger batches the order of summation may change single levels.
 
-    Required: ``img``. Added: ``weak_label`` (H, W), float32 in [0, 1].
+    Required keys: ``img``. Added: ``weak_label`` (H, W), float32, in [0, 1].
 
     Args:
-        teacher (str): The teacher's config.
-        teacher_ckpt (str): The teacher's checkpoint.
+        teacher (str): Config of the teacher.
+        teacher_ckpt (str): Checkpoint of the teacher.
         side (int): Side of the teacher's input.
-        device (str): Where the teacher runs.
-        bits (int, optional): 8 or 16, the depth of the files; None keeps the map as it is.
+        device (str): Device of the teacher.
+        bits (int, optional): 8 or 16, bit depth of the files; None for no rounding.
     """
 
     def __init__(self, teacher: str, teacher_ckpt: str, side: int = 352,
@@ -81,6 +81,7 @@ class PredictWeakLabel(BaseTransform):
         self.bits = bits
 
     def transform(self, results: dict) -> dict:
+        """Predict the label of a sample."""
         label = self.inferencer([results['img']])[0]
         if self.bits is not None:
             label = from_levels(to_levels(label, self.bits))

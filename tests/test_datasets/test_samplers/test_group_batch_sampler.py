@@ -99,9 +99,9 @@ def test_equal_names_in_two_sets_are_two_groups():
 
 
 def test_refusals():
-    with pytest.raises(ConfigError, match='batch_size=0 must be 1 or more'):
+    with pytest.raises(ConfigError, match='batch_size=0 must be at least 1'):
         build(batch_size=0)
-    with pytest.raises(ConfigError, match='samples of list carry no group'):
+    with pytest.raises(ConfigError, match='samples of list have no group'):
         GroupBatchSampler(DefaultSampler([1, 2], shuffle=False, seed=0), 2)
     with pytest.raises(ConfigError, match="object has no dataset and no seed and no set_epoch"):
         GroupBatchSampler(object(), 2)

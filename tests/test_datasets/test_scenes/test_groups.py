@@ -63,5 +63,5 @@ def test_the_same_settings_give_the_same_picture():
 
 
 def test_settings_are_checked():
-    with pytest.raises(ConfigError, match='images=0 should be a whole number of at least 1'):
+    with pytest.raises(ConfigError, match='images=0 must be an integer of at least 1'):
         GroupSettings(images=0)

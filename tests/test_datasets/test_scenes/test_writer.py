@@ -101,7 +101,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path, meta):
     (tmp_path / 'mine.txt').write_text('mine')
     if meta is not None:
         (tmp_path / 'meta.json').write_text(meta)
-    with pytest.raises(DataError, match=r'holds no meta\.json of generated scenes'):
+    with pytest.raises(DataError, match=r'has no meta\.json of generated scenes'):
         make_scenes(tmp_path, SMALL, progress=False)
     assert (tmp_path / 'mine.txt').read_text() == 'mine'
 
