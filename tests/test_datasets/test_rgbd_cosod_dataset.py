@@ -63,7 +63,7 @@ def test_a_list_of_images(tmp_path):
     (lambda root: shutil.rmtree(root / 'image'), 'the folder of images .* does not exist'),
     (lambda root: (shutil.rmtree(root / 'image'), (root / 'image').mkdir()), 'has no images'),
     (lambda root: [(root / kind / f'x{suffix}').touch() for kind, suffix in
-                   (('image', '.jpg'), ('depth', '.png'), ('mask', '.png'))], 'not in the folder of a'),
+                   (('image', '.jpg'), ('depth', '.png'), ('mask', '.png'))], 'not in the folder'),
 ])
 def test_what_does_not_pair_up_is_named(tmp_path, change, words):
     root = write(tmp_path, dict(a=['1', '2'], b=['1']))
