@@ -19,18 +19,19 @@ def tiny_config(scenes, *options, run: str = 'crosskd') -> Config:
 
 
 def examine(scenes, *options, run: str = 'crosskd', **kwargs) -> Report:
-    """The doctor's report on such a config, few images and steps."""
+    """Return the report on such a config, with few images and steps."""
     return examine_config(tiny_config(scenes, *options, run=run), images=1, steps=1, **kwargs)
 
 
-def look(concern, scenes=None, *options, run: str = 'crosskd', **state) -> tuple[Context, Section]:
-    """One concern alone: its context and section."""
+def run_section(module, scenes=None, *options, run: str = 'crosskd',
+                **state) -> tuple[Context, Section]:
+    """Run one section alone; return its context and the section."""
     cfg = Config(dict()) if scenes is None else tiny_config(scenes, *options, run=run)
-    context, section = Context(cfg, **state), Section(concern.NAME, concern.TITLE)
-    concern.examine(context, section)
+    context, section = Context(cfg, **state), Section(module.NAME, module.TITLE)
+    module.examine(context, section)
     return context, section
 
 
-def told(section: Section, level: str) -> str:
-    """The findings of a level, in one string."""
+def findings(section: Section, level: str) -> str:
+    """Return the texts of a level in one string."""
     return '\n'.join(found.text for found in section.findings if found.level == level)

@@ -157,7 +157,7 @@ def test_paddle_weights_run_nothing(tmp_path, unharmed, capsys, protocol):
     path.write_bytes(pickle.dumps(dict(a=np.ones(2), b=Evil()), protocol))
     for call in (lambda: load_array_pickle(path),
                  lambda: tool('model_converters/paddle_scfnet', path, tmp_path / 'a.pth')):
-        assert 'nothing in them is executed' in sentence_of(call, capsys)
+        assert 'no code in them is executed' in sentence_of(call, capsys)
     assert not (tmp_path / 'a.pth').exists()
 
 
@@ -172,7 +172,7 @@ def test_caches_and_lists_run_nothing(tmp_path, unharmed, capsys):
     for key in ('ann_file', 'proposal_file'):
         cfg = Config(dict(train_dataloader=dict(dataset={
             'type': 'X', 'data_root': str(tmp_path / 'set'), key: 'a.pkl'})))
-        assert 'is a pickle, which may run code' in sentence_of(lambda: check_data(cfg), capsys)  # noqa: B023
+        assert 'is a pickle, which may execute' in sentence_of(lambda: check_data(cfg), capsys)  # noqa: B023
 
 
 OUTWARD = ['../x.png', '/etc/x.png', 'a/../../x.png', '..\\x.png', 'a/b/../../../x']
@@ -192,7 +192,7 @@ def test_lists_do_not_lead_out(tmp_path, capsys, name):
     main.mkdir(parents=True)
     (main / 'train.txt').write_text(f'{name}\n')
     if '\\' not in name:
-        assert 'no plain image name' in sentence_of(
+        assert 'not a plain image name' in sentence_of(
             lambda: read_split(tmp_path / 'voc', 'train'), capsys)
 
 

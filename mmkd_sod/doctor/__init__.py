@@ -1,4 +1,4 @@
-"""The doctor: looks at a config on one batch, before a long run; one module a concern."""
+"""The doctor: checks of a config on one batch before a long run, with one module per section."""
 from .examine import examine_config, examine_environment
 from .report import Finding, Report, Section
 

@@ -1,4 +1,4 @@
-"""What the doctor's sections hand on to each other."""
+"""State that the sections of the doctor share."""
 import os
 import traceback
 from dataclasses import dataclass, field
@@ -12,23 +12,23 @@ from mmkd_sod.errors import UserError
 
 @dataclass
 class Context:
-    """One config under examination; sections fill it, later ones use it.
+    """State of the examination of a config; each section adds to it.
 
     Attributes:
         cfg (Config): The config; sections do not change it.
-        device (str): Where models run.
-        work_dir (str): A folder for what upstream writes; thrown away afterwards.
-        images (int): Validation images to score at most.
-        steps (int): Training steps to time at most.
-        train_loader (DataLoader, optional): Set when training data were found.
-        val_set (Dataset, optional): Set when validation data were found.
-        batch (Any): One training batch as the loader gives it.
-        model (BaseModel, optional): Set when the model was built; a plain one or a DenseDistill.
-        weighed (bool, optional): True when all weights were loaded.
-        runner (Any): A Runner of the parts above, its start-up hooks called.
-        image_seconds (float, optional): Time of the student's validation, an image.
-        losses (dict, optional): Losses of the batch, their graph kept.
-        comparisons (list): What the distiller's losses were given.
+        device (str): Device of the models.
+        work_dir (str): Temporary folder for files that upstream writes.
+        images (int): Maximum number of validation images to score.
+        steps (int): Maximum number of training steps to time.
+        train_loader (DataLoader, optional): Training loader, if its data exist.
+        val_set (Dataset, optional): Validation set, if its data exist.
+        batch (Any): One training batch of the loader.
+        model (BaseModel, optional): The model, plain or ``DenseDistill``, if it could be built.
+        weights_loaded (bool, optional): True if all weights were loaded.
+        runner (Any): Runner of the above, after the hooks before the first step.
+        image_seconds (float, optional): Seconds per image of the student's validation.
+        losses (dict, optional): Losses of the batch with their graph.
+        loss_calls (list): Calls of the distiller's losses.
     """
     cfg: Config
     device: str = 'cpu'
@@ -39,11 +39,11 @@ class Context:
     val_set: Any = None
     batch: Any = None
     model: Any = None
-    weighed: bool | None = None
+    weights_loaded: bool | None = None
     runner: Any = None
     image_seconds: float | None = None
     losses: Any = None
-    comparisons: list = field(default_factory=list)
+    loss_calls: list = field(default_factory=list)
 
     @property
     def distils(self) -> bool:
@@ -52,12 +52,12 @@ class Context:
 
     @property
     def student(self) -> BaseModel:
-        """The model that is trained."""
+        """The trained model."""
         return self.model.student if self.distils else self.model
 
     @property
     def teachers(self) -> dict:
-        """The frozen teachers by their label in the report; empty without one."""
+        """The frozen teachers by their label in the report."""
         if not self.distils:
             return {}
         found = getattr(self.model, 'teachers', {'': getattr(self.model, 'teacher', None)})
@@ -65,12 +65,12 @@ class Context:
 
     @staticmethod
     def label(name: str) -> str:
-        """What the report calls a teacher of that name; the only one has the name ''."""
+        """Return the label of a teacher in the report; a single teacher has the name ''."""
         return f'teacher {name}' if name else 'teacher'
 
 
 def describe_error(error: BaseException) -> str:
-    """An error in one describe_error; where it came from, unless it is written for users."""
+    """Return the message of an error in one line; add type and position to those of others."""
     text = ' '.join(str(error).split())
     if isinstance(error, UserError):
         return text

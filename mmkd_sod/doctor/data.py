@@ -1,4 +1,4 @@
-"""The data: counts, classes, files that are missing, and one training batch."""
+"""Section on the data: counts, classes, missing files and one training batch."""
 import os.path as osp
 
 import numpy as np
@@ -14,14 +14,14 @@ from .report import Section
 
 NAME, TITLE, NEEDS = 'data', 'Data', ()
 
-# Images whose annotations are counted and whose files are looked for, spread over the set.
+# Maximum number of images whose annotations and files are checked.
 SAMPLE = 5000
-# Keys of a data set's record that name a file.
+# Keys of a data set's record that hold a file.
 _FILES = ('img_path', 'seg_map_path', 'depth_path')
 
 
 def spread(length: int, count: int) -> list:
-    """At most ``count`` numbers below ``length``, evenly spread, first and last included."""
+    """Return up to ``count`` evenly spaced indices below ``length``, including first and last."""
     return sorted({int(i) for i in np.linspace(0, length - 1, min(count, length)).round()})
 
 
@@ -30,7 +30,7 @@ def _records(dataset) -> list:
 
 
 def _count_boxes(records: list, classes: tuple) -> dict:
-    """Boxes of each class; labels beyond the classes under their number."""
+    """Return the number of boxes per class; labels without a class by their index."""
     counts = dict.fromkeys(classes, 0)
     for record in records:
         for instance in record.get('instances', ()):
@@ -42,39 +42,39 @@ def _count_boxes(records: list, classes: tuple) -> dict:
 
 
 def _describe(dataset, where: str, section: Section) -> dict:
-    """Count a set's images and boxes and look for its files."""
+    """Count the images and boxes of a data set and check its files."""
     classes = tuple((getattr(dataset, 'metainfo', None) or {}).get('classes') or ())
     found = dict(images=len(dataset), classes=list(classes))
     if not len(dataset):
-        section.error(f'{where}: the data set is empty; look at its ann_file, data_prefix and '
+        section.error(f'{where}: the data set is empty; check ann_file, data_prefix and '
                       'filter_cfg')
         return found
     records = _records(dataset) if hasattr(dataset, 'get_data_info') else []
     line = f'{where}: {len(dataset):,} images, {len(classes)} classes'
     if any('instances' in record for record in records):
         counts = _count_boxes(records, classes)
-        part = '' if len(records) == len(dataset) else f' on {len(records):,} of the images'
-        line += f', {sum(counts.values()):,} boxes{part}'
-        section.say(line)
+        sampled = '' if len(records) == len(dataset) else f' on {len(records):,} of the images'
+        line += f', {sum(counts.values()):,} boxes{sampled}'
+        section.add(line)
         if len(counts) <= 20:
-            section.say('    ' + ', '.join(f'{name} {count:,}' for name, count in counts.items()))
+            section.add('    ' + ', '.join(f'{name} {count:,}' for name, count in counts.items()))
         empty = [name for name, count in counts.items() if not count]
-        if empty and not part:
-            # A validation set may lack a rare class; a training set teaches nothing of it.
-            tell = (section.error if len(empty) == len(counts) else
-                    section.warn if where == 'train' else section.note)
-            tell(f'{where}: no box of {len(empty)} of {len(classes)} classes '
-                 f"({', '.join(empty[:5])}); check that metainfo.classes has the names of the "
-                 'annotation file')
+        if empty and not sampled:
+            # A validation set may lack a rare class, but a training set should not.
+            report = (section.error if len(empty) == len(counts) else
+                      section.warn if where == 'train' else section.note)
+            report(f'{where}: {len(empty)} of {len(classes)} classes have no box '
+                   f"({', '.join(empty[:5])}); check that metainfo.classes has the names of the "
+                   'annotation file')
         found['boxes'] = counts
     else:
-        section.say(line)
+        section.add(line)
     missing = [record[key] for record in records for key in _FILES
                if isinstance(record.get(key), str) and '://' not in record[key]
                and not osp.isfile(record[key])]
     if missing:
-        section.error(f"{where}: {len(missing)} files do not exist, first '{missing[0]}'; put "
-                      'them there or correct data_prefix')
+        section.error(f"{where}: {len(missing)} files do not exist, first '{missing[0]}'; add them "
+                      'or correct data_prefix')
     found['missing_files'] = len(missing)
     found['paths'] = {osp.realpath(record['img_path']) for record in records
                       if isinstance(record.get('img_path'), str)}
@@ -82,7 +82,7 @@ def _describe(dataset, where: str, section: Section) -> dict:
 
 
 def _labels(batch) -> dict:
-    """What a training batch holds: shapes of its inputs, labels and their counts."""
+    """Return the shapes of a training batch's inputs and the counts of its labels."""
     samples = batch.get('data_samples') or []
     inputs = batch['inputs']
     images = inputs['img'] if isinstance(inputs, dict) else inputs
@@ -101,7 +101,7 @@ def _labels(batch) -> dict:
 
 
 def _build(context: Context, name: str, section: Section):
-    """A loader's data set, built as the run builds it; None where that fails."""
+    """Build the training loader or a loader's data set as the run does; return None on failure."""
     loader = context.cfg.get(name)
     if not loader:
         return None
@@ -114,19 +114,19 @@ def _build(context: Context, name: str, section: Section):
         if hasattr(dataset, 'full_init'):
             dataset.full_init()
         return dataset
-    except Exception as error:  # whatever a data set raises is what the run would end with
+    except Exception as error:  # the run would end with the same error
         text = describe_error(error)
         section.error(text if text.startswith(name) else f'{name}: {text}')
         return None
 
 
 def examine(context: Context, section: Section) -> None:
-    """Build both sets, count what they hold and take one batch of training data."""
+    """Build both data sets, count their content and load one training batch."""
     if not context.cfg.get('train_dataloader'):
-        section.error('the config has no train_dataloader; give one that trains')
+        section.error('the config has no train_dataloader; give a config that trains')
     context.train_loader = _build(context, 'train_dataloader', section)
     context.val_set = _build(context, 'val_dataloader', section)
-    # A loader without a batch counts as false.
+    # Not `if context.train_loader`, since an empty loader is false.
     train = None if context.train_loader is None else context.train_loader.dataset
     sets = dict(train=train, val=context.val_set)
     paths = {}
@@ -138,26 +138,26 @@ def examine(context: Context, section: Section) -> None:
         if section.data['train']['classes'] != section.data['val']['classes']:
             section.error('train and val have different classes, '
                           f"{len(section.data['train']['classes'])} and "
-                          f"{len(section.data['val']['classes'])}; give both the same metainfo")
+                          f"{len(section.data['val']['classes'])}; set the same metainfo for both")
         shared = len(paths['train'] & paths['val'])
         if shared:
-            section.warn(f'{shared} of the {len(paths["val"])} validation images are training '
-                         'images too, so validation tells nothing of new images; split them')
+            section.warn(f'{shared} of the {len(paths["val"])} validation images are also training '
+                         'images, so that scores do not measure generalisation; split the data')
     if context.train_loader is None:
         return
     if not len(context.train_loader):
-        section.error(f"the training loader gives no batch: {len(sets['train'])} images are fewer "
-                      'than batch_size, and drop_last leaves them out; lower batch_size')
+        section.error(f"the training loader has no batches: {len(sets['train'])} images are fewer "
+                      'than batch_size, and drop_last drops them; reduce batch_size')
         return
     context.batch = next(iter(context.train_loader))
     if not isinstance(context.batch, dict):
         context.batch = pseudo_collate([context.batch])
     found = section.data['batch'] = _labels(context.batch)
-    section.say(f"a batch: {found['images']} images of "
+    section.add(f"batch: {found['images']} images of "
                 + ', '.join('x'.join(map(str, shape)) for shape in found['shapes'][:3])
                 + (' ...' if len(found['shapes']) > 3 else '')
-                + f", {len(context.train_loader):,} batches an epoch")
+                + f", {len(context.train_loader):,} batches per epoch")
     if 'labels' in found and len(found['labels']) <= 20:
         total = sum(found['labels'].values())
-        section.say(f"    {found['of']} by label: " + ', '.join(
+        section.add(f"    {found['of']} by label: " + ', '.join(
             f'{label}: {count / total:.1%}' for label, count in found['labels'].items()))

@@ -1,4 +1,4 @@
-"""All concerns, one after the other; what one misses, the next ones leave out."""
+"""Running all sections of the doctor; a section is skipped if its input is missing."""
 import contextlib
 import copy
 import io
@@ -21,81 +21,81 @@ from . import data, losses, models, score, start, steps, tensors, versions, weig
 from .context import Context, describe_error
 from .report import Report, Section
 
-CONCERNS = (versions, data, models, weights, score, start, tensors, losses, steps)
-# What a section cannot do without, in words.
-_LACKING = dict(
-    model='the model was not built', weighed='the weights were not loaded',
+SECTIONS = (versions, data, models, weights, score, start, tensors, losses, steps)
+# Why a section is skipped, by the missing attribute of the context.
+_REASONS = dict(
+    model='the model was not built', weights_loaded='the weights were not loaded',
     val_set='there are no validation data', batch='there is no training batch',
     runner='the run did not start', losses='there are no losses')
 _SILENT = logging.CRITICAL + 1
-# What the report says in its own words.
+# Warnings about facts that the report has its own lines for.
 _KNOWN = ('The testing results of the whole dataset is empty.',
           'The prefix is not set in metric class IoUMetric.')
 
 
 class _Warnings(logging.Handler):
-    """Keeps what upstream's loggers warn of."""
+    """Collects the warnings of upstream's loggers."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.messages: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a message, once."""
+        """Keep each message once."""
         text = ' '.join(record.getMessage().split())
         if text not in self.messages and text not in _KNOWN:
             self.messages.append(text)
 
 
 @contextlib.contextmanager
-def _heard():
-    """Listen to mmengine's current logger, which says nothing on its own meanwhile."""
-    listener, logger = _Warnings(), MMLogger.get_current_instance()
+def _collected_warnings():
+    """Collect the warnings of mmengine's current logger and silence its handlers."""
+    collector, logger = _Warnings(), MMLogger.get_current_instance()
     levels = [(handler, handler.level) for handler in logger.handlers]
     for handler, _ in levels:
         handler.setLevel(_SILENT)
-    logger.addHandler(listener)
+    logger.addHandler(collector)
     try:
-        yield listener.messages
+        yield collector.messages
     finally:
-        logger.removeHandler(listener)
+        logger.removeHandler(collector)
         for handler, level in levels:
             handler.setLevel(level)
 
 
-def _examine(concern: ModuleType, context: Context) -> Section:
-    """One concern's section; whatever goes wrong in it becomes a finding."""
-    section, began = Section(concern.NAME, concern.TITLE), time.perf_counter()
-    lacking = [need for need in concern.NEEDS if getattr(context, need) is None]
-    if lacking:
-        section.skip(_LACKING[lacking[0]])
+def _examine(module: ModuleType, context: Context) -> Section:
+    """Run one section; an error in it becomes a finding."""
+    section, start = Section(module.NAME, module.TITLE), time.perf_counter()
+    missing = [need for need in module.NEEDS if getattr(context, need) is None]
+    if missing:
+        section.skip(_REASONS[missing[0]])
         return section
-    with _heard() as messages:
+    with _collected_warnings() as messages:
         try:
-            concern.examine(context, section)
-        except Exception as error:  # a run would end with it, whatever it is
+            module.examine(context, section)
+        except Exception as error:  # the run would end with the same error
             section.error(describe_error(error))
     for message in messages:
         if not any(message in finding.text for finding in section.findings):
             section.note(message)
-    section.seconds = time.perf_counter() - began
+    section.seconds = time.perf_counter() - start
     return section
 
 
 def examine_config(cfg: Config,
                    images: int = 8,
                    steps: int = 4,
-                   tell: Callable[[str], None] | None = None) -> Report:
-    """Look at a config as a run of it would begin, on one batch and a few validation images.
+                   on_section: Callable[[str], None] | None = None) -> Report:
+    """Check a config by starting its run on one batch and a few validation images.
 
-    Nothing is written to the config's work directory, and nothing of what upstream prints is seen;
+    Nothing is written to the work directory of the config. Output of upstream is suppressed, and
     its warnings become notes.
 
     Args:
         cfg (Config): The config.
-        images (int): Validation images to score at most.
-        steps (int): Training steps to time at most.
-        tell (Callable, optional): Called with each section's title before it begins.
+        images (int): Maximum number of validation images to score.
+        steps (int): Maximum number of training steps to time.
+        on_section (Callable, optional): Called with the title of each section before it starts.
 
     Returns:
         Report: Sections and findings.
@@ -107,14 +107,14 @@ def examine_config(cfg: Config,
         warnings.simplefilter('ignore')
         init_default_scope(cfg.get('default_scope') or 'mmengine')
         set_random_seed(0 if seed is None else seed)
-        # As tools/train.py does.
+        # As in tools/train.py.
         cfg = copy.deepcopy(cfg)
         add_default_hooks(cfg)
         context = Context(cfg, get_device(), work_dir, images, steps)
-        for concern in CONCERNS:
-            if tell is not None:
-                tell(concern.TITLE)
-            report.sections.append(_examine(concern, context))
+        for module in SECTIONS:
+            if on_section is not None:
+                on_section(module.TITLE)
+            report.sections.append(_examine(module, context))
     return report
 
 

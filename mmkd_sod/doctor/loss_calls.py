@@ -1,4 +1,4 @@
-"""Watching what a distiller's losses are given, and which of them gives which term."""
+"""Recording the inputs and outputs of a distiller's losses."""
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,18 +11,20 @@ from torch import nn
 from mmkd_sod.models.distillers.base import Distiller
 from mmkd_sod.utils.tensors import flat
 
-# Names that losses give their first two arguments.
+# Names of the student's argument in losses.
 _STUDENT = ('student', 'preds_S', 's_feature', 'pred', 'logits', 'input')
 
 
 @dataclass
 class Argument:
-    """Tensors that one argument brought.
+    """Summary of the tensors in one argument.
 
     Attributes:
-        name (str): The argument's name.
+        name (str): Name of the argument.
         shapes (list): Shape of each tensor.
-        low, high, mean (float): Over all of them, finite values only.
+        low (float): Minimum of the finite values.
+        high (float): Maximum of the finite values.
+        mean (float): Mean of the finite values.
         finite (bool): Whether all values are finite.
     """
     name: str
@@ -38,33 +40,33 @@ class LossCall:
     """One call of a loss of a distiller.
 
     Attributes:
-        loss (str): The loss's name in the distiller, and its method where it is not the forward.
+        loss (str): Name of the loss in the distiller, with the method unless it is ``forward``.
         module (nn.Module): The loss.
-        path (str): Its name in the distiller.
-        seen (list[Argument]): Arguments that hold tensors, the student's first.
-        outputs (list[Tensor]): What it gave, so that a term can be traced to its loss.
+        path (str): Name of the loss in the distiller.
+        arguments (list[Argument]): Arguments with tensors, the student's first.
+        outputs (list[Tensor]): Outputs, which identify the terms of the loss.
     """
     loss: str
     module: nn.Module
     path: str
-    seen: list
+    arguments: list
     outputs: list = field(default_factory=list)
 
 
 @torch.no_grad()
-def look(name: str, tensors: list) -> Argument:
-    """Shapes and range of an argument's tensors."""
+def summarise(name: str, tensors: list) -> Argument:
+    """Return the shapes and the range of an argument's tensors."""
     shapes = [tuple(tensor.shape) for tensor in tensors]
     values = torch.cat([tensor.detach().float().flatten() for tensor in tensors])
     good = values[values.isfinite()]
     if not len(good):
         return Argument(name, shapes, float('nan'), float('nan'), float('nan'), not len(values))
     return Argument(name, shapes, float(good.min()), float(good.max()), float(good.mean()),
-                len(good) == len(values))
+                    len(good) == len(values))
 
 
 def _methods(module: nn.Module) -> list:
-    """Methods beside the forward that compare a student with a teacher."""
+    """Return the names of methods, except ``forward``, that take student and teacher."""
     found = []
     for name, function in inspect.getmembers(type(module), inspect.isfunction):
         if name.startswith('_') or name == 'forward' or hasattr(nn.Module, name):
@@ -74,15 +76,15 @@ def _methods(module: nn.Module) -> list:
     return found
 
 
-class _Watch:
-    """Keeps outermost calls of a distiller's losses."""
+class _CallRecorder:
+    """Records outermost calls of a distiller's losses."""
 
     def __init__(self) -> None:
-        self.found: list[LossCall] = []
+        self.calls: list[LossCall] = []
         self._depth = 0
 
-    def enter(self, path: str, method: str, module: nn.Module, args: tuple, kwargs: dict) -> None:
-        """A call begins."""
+    def start(self, path: str, method: str, module: nn.Module, args: tuple, kwargs: dict) -> None:
+        """Record the arguments of a call that starts."""
         self._depth += 1
         if self._depth > 1:
             return
@@ -92,49 +94,49 @@ class _Watch:
             arguments = inspect.signature(function).bind(module, *args, **kwargs).arguments
         except TypeError:
             arguments = dict(enumerate(args)) | kwargs
-        seen = [look(str(name), tensors) for name, value in arguments.items()
-                if name not in ('self', 'weight') and (tensors := flat(value))
-                and any(tensor.dim() for tensor in tensors)]
-        seen.sort(key=lambda item: item.name not in _STUDENT)
-        self.found.append(LossCall(
-            path if method == 'forward' else f'{path}.{method}', module, path, seen))
+        found = [summarise(str(name), tensors) for name, value in arguments.items()
+                 if name not in ('self', 'weight') and (tensors := flat(value))
+                 and any(tensor.dim() for tensor in tensors)]
+        found.sort(key=lambda argument: argument.name not in _STUDENT)
+        self.calls.append(LossCall(
+            path if method == 'forward' else f'{path}.{method}', module, path, found))
 
-    def leave(self, output) -> None:
-        """A call ends; None where it failed."""
+    def end(self, output) -> None:
+        """Record the output of a call that ends, None if it failed."""
         if self._depth == 1:
-            self.found[-1].outputs = flat(output)
+            self.calls[-1].outputs = flat(output)
         self._depth -= 1
 
 
-def _wrap(watch: _Watch, path: str, module: nn.Module, method: str):
+def _wrap(recorder: _CallRecorder, path: str, module: nn.Module, method: str):
     original = getattr(module, method)
 
-    def watched(*args, **kwargs):
-        watch.enter(path, method, module, args, kwargs)
+    def recorded(*args, **kwargs):
+        recorder.start(path, method, module, args, kwargs)
         output = None
         try:
             output = original(*args, **kwargs)
         finally:
-            watch.leave(output)
+            recorder.end(output)
         return output
 
-    return watched
+    return recorded
 
 
 @contextmanager
-def watch(distiller: nn.Module) -> Iterator[list]:
-    """Watch the losses of a distiller while the context is open.
+def record_loss_calls(distiller: nn.Module) -> Iterator[list]:
+    """Record the calls of a distiller's losses in the context.
 
-    Argument are the outermost calls of its sub-modules, and of their methods ``(student, teacher)``,
-    that bring tensors in at least two arguments; distillers inside of it are looked into.
+    Losses are its submodules, and their methods ``(student, teacher)``, except inner distillers.
+    Only outermost calls with tensors in at least two arguments are recorded.
 
     Args:
         distiller (nn.Module): A distiller of this package or of mmrazor.
 
     Yields:
-        list[LossCall]: Filled as calls are made; complete when the context ends.
+        list[LossCall]: The calls; filled when the context ends.
     """
-    state, handles = _Watch(), []
+    recorder, handles = _CallRecorder(), []
     found: list = []
     for path, module in distiller.named_modules():
         if isinstance(module, (Distiller, BaseDistiller)):
@@ -142,11 +144,11 @@ def watch(distiller: nn.Module) -> Iterator[list]:
         for method in ('forward', *_methods(module)):
             if method in vars(module):
                 continue
-            setattr(module, method, _wrap(state, path, module, method))
+            setattr(module, method, _wrap(recorder, path, module, method))
             handles.append((module, method))
     try:
         yield found
     finally:
         for module, method in handles:
             delattr(module, method)
-        found += [call for call in state.found if len(call.seen) > 1]
+        found += [call for call in recorder.calls if len(call.arguments) > 1]

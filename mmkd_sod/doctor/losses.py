@@ -1,4 +1,4 @@
-"""Each loss term's value and its gradient at the student, beside the task loss's."""
+"""Section on the loss terms: values and gradients at the student, relative to the task loss."""
 import inspect
 from dataclasses import dataclass
 
@@ -10,17 +10,16 @@ from .report import Section, number, table
 
 NAME, TITLE, NEEDS = 'losses', 'Loss terms', ('losses', )
 
-# Gradient norms as multiples of the task loss's. With published weights, a fresh student and a
-# trained teacher, the largest term of a demo config has from 0.15 (HKDNet) to 50 (GFL, whose fresh
-# head hardly moves): no one number tells the right weight of one from the wrong weight of another.
-# So a term drowns the task beyond DROWNS, or beyond NEARLY if its weight is also RAISED times the
-# default; LOST is where it hardly counts.
-NEARLY, DROWNS, HOPELESS, LOST = 10., 100., 300., 1e-3
+# Gradient norms relative to the task loss. With published weights, an untrained student and a
+# trained teacher, the largest term of the demo configs has 0.15 (HKDNet) to 50 (GFL), so that no
+# single limit separates right from wrong weights: a term is too large above LARGE, or above NOTABLE
+# if its weight is more than RAISED times the default. Below SMALL it has hardly any effect.
+NOTABLE, LARGE, HOPELESS, SMALL = 10., 100., 300., 1e-3
 RAISED = 100.
 
-# Below this softness (``teacher_entropy``) the maps of a teacher cost students of generated groups
-# more than they gave, at 0.5 they gave: docs/results.md.
-SURE = .25
+# Below this ``teacher_entropy`` distillation was harmful on generated groups; at 0.5 it helped
+# (docs/results.md).
+SATURATED = .25
 
 
 @dataclass
@@ -28,11 +27,11 @@ class Term:
     """A loss term.
 
     Attributes:
-        name (str): As it is logged.
-        value (Tensor): The scalar, its graph attached.
-        distills (bool): Whether the teacher gives it.
+        name (str): Logged name.
+        value (Tensor): Scalar with its graph.
+        distills (bool): Whether it is a term of the distiller.
         norm (float): Norm of its gradient at the student's parameters.
-        cosine (float): Between this gradient and the task loss's; NaN without either.
+        cosine (float): Cosine of its gradient and that of the task loss; NaN if either is 0.
     """
     name: str
     value: Tensor
@@ -42,7 +41,7 @@ class Term:
 
 
 def terms_of(losses: dict, distils: bool) -> list:
-    """Terms of a model's losses: what ``parse_losses`` would add up, lists summed."""
+    """Return the terms that ``parse_losses`` would add, with lists summed."""
     found = []
     for name, value in losses.items():
         if 'loss' not in name:
@@ -54,7 +53,7 @@ def terms_of(losses: dict, distils: bool) -> list:
 
 
 def _gradient(value: Tensor, parameters: list) -> Tensor | None:
-    """The gradient as one vector, None where there is none."""
+    """Return the gradient as one vector, or None if there is none."""
     if not value.requires_grad:
         return None
     found = torch.autograd.grad(value, parameters, retain_graph=True, allow_unused=True)
@@ -64,14 +63,14 @@ def _gradient(value: Tensor, parameters: list) -> Tensor | None:
 
 
 def measure(terms: list, parameters: list) -> float:
-    """Fill in the terms' gradient norms and cosines.
+    """Set the gradient norms and cosines of terms.
 
     Args:
         terms (list[Term]): Terms of one batch.
-        parameters (list[Parameter]): The student's that are trained.
+        parameters (list[Parameter]): Trained parameters of the student.
 
     Returns:
-        float: Norm of the task loss's gradient; 0 without one.
+        float: Norm of the gradient of the task loss; 0 without a task loss.
     """
     task = sum((term.value for term in terms if not term.distills), torch.zeros(()))
     reference = _gradient(task, parameters)
@@ -86,12 +85,12 @@ def measure(terms: list, parameters: list) -> float:
 
 @dataclass
 class Weight:
-    """The setting that multiplies a term.
+    """The weight of a term.
 
     Attributes:
-        setting (str): Where it stands in the config.
-        value (float): What it is.
-        default (float, optional): What it is where a config says nothing.
+        setting (str): Config key.
+        value (float): Value.
+        default (float, optional): Default value.
     """
     setting: str
     value: float
@@ -99,16 +98,17 @@ class Weight:
 
     @property
     def raised(self) -> bool:
-        """Whether it is far above its default."""
+        """Whether the value is far above the default."""
         return self.value > RAISED * self.default if self.default else False
 
 
 def _weight_of(term: Term, context: Context) -> Weight | None:
-    """A term's weight, found in the loss that gave it; None where no single number is one."""
+    """Return the weight of a term from the loss that computed it, or None if it has no single one.
+    """
     short, raw = term.name.split('.')[-1], context.losses[term.name]
-    calls = [call for call in context.comparisons if any(out is raw for out in call.outputs)]
-    # What a reader of heads or a schedule worked on is traced by its name.
-    calls = calls or [call for call in context.comparisons if call.path.split('.')[-1] == short]
+    calls = [call for call in context.loss_calls if any(out is raw for out in call.outputs)]
+    # Outputs that a distiller has changed are identified by name.
+    calls = calls or [call for call in context.loss_calls if call.path.split('.')[-1] == short]
     for call in calls[:1]:
         for attribute in (f'{short.removeprefix("loss_")}_weight', 'loss_weight'):
             value = getattr(call.module, attribute, None)
@@ -121,18 +121,18 @@ def _weight_of(term: Term, context: Context) -> Weight | None:
 
 
 def _config_path(path: str, context: Context) -> str:
-    """Where a distiller's module stands in the config; its own path where that is unknown."""
-    for tried in (path, path.split('.', 1)[-1]):
+    """Return the config key of a distiller's module, or its path if the key is unknown."""
+    for candidate in (path, path.split('.', 1)[-1]):
         node, keys = context.cfg.model.distiller, []
-        for part in tried.split('.'):
-            if isinstance(node, (list, tuple)) and part.isdigit() and int(part) < len(node):
-                node = node[int(part)]
-            elif isinstance(node, dict) and part in node:
-                node = node[part]
+        for key in candidate.split('.'):
+            if isinstance(node, (list, tuple)) and key.isdigit() and int(key) < len(node):
+                node = node[int(key)]
+            elif isinstance(node, dict) and key in node:
+                node = node[key]
             else:
                 break
-            keys.append(part)
-            # An entry of a CompositeDistiller may hold its distiller one level down.
+            keys.append(key)
+            # An entry of a CompositeDistiller may nest its distiller.
             if isinstance(node, dict) and 'type' not in node and 'distiller' in node:
                 node = node['distiller']
                 keys.append('distiller')
@@ -142,56 +142,58 @@ def _config_path(path: str, context: Context) -> str:
 
 
 def suggestion(weight: Weight | None, ratio: float) -> tuple[str, dict | None]:
-    """What to set so that a term's gradient is as large as the task's; text and data."""
+    """Return text and data of a weight that makes the term's gradient as large as the task's."""
     if weight is None:
-        return f'multiply its weight by {1 / ratio:.2g} to make both as large', None
+        return f'multiply its weight by {1 / ratio:.2g} to make both equal', None
     wanted = float(f'{weight.value / ratio:.2g}')
-    return (f'{weight.setting}={wanted:g} (now {weight.value:g}) would make both as large',
+    return (f'{weight.setting}={wanted:g} (now {weight.value:g}) would make both equal',
             dict(setting=weight.setting, now=weight.value, suggested=wanted))
 
 
 def _judge(terms: list, norm: float, context: Context, section: Section) -> dict:
-    """Call out terms that drown the task loss, and those that the task loss drowns."""
+    """Report terms that are too large or too small relative to the task loss."""
     advice = {}
-    moving = [term for term in terms if term.distills and term.norm > 0]
-    all_lost = all(term.norm < LOST * norm for term in moving)
-    for term in moving:
+    active = [term for term in terms if term.distills and term.norm > 0]
+    all_small = all(term.norm < SMALL * norm for term in active)
+    for term in active:
         ratio, weight = term.norm / norm, _weight_of(term, context)
-        raised = weight is not None and weight.raised and ratio > NEARLY
+        raised = weight is not None and weight.raised and ratio > NOTABLE
         text, data = suggestion(weight, ratio)
-        if ratio > DROWNS or raised:
+        size = None
+        if ratio > LARGE or raised:
+            report = section.error if ratio > HOPELESS or raised else section.warn
+            size = 'large'
+        elif ratio < SMALL:
+            report = section.warn if all_small else section.note
+            size = 'small'
+        if size:
             advice[term.name] = data
-            tell = section.error if ratio > HOPELESS or raised else section.warn
-            tell(f'{term.name} drowns the task loss: its gradient at the student is '
-                 f"{number(ratio)} times the task's; {text}")
-        elif ratio < LOST:
-            advice[term.name] = data
-            tell = section.warn if all_lost else section.note
-            tell(f'the task loss drowns {term.name}: its gradient at the student is '
-                 f"{number(ratio)} times the task's; {text}")
+            report(f'{term.name} is too {size}: its gradient at the student is {number(ratio)} '
+                   f'times that of the task loss; {text}')
     return advice
 
 
-def _judge_softness(context: Context, section: Section) -> None:
-    """Tell of logits that say little beyond a mask."""
+def _judge_entropy(context: Context, section: Section) -> None:
+    """Report saturated teachers, whose logits contain little more than a mask."""
     for name, value in context.losses.items():
-        if name.split('.')[-1] == 'teacher_entropy' and float(value) < SURE:
+        if name.split('.')[-1] == 'teacher_entropy' and float(value) < SATURATED:
             section.data['teacher_entropy'] = float(value)
-            section.note(f"the teacher's maps are sure, {name} {number(float(value))} of 1, so its "
-                         'logits say little beyond a mask; target_entropy=0.5 of the '
-                         'HKDDistiller fits their temperature')
+            section.note(f"the teacher's maps are saturated, {name} is {number(float(value))} of "
+                         '1, so that they contain little more than a mask; set '
+                         'target_entropy=0.5 in HKDDistiller to fit their temperature')
 
 
 def examine(context: Context, section: Section) -> None:
-    """Measure every term on the batch of the forward pass."""
+    """Measure all terms on the batch of the forward pass."""
     terms = terms_of(context.losses, context.distils)
     if not terms:
-        section.error('the model gives no loss: none of its outputs has "loss" in its name')
+        section.error('the model returns no loss: none of its outputs has "loss" in its name; '
+                      'check the model')
         return
     parameters = [p for p in context.student.parameters() if p.requires_grad]
     bad = [term.name for term in terms if not torch.isfinite(term.value)]
     if bad:
-        section.error(f"{', '.join(bad)}: NaN or infinite in the first step; look at the data, the "
+        section.error(f"{', '.join(bad)}: NaN or infinite in the first step; check the data, the "
                       'weights and the learning rate')
     norm = measure(terms, parameters)
     distilling = [term for term in terms if term.distills]
@@ -202,22 +204,22 @@ def examine(context: Context, section: Section) -> None:
                      f'x{number(share)}' if norm else '-',
                      '-' if term.cosine != term.cosine else f'{term.cosine:+.2f}'])
     for line in table(['term', 'value', 'gradient', 'of the task', 'cosine'], rows):
-        section.say(line)
+        section.add(line)
     if norm:
-        section.say(f"the task's gradient at the student: {number(norm)}")
+        section.add(f'gradient of the task loss at the student: {number(norm)}')
     else:
-        section.say('there is no task loss: the student learns from the distiller alone')
+        section.add('there is no task loss: the student learns from the distiller only')
     section.data.update(task_gradient=norm, terms={
         term.name: dict(value=float(term.value.detach()), gradient=term.norm, cosine=term.cosine,
                         of_task=term.norm / norm if norm else None, distills=term.distills)
         for term in terms})
-    _judge_softness(context, section)
-    still = [term.name for term in distilling if term.norm == 0]
-    if distilling and len(still) == len(distilling):
-        section.warn('no gradient of the distillation reaches the student in the first step; a '
-                     'schedule may begin later, else look at the terms')
-    elif still:
-        section.note(f"{', '.join(still)}: no gradient at the student in the first step")
+    _judge_entropy(context, section)
+    zero = [term.name for term in distilling if term.norm == 0]
+    if distilling and len(zero) == len(distilling):
+        section.warn('no gradient of the distillation reaches the student in the first step; '
+                     'check the terms, unless a schedule starts them later')
+    elif zero:
+        section.note(f"{', '.join(zero)}: no gradient at the student in the first step")
     if not norm and not distilling:
-        section.error('no gradient reaches the model; see which parameters are trained')
+        section.error('no gradient reaches the model; check which parameters are trained')
     section.data['advice'] = _judge(terms, norm, context, section) if norm and not bad else {}

@@ -1,4 +1,4 @@
-"""What the doctor found: sections of facts and findings, as text or as data."""
+"""The report of the doctor: sections with facts and findings, as text or data."""
 import math
 import textwrap
 from dataclasses import dataclass, field
@@ -10,12 +10,12 @@ _MARKS = dict(note='  -', warning='  !', error='  X')
 
 @dataclass
 class Finding:
-    """One describe_error on something that is not as it should be.
+    """A problem or a note.
 
     Attributes:
-        level (str): ``'error'``: the run would fail, or would not distil; ``'warning'``: it would
-            go, in doubt; ``'note'``: worth knowing.
-        text (str): The describe_error.
+        level (str): ``'error'``: the run would fail or would not distil; ``'warning'``: its result
+            is doubtful; ``'note'``: worth knowing.
+        text (str): One sentence.
     """
     level: str
     text: str
@@ -23,73 +23,80 @@ class Finding:
 
 @dataclass
 class Section:
-    """One concern's part of the report.
+    """A section of the report.
 
     Attributes:
         name (str): Key in the JSON report.
         title (str): Heading in the text report.
-        lines (list[str]): Facts for a reader.
-        data (dict): The same facts for a machine.
-        findings (list[Finding]): What is not as it should be.
-        looked_at (bool): False where something that it needs is missing.
-        seconds (float): How long it took.
+        lines (list[str]): Facts as text.
+        data (dict): Facts as data.
+        findings (list[Finding]): Problems and notes.
+        skipped (bool): Whether it was skipped.
+        seconds (float): Duration.
     """
     name: str
     title: str
     lines: list = field(default_factory=list)
     data: dict = field(default_factory=dict)
     findings: list = field(default_factory=list)
-    looked_at: bool = True
+    skipped: bool = False
     seconds: float = 0.
 
-    def say(self, line: str) -> None:
+    def add(self, line: str) -> None:
         """Add a line of facts."""
         self.lines.append(line)
 
     def note(self, text: str) -> None:
-        """Add a finding that is worth knowing."""
+        """Add a note."""
         self.findings.append(Finding('note', text))
 
     def warn(self, text: str) -> None:
-        """Add a finding that puts the run in doubt."""
+        """Add a warning."""
         self.findings.append(Finding('warning', text))
 
     def error(self, text: str) -> None:
-        """Add a finding that makes the run fail, or worthless."""
+        """Add an error."""
         self.findings.append(Finding('error', text))
 
     def skip(self, reason: str) -> None:
-        """Say why nothing was looked at."""
-        self.looked_at = False
-        self.say(f'not looked at: {reason}')
+        """Mark the section as skipped."""
+        self.skipped = True
+        self.add(f'skipped: {reason}')
 
     @property
     def level(self) -> str:
-        """The worst finding's level; ``'ok'`` without errors and warnings, ``'skipped'``."""
+        """``'error'`` or ``'warning'``, whichever is worst among the findings, else ``'ok'`` or
+        ``'skipped'``.
+        """
         found = {finding.level for finding in self.findings}
         if 'error' in found or 'warning' in found:
             return 'error' if 'error' in found else 'warning'
-        return 'ok' if self.looked_at else 'skipped'
+        return 'skipped' if self.skipped else 'ok'
 
 
 @dataclass
 class Report:
-    """All sections on one config."""
+    """The report on a config.
+
+    Attributes:
+        config (str): Path of the config.
+        sections (list[Section]): Sections in order.
+    """
     config: str
     sections: list = field(default_factory=list)
 
     def findings(self, level: str) -> list:
-        """Sentences of a level, in the order of the sections."""
+        """Return the texts of all findings of a level."""
         return [finding.text for section in self.sections for finding in section.findings
                 if finding.level == level]
 
     @property
     def exit_code(self) -> int:
-        """1 where a run would fail or would not distil, else 0."""
+        """1 if there are errors, else 0."""
         return int(bool(self.findings('error')))
 
     def as_dict(self) -> dict:
-        """The report as plain data that ``json`` writes; numbers that JSON lacks are None."""
+        """Return the report as data for JSON; NaN and infinite numbers are None."""
         return dict(
             config=self.config,
             ok=not self.exit_code,
@@ -104,7 +111,8 @@ class Report:
             })
 
     def as_text(self) -> str:
-        """The report for a terminal of 100 columns, errors repeated at the end."""
+        """Return the report as text of 100 columns, with errors and warnings repeated at the end.
+        """
         lines = [f'doctor: {self.config}', '']
         for section in self.sections:
             lines.append(f'{section.title}  [{section.level}]')
@@ -113,12 +121,13 @@ class Report:
                 lines += _wrap(f'{_MARKS[finding.level]} {finding.level}: {finding.text}')
             lines.append('')
         counts = {level: len(self.findings(level)) for level in ('error', 'warning')}
-        spent = sum(section.seconds for section in self.sections)
+        seconds = sum(section.seconds for section in self.sections)
         if not any(counts.values()):
-            lines.append(f'green: nothing is in the way of this run ({spent:.0f} s)')
+            lines.append(f'ok: no errors and no warnings ({seconds:.0f} s)')
             return '\n'.join(lines)
         lines.append(', '.join(f'{count} {level}{"s" if count > 1 else ""}'
-                               for level, count in counts.items() if count) + f' ({spent:.0f} s)')
+                               for level, count in counts.items() if count)
+                     + f' ({seconds:.0f} s)')
         for level in counts:
             for text in self.findings(level):
                 lines += _wrap(f'{_MARKS[level]} {text}')
@@ -131,7 +140,7 @@ def _wrap(text: str) -> list:
 
 
 def _plain(value):
-    """The value with keys as strings, tuples as lists, numbers that JSON has."""
+    """Return a value that JSON can represent: string keys, lists, finite numbers or None."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -143,15 +152,14 @@ def _plain(value):
 
 
 def table(header: list, rows: list) -> list:
-    """Lines of a table; columns of numbers should be formatted before and are set right.
+    """Return the lines of a text table.
 
     Args:
         header (list[str]): Names of the columns.
-        rows (list[list]): Cells; the first column is set left, the others right where they look
-            like numbers.
+        rows (list[list]): Cells; columns of formatted numbers, except the first, are right-aligned.
 
     Returns:
-        list[str]: One line a row, the header first.
+        list[str]: Header and one line per row.
     """
     cells = [[str(cell) for cell in row] for row in [header, *rows]]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
@@ -166,7 +174,7 @@ def table(header: list, rows: list) -> list:
 
 
 def number(value: float) -> str:
-    """A number in at most four significant digits, short to read."""
+    """Format a number with at most four significant digits."""
     if value is None or not math.isfinite(value):
         return str(value)
     if value == 0:
@@ -177,7 +185,7 @@ def number(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time span in the two units that matter: ``'1 d 4 h'``, ``'12 min'``, ``'0.31 s'``."""
+    """Format a duration with up to two units: ``'1 d 4 h'``, ``'12 min'``, ``'0.31 s'``."""
     if seconds < 60:
         return f'{seconds:.2f} s' if seconds < 10 else f'{seconds:.0f} s'
     minutes = round(seconds / 60)

@@ -1,4 +1,4 @@
-"""The teacher's score on a few validation images, beside that of an untrained network."""
+"""Section on scores: teacher and untrained network on a few validation images."""
 import copy
 import time
 
@@ -15,20 +15,20 @@ from .data import spread
 from .models import classes_of
 from .report import Section, number, table
 
-NAME, TITLE, NEEDS = 'score', 'Score on validation images', ('weighed', 'val_set')
+NAME, TITLE, NEEDS = 'score', 'Score on validation images', ('weights_loaded', 'val_set')
 
-# Higher is better, 1 is perfect; the first that a metric's name ends with decides.
-DECIDING = ('bbox_mAP', 'segm_mAP', 'mAP', 'mIoU', 'Smeasure', 'mDice', 'mFscore')
+# Metrics that measure the quality of a teacher, higher is better, in order of preference.
+PRIMARY = ('bbox_mAP', 'segm_mAP', 'mAP', 'mIoU', 'Smeasure', 'mDice', 'mFscore')
 _PERCENT = ('mIoU', 'mDice', 'mFscore')
-# How much of the way from an untrained network to a perfect one a teacher has to be.
+# Limits of a teacher's gain over an untrained network, relative to a perfect score.
 RANDOM, WEAK = 0.02, 0.1
 # Seconds after which no further image is scored.
 BUDGET = 12.
 
 
-def deciding(metrics: dict) -> tuple | None:
-    """Name and value in [0, 1] of the metric that decides; None where no known one is there."""
-    for ending in DECIDING:
+def primary_metric(metrics: dict) -> tuple | None:
+    """Return name and value in [0, 1] of the primary metric, or None if none is known."""
+    for ending in PRIMARY:
         for name, value in metrics.items():
             if name.split('/')[-1] == ending and value == value and value >= 0:
                 return name, value / 100 if ending in _PERCENT else value
@@ -36,12 +36,11 @@ def deciding(metrics: dict) -> tuple | None:
 
 
 def build_evaluator(context: Context, images: list | None = None) -> Evaluator:
-    """The config's validation metrics, without the files they would write.
+    """Build the validation metrics of the config without output files.
 
     Args:
-        context (Context): With ``val_set``.
-        images (list, optional): Ids of the images that COCO's metric counts; others have ground
-            truth in its annotation file, too.
+        context (Context): Context with ``val_set``.
+        images (list, optional): Ids of the scored images, to which COCO's metric is restricted.
     """
     cfg = copy.deepcopy(context.cfg.val_evaluator)
     for metric in cfg if isinstance(cfg, (list, tuple)) else [cfg]:
@@ -57,26 +56,26 @@ def build_evaluator(context: Context, images: list | None = None) -> Evaluator:
 
 @torch.no_grad()
 def evaluate(model: BaseModel, context: Context, numbers: list, budget: float = BUDGET) -> dict:
-    """Metrics of a model on some validation images, as a validation run has them.
+    """Return the validation metrics of a model on some images.
 
     Args:
-        model (BaseModel): In eval mode afterwards.
-        context (Context): With ``val_set``.
-        numbers (list[int]): The images.
-        budget (float): Seconds; once spent, no further image begins, but one is always done.
+        model (BaseModel): The model; it is left in eval mode.
+        context (Context): Context with ``val_set``.
+        numbers (list[int]): Indices of the images.
+        budget (float): Seconds after which no further image is scored, except the first.
 
     Returns:
-        dict: ``metrics``, ``numbers`` (the images that were done) and ``seconds`` an image.
+        dict: ``metrics``, ``numbers`` (indices of the scored images) and ``seconds`` per image.
     """
     model.eval()
-    done, batches, began = [], [], time.perf_counter()
+    done, batches, start = [], [], time.perf_counter()
     for i in numbers:
         data = pseudo_collate([context.val_set[i]])
         batches.append((data, model.val_step(data)))
         done.append(i)
-        if time.perf_counter() - began > budget:
+        if time.perf_counter() - start > budget:
             break
-    seconds = (time.perf_counter() - began) / len(done)
+    seconds = (time.perf_counter() - start) / len(done)
     ids = [sample.metainfo.get('img_id') for _, samples in batches for sample in samples]
     evaluator = build_evaluator(context, None if None in ids else ids)
     for data, samples in batches:
@@ -87,8 +86,8 @@ def evaluate(model: BaseModel, context: Context, numbers: list, budget: float = 
     return dict(metrics=metrics, numbers=done, seconds=seconds)
 
 
-def _twin(context: Context, name: str) -> BaseModel | None:
-    """A teacher's network with random weights; None for one that was handed over built."""
+def _untrained(context: Context, name: str) -> BaseModel | None:
+    """Return a teacher's network with random weights, or None if the config has a built one."""
     cfg = context.cfg.model.get('teacher')
     cfg = cfg[name] if is_named(cfg) else cfg
     if not isinstance(cfg, dict):
@@ -98,46 +97,52 @@ def _twin(context: Context, name: str) -> BaseModel | None:
 
 
 def _reason_against(context: Context, name: str, teacher: BaseModel) -> str:
-    """Why a teacher has no score on the student's validation data; empty where it has one."""
+    """Return why a teacher cannot be scored on the student's validation data, or ''."""
     own = context.model._teachers.inputs[name] if hasattr(context.model, '_teachers') else None
     if own is not None and own.view is not None:
-        return 'sees another view than the student'
+        return 'has another input view than the student'
     names = (getattr(context.val_set, 'metainfo', None) or {}).get('classes') or ()
     if any(count != len(names) for count in classes_of(teacher).values()):
-        return 'tells other classes apart than the data'
+        return 'has other classes than the data'
     return ''
 
 
 def judge(teacher: dict, untrained: dict, section: Section, label: str = 'teacher') -> None:
-    """Call out a teacher that is no better than its untrained twin, or hardly."""
+    """Report a teacher that is not, or hardly, better than an untrained network.
+
+    Args:
+        teacher (dict): Metrics of the teacher.
+        untrained (dict): Metrics of the untrained network.
+        section (Section): Gets the finding.
+        label (str): Label of the teacher.
+    """
     if not teacher:
-        section.error(f'the {label} gives no prediction on any of these images, as an untrained '
-                      'network would; give teacher_ckpt of a trained teacher')
+        section.error(f'the {label} predicts nothing on these images, like an untrained network; '
+                      'set teacher_ckpt to a trained teacher')
         return
-    mine, other = deciding(teacher), deciding(untrained)
-    if mine is None or (untrained and other is None):
-        section.note('none of the metrics is one that says how good a teacher is; compare the two '
-                     'columns')
+    own, other = primary_metric(teacher), primary_metric(untrained)
+    if own is None or (untrained and other is None):
+        section.note('the metrics have no known primary metric; compare the two columns')
         return
-    name, score = mine
-    # COCO's metric gives nothing for a network that predicts nothing.
+    name, score = own
+    # COCO's metric is empty without predictions.
     chance = other[1] if other else 0.
     gain = (score - chance) / max(1 - chance, 1e-6)
     section.data.setdefault('judged', {})[label] = dict(metric=name, gain=gain)
     if gain < RANDOM:
         section.error(
             f'the {label} is no better than a random one: {name} {score:.3f}, untrained network '
-            f'{chance:.3f}; give teacher_ckpt of a trained teacher and check its classes and '
+            f'{chance:.3f}; set teacher_ckpt to a trained teacher, and check its classes and '
             'normalisation')
     elif gain < WEAK:
         section.warn(f'the {label} is weak: {name} {score:.3f}, untrained network {chance:.3f}; '
-                     'a student rarely gains from such a teacher')
+                     'students rarely gain from such a teacher; train it longer')
 
 
 def examine(context: Context, section: Section) -> None:
-    """Score teacher, untrained twin and student; the student's run shows that validation works."""
+    """Score teachers, untrained networks and the student, whose score tests the validation."""
     if not context.cfg.get('val_evaluator'):
-        section.error('the config has a val_dataloader and no val_evaluator; give one')
+        section.error('the config has a val_dataloader but no val_evaluator; add one')
         return
     numbers = spread(len(context.val_set), context.images)
     results, pairs = {}, {}
@@ -145,18 +150,18 @@ def examine(context: Context, section: Section) -> None:
         label = context.label(name)
         reason = _reason_against(context, name, teacher)
         if reason:
-            section.note(f'the {label} {reason}, so that it has no score here')
+            section.note(f'the {label} {reason}, so that it is not scored')
             continue
         results[label] = evaluate(teacher, context, numbers)
         numbers = results[label]['numbers']
-        twin = _twin(context, name)
-        if twin is not None:
+        untrained = _untrained(context, name)
+        if untrained is not None:
             pairs[label] = f'untrained {name}'.strip()
-            results[pairs[label]] = evaluate(twin, context, numbers)
+            results[pairs[label]] = evaluate(untrained, context, numbers)
     try:
         results['student'] = evaluate(context.student, context, numbers)
         context.image_seconds = results['student']['seconds']
-    except Exception as error:  # the run's first validation would end with it
+    except Exception as error:  # the first validation of the run would end with the same error
         section.error(f'the validation of the student fails: {describe_error(error)}')
     finally:
         context.model.train()
@@ -164,14 +169,14 @@ def examine(context: Context, section: Section) -> None:
     section.data.update(images=len(numbers), metrics=columns, seconds_an_image={
         role: result['seconds'] for role, result in results.items()})
     shown = list(dict.fromkeys(name for column in columns.values() for name in column))[:6]
-    section.say(f'{len(numbers)} of {len(context.val_set):,} images, spread over the set; the student '
-                'is not trained yet')
+    section.add(f'{len(numbers)} of {len(context.val_set):,} images, evenly spaced; the student is '
+                'not trained')
     for line in table(['', *columns], [
             [name, *(number(column[name]) if name in column else '-'
                      for column in columns.values())] for name in shown]):
-        section.say(line)
-    silent = [role for role, column in columns.items() if not column]
-    if silent:
-        section.say(f"no prediction yet of: {', '.join(silent)}")
-    for label, twin in pairs.items():
-        judge(columns[label], columns[twin], section, label)
+        section.add(line)
+    empty = [role for role, column in columns.items() if not column]
+    if empty:
+        section.add(f"no predictions: {', '.join(empty)}")
+    for label, untrained in pairs.items():
+        judge(columns[label], columns[untrained], section, label)

@@ -1,4 +1,4 @@
-"""The Runner of the run: hooks, loops, optimizer and schedules start as they would."""
+"""Section on the start of the run: Runner, hooks, optimizer and schedules."""
 import copy
 
 from mmengine.runner import Runner
@@ -6,14 +6,14 @@ from mmengine.runner import Runner
 from .context import Context
 from .report import Section, number
 
-NAME, TITLE, NEEDS = 'start', 'Start of the run', ('weighed', 'batch')
+NAME, TITLE, NEEDS = 'start', 'Start of the run', ('weights_loaded', 'batch')
 
-# What hooks are told, in this order, before a run's first step.
+# Calls of hooks before the first step, in order.
 _BEFORE = ('before_run', 'before_train', 'before_train_epoch')
 
 
 def _settings(context: Context) -> dict:
-    """Arguments of the Runner: the config's, with the parts that are there already."""
+    """Return the arguments of the Runner that come from the config."""
     cfg = context.cfg
     settings = {key: copy.deepcopy(cfg.get(key)) for key in (
         'train_cfg', 'optim_wrapper', 'param_scheduler', 'auto_scale_lr', 'default_hooks',
@@ -21,7 +21,7 @@ def _settings(context: Context) -> dict:
     settings = {key: value for key, value in settings.items() if value is not None}
     visualizer = copy.deepcopy(cfg.get('visualizer'))
     if visualizer is not None:
-        # Nothing is sent or written anywhere.
+        # Without backends nothing is sent or written.
         visualizer.pop('vis_backends', None)
     return dict(settings, visualizer=visualizer, default_scope=cfg.get('default_scope', 'mmengine'),
                 log_level='WARNING', cfg=cfg)
@@ -29,8 +29,8 @@ def _settings(context: Context) -> dict:
 
 def examine(context: Context, section: Section) -> None:
     """Build the Runner and call its hooks up to the first step."""
-    runner = Runner(model=context.model, work_dir=context.work_dir, train_dataloader=context.train_loader,
-                    **_settings(context))
+    runner = Runner(model=context.model, work_dir=context.work_dir,
+                    train_dataloader=context.train_loader, **_settings(context))
     loop = runner.train_loop
     runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
     if runner.auto_scale_lr:
@@ -52,6 +52,6 @@ def examine(context: Context, section: Section) -> None:
     length = f'{loop.max_iters:,} steps'
     if getattr(loop, 'max_epochs', None) and loop.max_iters != loop.max_epochs:
         length = f'{loop.max_epochs} epochs, {length}'
-    section.say(f'{length}; first ' + ', '.join(
+    section.add(f'{length}; first ' + ', '.join(
         f'{name} {number(value)}' for name, value in rates.items()))
-    section.say('hooks: ' + ', '.join(section.data['hooks']))
+    section.add('hooks: ' + ', '.join(section.data['hooks']))

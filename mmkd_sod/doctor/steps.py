@@ -1,4 +1,4 @@
-"""Time and memory of a training step, and when the run would end."""
+"""Section on training steps: time, memory and the duration of the run."""
 import resource
 import statistics
 import sys
@@ -12,12 +12,12 @@ from .report import Section, duration, number
 
 NAME, TITLE, NEEDS = 'steps', 'Training steps', ('losses', )
 
-# Seconds after which no further step begins; one step is always timed after the first.
+# Seconds after which no further step starts; at least one step after the first is timed.
 BUDGET = 15.
 
 
 def peak_memory(device: str) -> float:
-    """Bytes: the largest allocation on a GPU, else the process's largest resident set."""
+    """Return the peak memory in bytes: allocations on a GPU, else resident set of the process."""
     if device.startswith('cuda'):
         return float(torch.cuda.max_memory_allocated())
     # Linux counts in KiB, macOS in bytes.
@@ -31,7 +31,7 @@ def _synchronise(device: str) -> None:
 
 
 def validations(context: Context) -> int:
-    """How often the run would validate."""
+    """Return the number of validations of the run."""
     loop = context.runner.train_loop
     interval = getattr(loop, 'val_interval', 0)
     if context.val_set is None or not interval:
@@ -41,7 +41,7 @@ def validations(context: Context) -> int:
 
 
 def _time(context: Context) -> tuple:
-    """Seconds of each step's data and of its work, and the last step's logged values."""
+    """Return the seconds of data loading and computing per step, and the last logged values."""
     batches, waited, worked, logged = iter(context.train_loader), [], [], {}
     began = time.perf_counter()
     for step in range(context.steps + 1):
@@ -54,7 +54,7 @@ def _time(context: Context) -> tuple:
         logged = context.model.train_step(batch, optim_wrapper=context.runner.optim_wrapper)
         _synchronise(context.device)
         done = time.perf_counter()
-        # The first step pays for what is set up once.
+        # The first step includes one-time set-up.
         if step:
             waited.append(loaded - start)
             worked.append(done - loaded)
@@ -64,10 +64,10 @@ def _time(context: Context) -> tuple:
 
 
 def examine(context: Context, section: Section) -> None:
-    """Train a few steps on the throw-away model and reckon the whole run from them."""
-    # The graph of the forward pass is in the way of an honest memory figure.
+    """Train a few steps and extrapolate the duration of the run."""
+    # Frees the graph of the forward pass, which would count as memory.
     context.losses = {}
-    context.comparisons = []
+    context.loss_calls = []
     context.model.train()
     if context.device.startswith('cuda'):
         torch.cuda.reset_peak_memory_stats()
@@ -76,10 +76,10 @@ def examine(context: Context, section: Section) -> None:
     steps = context.runner.train_loop.max_iters
     memory = peak_memory(context.device)
     training = (wait + work) * steps
-    section.say(f'a step: {duration(wait + work)} ({duration(wait)} of it waiting for data; median '
-                f'of {len(worked)} steps)')
-    place = 'on the GPU' if context.device.startswith('cuda') else 'of this whole process'
-    section.say(f'largest memory {place}: {memory / 2**20:,.0f} MiB')
+    section.add(f'step: {duration(wait + work)}, including {duration(wait)} waiting for data '
+                f'(median of {len(worked)} steps)')
+    where = 'on the GPU' if context.device.startswith('cuda') else 'of this process'
+    section.add(f'peak memory {where}: {memory / 2**20:,.0f} MiB')
     section.data.update(step_seconds=wait + work, data_seconds=wait, timed_steps=len(worked),
                         peak_memory_bytes=memory, steps=steps, train_seconds=training)
     line = f'{steps:,} steps take about {duration(training)}'
@@ -91,11 +91,11 @@ def examine(context: Context, section: Section) -> None:
         line += (f', {count} validations of {len(context.val_set):,} images about '
                  f'{duration(validating)}; together {duration(training + validating)}')
     section.data['eta_seconds'] = training + section.data.get('val_seconds', 0.)
-    section.say(line + ', on this machine as it is now')
+    section.add(line + ', on this machine at its current load')
     if wait > work:
-        section.warn(f'a step waits longer for data ({duration(wait)}) than it works '
-                     f'({duration(work)}); raise train_dataloader.num_workers, or make the '
-                     'pipeline cheaper')
+        section.warn(f'a step waits longer for data ({duration(wait)}) than it computes '
+                     f'({duration(work)}); increase train_dataloader.num_workers, or make the '
+                     'pipeline faster')
     values = {name: float(value) for name, value in logged.items()
               if isinstance(value, torch.Tensor) and value.numel() == 1}
     wrong = [name for name, value in values.items() if value != value or abs(value) == float('inf')]
@@ -103,4 +103,4 @@ def examine(context: Context, section: Section) -> None:
         section.error(f"{', '.join(wrong)}: NaN or infinite after {len(worked) + 1} steps; lower "
                       'the learning rate, or clip gradients')
     section.data['loss_after'] = values.get('loss')
-    section.say(f"loss in the last of these steps: {number(values.get('loss', float('nan')))}")
+    section.add(f"loss of the last of these steps: {number(values.get('loss', float('nan')))}")

@@ -1,4 +1,4 @@
-"""Versions of what a run stands on, and whether this package asked for them."""
+"""Section on the versions of packages, compared with the requirements."""
 import os
 import platform
 from importlib import metadata
@@ -21,7 +21,7 @@ _MMCV = ('mmcv', 'mmcv-lite', 'onedl-mmcv')
 
 def _version(package: str) -> str | None:
     if package == 'torch':
-        # Its own word names the build (`+cpu`, `+cu130`), which the metadata may leave out.
+        # Includes the build (`+cpu`, `+cu130`), which the metadata may omit.
         return str(torch.__version__)
     try:
         return metadata.version(package)
@@ -30,7 +30,7 @@ def _version(package: str) -> str | None:
 
 
 def _wanted() -> list:
-    """Requirements of the installed package, extras left out."""
+    """Return the requirements of the installed package without extras."""
     try:
         lines = metadata.requires('mmkd_sod') or []
     except metadata.PackageNotFoundError:
@@ -46,7 +46,7 @@ def _examine_mmcv(section: Section) -> None:
     section.data['packages'].update({name: versions[name] for name in found or ('mmcv', )})
     section.data['operators'] = operators = operators_in_use()
     shown = ' and '.join(f'{name} {versions[name]}' for name in found) or 'mmcv of no package'
-    section.say(f'{shown}, operators: {operators}')
+    section.add(f'{shown}, operators: {operators}')
     folders = {metadata.distribution(name).locate_file('mmcv') for name in found}
     if len(folders) < len(found):
         section.warn(f'{" and ".join(found)} are installed; both own the folder mmcv; uninstall '
@@ -54,7 +54,7 @@ def _examine_mmcv(section: Section) -> None:
 
 
 def examine(context: Context, section: Section) -> None:
-    """Report versions, mmcv's operators and the device; warn of versions that are excluded."""
+    """Report versions, mmcv's operators and the device; warn about excluded versions."""
     versions = {name: _version(name) for name in _SHOWN}
     device = (torch.cuda.get_device_name() if context.device.startswith('cuda')
               else f'{context.device}, {torch.get_num_threads()} of {os.cpu_count()} threads')
@@ -62,8 +62,8 @@ def examine(context: Context, section: Section) -> None:
     section.data.update(
         mmkd_sod=__version__, python=platform.python_version(), device=device, packages=versions,
         compat={outcome.entry.name: outcome.state for outcome in mended})
-    section.say(f'mmkd_sod {__version__}, Python {platform.python_version()}, {device}')
-    section.say(', '.join(f'{name} {version or "missing"}' for name, version in versions.items()))
+    section.add(f'mmkd_sod {__version__}, Python {platform.python_version()}, {device}')
+    section.add(', '.join(f'{name} {version or "missing"}' for name, version in versions.items()))
     _examine_mmcv(section)
     for outcome in mended:
         if outcome.unexpected or outcome.state == compat.OFF:
@@ -72,7 +72,7 @@ def examine(context: Context, section: Section) -> None:
     for wanted in _wanted():
         found = _version(wanted.name)
         if found is None:
-            section.warn(f'{wanted.name} is not installed; mmkd_sod asks for {wanted}')
+            section.warn(f'{wanted.name} is not installed; mmkd_sod requires {wanted}; install it')
         elif not wanted.specifier.contains(found, prereleases=True):
-            section.warn(f'{wanted.name} {found} is installed; mmkd_sod asks for '
-                         f'{wanted.name}{wanted.specifier}')
+            section.warn(f'{wanted.name} {found} is installed; mmkd_sod requires '
+                         f'{wanted.name}{wanted.specifier}; install that version')

@@ -1,4 +1,4 @@
-"""How much of the teacher's and of the student's weights were loaded, and from where."""
+"""Section on weights: which share of teacher and student was loaded, and from where."""
 from collections.abc import Sequence
 from functools import partial
 
@@ -12,35 +12,35 @@ from .context import Context, describe_error
 from .report import Section, table
 
 NAME, TITLE, NEEDS = 'weights', 'Weights', ('model',)
-_HEADER = ['', 'part', 'loaded', 'of', 'from']
+_HEADER = ['', 'module', 'loaded', 'of', 'from']
 
 
 def _counted(state: dict) -> dict:
-    # Counters of batch norm change no answer and are missing in old checkpoints.
+    # Counters of batch norm do not affect outputs and are missing in old checkpoints.
     return {key: value for key, value in state.items() if not key.endswith('num_batches_tracked')}
 
 
-def by_part(state: dict, loaded: set) -> dict:
-    """Numbers loaded and wanted by the model's first-level parts.
+def count_loaded(state: dict, loaded: set) -> dict:
+    """Count the loaded weights of each top-level module of a model.
 
     Args:
-        state (dict): Names to tensors of the model.
+        state (dict): State dict of the model.
         loaded (set[str]): Names that were loaded.
 
     Returns:
-        dict: Part to ``(numbers loaded, numbers)``.
+        dict: Name of the module to (number of loaded values, number of values).
     """
     found: dict = {}
     for key, value in _counted(state).items():
-        part = key.split('.')[0]
-        got, of = found.get(part, (0, 0))
-        found[part] = got + value.numel() * (key in loaded), of + value.numel()
+        name = key.split('.')[0]
+        got, of = found.get(name, (0, 0))
+        found[name] = got + value.numel() * (key in loaded), of + value.numel()
     return found
 
 
 def _rows(role: str, parts: dict, source: str) -> list:
-    return [[role if i == 0 else '', part, f'{got / max(of, 1):.0%}', f'{of:,}',
-             source if got else 'random'] for i, (part, (got, of)) in enumerate(parts.items())]
+    return [[role if i == 0 else '', name, f'{got / max(of, 1):.0%}', f'{of:,}',
+             source if got else 'random'] for i, (name, (got, of)) in enumerate(parts.items())]
 
 
 def _share(parts: dict) -> float:
@@ -48,30 +48,30 @@ def _share(parts: dict) -> float:
 
 
 def _teacher(context: Context, name: str, section: Section) -> list:
-    """Load a teacher as a run does and count what its checkpoint fills."""
+    """Load a teacher as a run does and count its loaded weights."""
     frozen, label = context.model._teachers.frozen[name], context.label(name)
     path = frozen.ckpt
     before = {key: value.shape for key, value in frozen.module.state_dict().items()}
     given, meta = read_checkpoint(path, f'DenseDistill: {label}_ckpt') if path else ({}, {})
     loaded = {key for key, shape in before.items() if key in given and given[key].shape == shape}
-    parts = by_part(frozen.module.state_dict(), loaded)
+    parts = count_loaded(frozen.module.state_dict(), loaded)
     epoch = meta.get('epoch')
     section.data[label] = dict(checkpoint=path, epoch=epoch, share=_share(parts), parts=parts)
     frozen.load()
     if not loaded and not frozen.trusted:
         section.error(
-            f'the {label} is random: no checkpoint fills any of its weights'
-            + (f" ('{path}' has other names)" if path else ', teacher_ckpt is None')
-            + '; a student learns nothing from it, give teacher_ckpt')
+            f'the {label} is random: none of its weights was loaded'
+            + (f" ('{path}' has other names)" if path else ' (teacher_ckpt is None)')
+            + '; a student learns nothing from it; set teacher_ckpt')
     elif _share(parts) < 1 and not frozen.trusted:
-        lacking = [part for part, (got, of) in parts.items() if got < of]
-        section.warn(f"the {label}'s {', '.join(lacking)} stays partly random, as "
-                     'teacher_allow_missing lets it')
+        incomplete = [name for name, (got, of) in parts.items() if got < of]
+        section.warn(f"the {label}'s {', '.join(incomplete)} stays partly random, as "
+                     'teacher_allow_missing permits')
     classes = (meta.get('dataset_meta') or {}).get('classes')
     ours = (getattr(context.val_set, 'metainfo', None) or {}).get('classes')
     if classes and ours and list(classes) != list(ours):
         section.warn(f"the {label}'s checkpoint was trained on the classes {_some(classes)}, the "
-                     f'data have {_some(ours)}; check that they mean the same')
+                     f'data have {_some(ours)}; check that they are the same classes')
     return _rows(label, parts, f"{path}{'' if epoch is None else f', epoch {epoch}'}")
 
 
@@ -80,7 +80,7 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _pretrained(model: nn.Module) -> list:
-    """Names of modules that start from a checkpoint, with its path and prefix."""
+    """Return the names of modules with a pretrained checkpoint, its path and its prefix."""
     found = []
     for name, module in model.named_modules():
         cfgs = getattr(module, 'init_cfg', None) or ()
@@ -95,7 +95,7 @@ def _equal(a: Tensor, b: Tensor) -> bool:
 
 
 def _student(context: Context, section: Section) -> list:
-    """Initialise the model as a run does and count what came from checkpoints."""
+    """Initialise the student as a run does and count its loaded weights."""
     student: BaseModel = context.student
     sources = _pretrained(student)
     context.model.init_weights()
@@ -108,8 +108,8 @@ def _student(context: Context, section: Section) -> list:
             given = {key[len(cut):]: value for key, value in given.items() if key.startswith(cut)}
         hits = {key for key, value in state.items() if key in given and _equal(value, given[key])}
         if not hits:
-            section.warn(f"nothing of '{path}' was loaded into the student's {name}; its names or "
-                         'shapes are others')
+            section.warn(f"nothing of '{path}' was loaded into the student's {name}; names or "
+                         'shapes differ; use another checkpoint or prefix')
         loaded |= {f'{name}.{key}' if name else key for key in hits}
         places.append(path)
     path = context.cfg.get('load_from')
@@ -122,12 +122,12 @@ def _student(context: Context, section: Section) -> list:
         loaded |= fitting.keys()
         places.append(path)
         if not fitting:
-            section.error(f"nothing of load_from='{path}' fits the student; give a checkpoint of "
-                          'this student')
-    parts = by_part(student.state_dict(), loaded)
+            section.error(f"nothing of load_from='{path}' fits the student; set load_from to a "
+                          'checkpoint of this student')
+    parts = count_loaded(student.state_dict(), loaded)
     section.data['student'] = dict(checkpoints=places, share=_share(parts), parts=parts)
     if context.cfg.get('resume'):
-        section.note('the run would resume; here it is looked at as a fresh one')
+        section.note('the run would resume; it is checked as a new run')
     return _rows('student', parts, ', '.join(places))
 
 
@@ -141,10 +141,10 @@ def examine(context: Context, section: Section) -> None:
     for job in (*jobs, partial(_student, context, section)):
         try:
             rows += job()
-        except Exception as error:  # what a run would end with
+        except Exception as error:  # the run would end with the same error
             section.error(describe_error(error))
             failed = True
             break
     for line in table(_HEADER, rows) if rows else ():
-        section.say(line)
-    context.weighed = True if not failed else None
+        section.add(line)
+    context.weights_loaded = True if not failed else None

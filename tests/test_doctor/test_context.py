@@ -1,4 +1,4 @@
-"""What sections share, and how an error is told."""
+"""The state that sections share, and messages of errors."""
 from mmengine.config import Config
 from torch import nn
 
@@ -14,14 +14,14 @@ def caught(function) -> str:
     return ''
 
 
-def test_errors_for_users_are_told_as_they_are():
+def test_user_errors_keep_their_message():
     def fail():
         raise ConfigError('what came,\n    what was wanted')
 
     assert caught(fail) == 'what came, what was wanted'
 
 
-def test_other_errors_say_where():
+def test_other_errors_name_their_position():
     found = caught(lambda: 1 / 0)
     assert found.startswith('ZeroDivisionError: division by zero (test_case.py, line ')
 
@@ -39,6 +39,7 @@ def test_roles_of_plain_and_distilled_models():
     distilled.student, distilled.distiller = plain, nn.Identity()
     distilled.teachers = dict(big=plain)
     context = Context(Config(dict()), model=distilled)
-    assert context.distils and context.student is plain and list(context.teachers) == ['teacher big']
+    assert context.distils and context.student is plain
+    assert list(context.teachers) == ['teacher big']
     distilled.teachers = {'': plain}
     assert list(context.teachers) == ['teacher']

@@ -6,9 +6,9 @@ from torch import nn
 
 from mmkd_sod.doctor import losses
 from mmkd_sod.doctor.context import Context
-from mmkd_sod.doctor.loss_calls import watch
+from mmkd_sod.doctor.loss_calls import record_loss_calls
 from mmkd_sod.doctor.report import Section
-from tests.doctor import told
+from tests.doctor import findings
 
 
 class Pull(nn.Module):
@@ -36,10 +36,10 @@ def judged(weight, task=1., **more):
     """The section on a task of gradient (task, task) and a term of (weight, weight)."""
     model = Pair(weight)
     numbers = model.student.weight
-    with watch(model.distiller) as calls:
+    with record_loss_calls(model.distiller) as calls:
         term = model.distiller.loss_pull(numbers, torch.ones(1, 2))
     cfg = Config(dict(model=dict(distiller=dict(loss_pull=dict(loss_weight=weight)))))
-    context = Context(cfg, model=model, comparisons=calls, losses={
+    context = Context(cfg, model=model, loss_calls=calls, losses={
         'student.loss': task * numbers.sum(), 'student.acc': torch.ones(()),
         'distill.loss_pull': term, **more})
     section = Section('losses', 'Losses')
@@ -48,11 +48,11 @@ def judged(weight, task=1., **more):
 
 
 @pytest.mark.parametrize('name', ['distill.teacher_entropy', 'distill.1.teacher_entropy'])
-@pytest.mark.parametrize('entropy, told_of', [(.02, True), (.24, True), (.26, False), (.9, False)])
-def test_a_sure_teacher_is_told_of(name, entropy, told_of):
+@pytest.mark.parametrize('entropy, reported', [(.02, True), (.24, True), (.26, False), (.9, False)])
+def test_a_saturated_teacher_is_reported(name, entropy, reported):
     section = judged(1., **{name: torch.tensor(entropy)})
-    assert ('target_entropy=0.5' in told(section, 'note')) is told_of
-    assert ('teacher_entropy' in section.data) is told_of
+    assert ('target_entropy=0.5' in findings(section, 'note')) is reported
+    assert ('teacher_entropy' in section.data) is reported
 
 
 def test_gradients_are_hand_worked():
@@ -69,30 +69,30 @@ def test_gradients_are_hand_worked():
     (50., 1., 'ok'), (50., 0.4, 'warning'), (50., 0.1, 'error'), (20., 10., 'ok'),
     # Beyond 100 times its default a weight is judged from 10 times the task's gradient on.
     (150., 2., 'error'), (150., 20., 'ok')])
-def test_terms_that_drown_the_task(weight, task, level):
+def test_terms_that_are_too_large(weight, task, level):
     section = judged(weight, task)
-    assert section.level == level, told(section, 'error')
+    assert section.level == level, findings(section, 'error')
     if level != 'ok':
         assert f'model.distiller.loss_pull.loss_weight={task:g} (now {weight:g})' in (
-            told(section, level))
+            findings(section, level))
         assert section.data['advice']['distill.loss_pull'] == dict(
             setting='model.distiller.loss_pull.loss_weight', now=weight, suggested=task)
 
 
-def test_a_distillation_that_the_task_drowns():
+def test_a_distillation_that_is_too_small():
     section = judged(1., task=1e4)
     assert section.level == 'warning'
-    assert 'the task loss drowns distill.loss_pull' in told(section, 'warning')
+    assert 'distill.loss_pull is too small' in findings(section, 'warning')
     assert section.data['advice']['distill.loss_pull']['suggested'] == 1e4
 
 
 def test_a_term_without_gradient_is_said_to_have_none():
     section = judged(0.)
-    assert 'no gradient of the distillation reaches the student' in told(section, 'warning')
+    assert 'no gradient of the distillation reaches the student' in findings(section, 'warning')
 
 
 def test_losses_that_are_not_finite_are_named():
-    assert 'distill.loss_pull: NaN or infinite' in told(judged(float('nan')), 'error')
+    assert 'distill.loss_pull: NaN or infinite' in findings(judged(float('nan')), 'error')
 
 
 def test_terms_are_what_a_step_adds_up():

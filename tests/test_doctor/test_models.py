@@ -8,7 +8,7 @@ from mmkd_sod.doctor import models
 from mmkd_sod.models.builder import build_model
 from mmkd_sod.testing.small_segmentors import small_segmentor
 from tests.detection import detector
-from tests.doctor import look, told
+from tests.doctor import findings, run_section
 from tests.saliency import scfnet
 
 
@@ -26,20 +26,20 @@ def test_sizes_are_counted(section):
     assert found['distiller'] == dict(type='CrossKDDistiller', parameters=0)
 
 
-@pytest.mark.parametrize('label, error', [(5, ''), (6, 'a box of label 6, the student tells')])
+@pytest.mark.parametrize('label, error', [(5, ''), (6, 'a box of label 6, the student has labels')])
 def test_labels_beyond_the_classes_are_called_out(scenes, label, error):
     sample = SegDataSample()
     sample.gt_instances = InstanceData(labels=torch.tensor([0, label]))
-    _, section = look(models, scenes, run='student', batch=dict(data_samples=[sample]))
-    assert error in told(section, 'error') and bool(error) == bool(told(section, 'error'))
+    _, section = run_section(models, scenes, run='student', batch=dict(data_samples=[sample]))
+    assert error in findings(section, 'error') and bool(error) == bool(findings(section, 'error'))
 
 
 def test_ignored_pixels_are_no_labels(scenes):
     sample = SegDataSample(gt_sem_seg=PixelData(data=torch.tensor([[[0, 255, 5]]])))
-    _, section = look(models, scenes, run='student', batch=dict(data_samples=[sample]))
-    assert not told(section, 'error')
+    _, section = run_section(models, scenes, run='student', batch=dict(data_samples=[sample]))
+    assert not findings(section, 'error')
 
 
 def test_a_plain_model_is_said_to_be_one(scenes):
-    context, section = look(models, scenes, run='student')
-    assert 'nothing is distilled' in told(section, 'note') and not context.distils
+    context, section = run_section(models, scenes, run='student')
+    assert 'nothing is distilled' in findings(section, 'note') and not context.distils

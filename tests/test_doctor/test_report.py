@@ -8,7 +8,7 @@ from mmkd_sod.doctor.report import Report, Section, duration, number, table
 
 def sections():
     good, bad, skipped = Section('a', 'Good'), Section('b', 'Bad'), Section('c', 'Not done')
-    good.say('a fact')
+    good.add('a fact')
     good.note('worth knowing')
     good.data.update(shape=(1, 2), bad=float('nan'), counts={3: 4})
     bad.warn('in doubt')
@@ -30,10 +30,10 @@ def test_levels_and_exit_code():
 def test_text_fits_a_terminal_and_ends_with_the_verdict():
     text = Report('x.py', sections()).as_text()
     assert max(map(len, text.splitlines())) <= 100
-    assert 'Bad  [error]' in text and '    not looked at: something is missing' in text
+    assert 'Bad  [error]' in text and '    skipped: something is missing' in text
     assert '1 error, 1 warning (0 s)' in text
     assert text.splitlines()[-1].strip().startswith('long describe_error') or 'long' in text[-120:]
-    assert Report('x.py', sections()[:1]).as_text().endswith('of this run (0 s)')
+    assert Report('x.py', sections()[:1]).as_text().endswith('no warnings (0 s)')
 
 
 def test_json_has_no_numbers_that_json_lacks():

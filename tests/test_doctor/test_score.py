@@ -2,8 +2,8 @@
 import pytest
 
 from mmkd_sod.doctor.report import Section
-from mmkd_sod.doctor.score import deciding, judge
-from tests.doctor import told
+from mmkd_sod.doctor.score import judge, primary_metric
+from tests.doctor import findings
 
 
 def judged(teacher, untrained) -> Section:
@@ -17,8 +17,8 @@ def judged(teacher, untrained) -> Section:
     ({'aAcc': 90., 'mIoU': 40.}, ('mIoU', .4)),
     ({'sod/MAE': .1, 'sod/Smeasure': .8}, ('sod/Smeasure', .8)),
     ({'sod/MAE': .1}, None), ({'mIoU': float('nan')}, None), ({}, None)])
-def test_the_metric_that_decides(metrics, wanted):
-    assert deciding(metrics) == wanted
+def test_the_primary_metric(metrics, wanted):
+    assert primary_metric(metrics) == wanted
 
 
 @pytest.mark.parametrize('teacher, untrained, level', [
@@ -28,17 +28,17 @@ def test_verdicts(teacher, untrained, level):
     section = judged({'sod/Smeasure': teacher}, {'sod/Smeasure': untrained})
     assert section.level == level
     if level == 'error':
-        assert 'no better than a random one' in told(section, 'error')
+        assert 'no better than a random one' in findings(section, 'error')
 
 
 def test_networks_that_predict_nothing():
-    assert 'gives no prediction' in told(judged({}, {'coco/bbox_mAP': .0}), 'error')
+    assert 'predicts nothing' in findings(judged({}, {'coco/bbox_mAP': .0}), 'error')
     assert judged({'coco/bbox_mAP': .3}, {}).level == 'ok'
     assert judged({'coco/bbox_mAP': .0}, {}).level == 'error'
 
 
 def test_unknown_metrics_decide_nothing():
-    assert 'none of the metrics' in told(judged({'x/y': 1.}, {'x/y': 2.}), 'note')
+    assert 'no known primary metric' in findings(judged({'x/y': 1.}, {'x/y': 2.}), 'note')
 
 
 def test_coco_counts_the_scored_images_only(section):

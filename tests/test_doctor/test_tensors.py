@@ -2,10 +2,10 @@
 import pytest
 from torch import nn
 
-from mmkd_sod.doctor.loss_calls import LossCall, Argument
+from mmkd_sod.doctor.loss_calls import Argument, LossCall
 from mmkd_sod.doctor.report import Section
 from mmkd_sod.doctor.tensors import _check, shape_text
-from tests.doctor import told
+from tests.doctor import findings
 
 
 def checked(ours, theirs, low=0., high=1., finite=True) -> Section:
@@ -26,8 +26,8 @@ def test_pairs(ours, theirs, level):
 
 def test_values():
     shapes = [(2, 8, 4, 4)]
-    assert 'teacher holds NaN or infinite' in told(checked(shapes, shapes, finite=False), 'error')
-    assert 'teacher is 0 everywhere' in told(checked(shapes, shapes, high=0.), 'warning')
+    assert 'teacher has NaN or infinite' in findings(checked(shapes, shapes, finite=False), 'error')
+    assert 'teacher is 0 everywhere' in findings(checked(shapes, shapes, high=0.), 'warning')
 
 
 @pytest.mark.parametrize('shapes, wanted', [

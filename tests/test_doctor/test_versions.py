@@ -4,7 +4,7 @@ import torch
 
 from mmkd_sod import compat
 from mmkd_sod.doctor import versions
-from tests.doctor import look, told
+from tests.doctor import findings, run_section
 
 
 def test_versions_are_those_of_the_process(section):
@@ -16,10 +16,11 @@ def test_versions_are_those_of_the_process(section):
 def test_a_version_that_is_excluded_is_named(monkeypatch):
     monkeypatch.setattr(versions.metadata, 'requires', lambda name: [
         'torch<1.0', 'no_such_package>=2', 'numpy', 'ruff; extra == "tests"'])
-    _, section = look(versions)
-    assert told(section, 'warning').splitlines() == [
-        f'torch {torch.__version__} is installed; mmkd_sod asks for torch<1.0',
-        'no_such_package is not installed; mmkd_sod asks for no_such_package>=2']
+    _, section = run_section(versions)
+    assert findings(section, 'warning').splitlines() == [
+        f'torch {torch.__version__} is installed; mmkd_sod requires torch<1.0; install that '
+        'version',
+        'no_such_package is not installed; mmkd_sod requires no_such_package>=2; install it']
 
 
 @pytest.mark.parametrize(('installed', 'warned'), [
@@ -40,8 +41,8 @@ def test_two_packages_in_the_folder_of_mmcv_are_named(monkeypatch, tmp_path, ins
 
     monkeypatch.setattr(versions.metadata, 'distribution', distribution)
     monkeypatch.setattr(versions.metadata, 'requires', lambda name: [])
-    _, section = look(versions)
-    assert told(section, 'warning') == warned
+    _, section = run_section(versions)
+    assert findings(section, 'warning') == warned
     assert set(installed) == {name for name in section.data['packages'] if 'mmcv' in name}
     assert section.data['operators'] in ('compiled', 'plain torch')
 
@@ -51,7 +52,7 @@ def test_a_package_that_is_not_installed_asks_for_nothing(monkeypatch):
         raise versions.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(versions.metadata, 'requires', absent)
-    _, section = look(versions)
+    _, section = run_section(versions)
     assert section.level == 'ok'
 
 
@@ -59,7 +60,7 @@ def test_upstream_problems_that_are_not_mended_are_named(monkeypatch):
     entry = compat.ENTRIES[0]
     monkeypatch.setattr(compat, 'outcomes', lambda: [
         compat.Outcome(entry, compat.OFF, 'MMKD_COMPAT_OFF names it')])
-    _, section = look(versions)
-    assert told(section, 'warning') == (
+    _, section = run_section(versions)
+    assert findings(section, 'warning') == (
         f'compat entry {entry.name} is off: MMKD_COMPAT_OFF names it; without it {entry.why}')
     assert section.data['compat'] == {entry.name: 'off'}

@@ -5,14 +5,14 @@ from mmengine.registry import MODELS
 
 from mmkd_sod.doctor import weights
 from mmkd_sod.doctor.report import Section
-from tests.doctor import look, told
+from tests.doctor import findings, run_section
 
 
 @pytest.fixture
 def weigh(scenes):
     """Weights of a tiny config's model: context and section."""
     def run(*options, name='crosskd'):
-        context, _ = look(Nothing, scenes, *options, run=name)
+        context, _ = run_section(Nothing, scenes, *options, run=name)
         context.model = MODELS.build(context.cfg.model)
         section = Section('weights', 'Weights')
         weights.examine(context, section)
@@ -32,14 +32,14 @@ class Nothing:
 
 @pytest.fixture
 def teacher_state(scenes):
-    context, _ = look(Nothing, scenes)
+    context, _ = run_section(Nothing, scenes)
     return MODELS.build(context.cfg.model).teacher.state_dict()
 
 
-def test_parts_are_counted_in_numbers():
+def test_values_are_counted_per_module():
     state = {'neck.a': torch.zeros(2, 3), 'neck.b': torch.zeros(4),
              'neck.num_batches_tracked': torch.zeros(()), 'head.w': torch.zeros(1)}
-    assert weights.by_part(state, {'neck.a'}) == dict(neck=(6, 10), head=(0, 1))
+    assert weights.count_loaded(state, {'neck.a'}) == dict(neck=(6, 10), head=(0, 1))
 
 
 def test_a_whole_teacher_is_counted_with_its_epoch(weigh, teacher_state, tmp_path):
@@ -48,7 +48,8 @@ def test_a_whole_teacher_is_counted_with_its_epoch(weigh, teacher_state, tmp_pat
     context, section = weigh(f'model.teacher_ckpt={path}', 'model.teacher_allow_missing=[]')
     found = section.data['teacher']
     assert found['share'] == 1 and found['epoch'] == 7 and found['checkpoint'] == str(path)
-    assert section.data['student']['share'] == 0 and section.level == 'ok' and context.weighed
+    assert section.data['student']['share'] == 0 and section.level == 'ok'
+    assert context.weights_loaded
 
 
 def test_a_part_that_stays_random_is_named(weigh, teacher_state, tmp_path):
@@ -56,13 +57,14 @@ def test_a_part_that_stays_random_is_named(weigh, teacher_state, tmp_path):
     torch.save({key: value for key, value in teacher_state.items()
                 if not key.startswith('bbox_head')}, path)
     _, section = weigh(f'model.teacher_ckpt={path}', "model.teacher_allow_missing=['bbox_head.*']")
-    assert "the teacher's bbox_head stays partly random" in told(section, 'warning')
+    assert "the teacher's bbox_head stays partly random" in findings(section, 'warning')
     assert 0 < section.data['teacher']['share'] < 1
 
 
 def test_a_checkpoint_that_is_not_there_ends_the_section(weigh):
     context, section = weigh('model.teacher_ckpt=none.pth')
-    assert "'none.pth' does not exist" in told(section, 'error') and context.weighed is None
+    assert "'none.pth' does not exist" in findings(section, 'error')
+    assert context.weights_loaded is None
     assert 'student' not in section.data
 
 
@@ -70,16 +72,17 @@ def test_other_classes_of_the_checkpoint_are_doubted(weigh, teacher_state, tmp_p
     path = tmp_path / 'teacher.pth'
     torch.save(dict(state_dict=teacher_state,
                     meta=dict(dataset_meta=dict(classes=['cat', 'dog']))), path)
-    context, _ = look(Nothing, scenes, f'model.teacher_ckpt={path}')
+    context, _ = run_section(Nothing, scenes, f'model.teacher_ckpt={path}')
     context.model = MODELS.build(context.cfg.model)
     context.val_set = type('Set', (), dict(metainfo=dict(classes=('disk', 'square'))))()
     section = Section('weights', 'Weights')
     weights.examine(context, section)
-    assert 'trained on the classes cat, dog, the data have disk, square' in told(section, 'warning')
+    assert 'trained on the classes cat, dog, the data have disk, square' in findings(
+        section, 'warning')
 
 
 def test_what_the_student_starts_from_is_counted(weigh, scenes, tmp_path):
-    context, _ = look(Nothing, scenes, run='student')
+    context, _ = run_section(Nothing, scenes, run='student')
     state = MODELS.build(context.cfg.model).state_dict()
     torch.save(dict(state_dict={key: value for key, value in state.items()
                                 if key.startswith('backbone')}), tmp_path / 'whole.pth')
@@ -89,7 +92,7 @@ def test_what_the_student_starts_from_is_counted(weigh, scenes, tmp_path):
 
 
 def test_a_pretrained_backbone_is_counted(weigh, scenes, tmp_path):
-    context, _ = look(Nothing, scenes, run='student')
+    context, _ = run_section(Nothing, scenes, run='student')
     state = MODELS.build(context.cfg.model).backbone.state_dict()
     torch.save(state, tmp_path / 'backbone.pth')
     options = ('model.backbone.init_cfg.type=Pretrained',
@@ -100,4 +103,4 @@ def test_a_pretrained_backbone_is_counted(weigh, scenes, tmp_path):
     assert found['checkpoints'] == [f'{tmp_path}/backbone.pth']
     torch.save({'other': torch.zeros(1)}, tmp_path / 'backbone.pth')
     _, section = weigh(*options, name='student')
-    assert 'nothing of' in told(section, 'warning')
+    assert 'nothing of' in findings(section, 'warning')

@@ -44,7 +44,7 @@ def test_a_last_line_cut_short_is_left_out(tmp_path):
     path.write_text(path.read_text() + '{"loss": 1')
     assert len(read_scalars(tmp_path).loss) == 8
     path.write_text('no json\n' + path.read_text())
-    with pytest.raises(DataError, match=r'scalars\.json line 1'):
+    with pytest.raises(DataError, match="scalars.json' line 1"):
         read_scalars(tmp_path)
 
 

@@ -43,7 +43,7 @@ def test_mask():
     assert picture[5, 5].tolist() == [150, 50, 75]
     assert picture[15, 5].tolist() == [114, 114, 114]
     assert picture[30, 5].tolist() == [100, 100, 100]
-    with pytest.raises(DataError, match='does not fit'):
+    with pytest.raises(DataError, match='resize the mask'):
         draw_mask(GREY, mask[:5])
 
 
@@ -51,7 +51,7 @@ def test_to_rgb():
     assert to_rgb(GREY[..., 0]).shape == to_rgb(GREY[..., :1]).shape == (40, 60, 3)
     assert to_rgb(GREY) is not GREY
     for wrong in (GREY / 255., GREY[..., :2], np.zeros((0, 4, 3), np.uint8)):
-        with pytest.raises(DataError, match='cannot be drawn'):
+        with pytest.raises(DataError, match='convert the image'):
             to_rgb(wrong)
 
 

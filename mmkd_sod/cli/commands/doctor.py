@@ -42,7 +42,7 @@ def run(args) -> int:
         args.work_dir, args.launcher, args.local_rank = None, 'none', 0
         cfg = load_config(args)
         try:
-            report = examine_config(cfg, max(args.images, 1), max(args.steps, 1), tell=_show)
+            report = examine_config(cfg, max(args.images, 1), max(args.steps, 1), on_section=_show)
         finally:
             _show('')
     print(json.dumps(report.as_dict(), indent=2) if args.json else report.as_text())

@@ -57,7 +57,7 @@ def test_infinity_counts_and_there_may_be_no_checkpoint(tmp_path):
         run_of('crosskd', tmp_path, {1}, math.inf).train()
 
 
-def test_spoilt_weights_and_checkpoints_are_told(tmp_path):
+def test_bad_weights_and_checkpoints_are_named(tmp_path):
     run = run_of('crosskd', tmp_path, ())
     run.train()
     newest = latest_checkpoint(tmp_path)
@@ -69,7 +69,7 @@ def test_spoilt_weights_and_checkpoints_are_told(tmp_path):
                  hooks=[dict(type='mmkd_sod.FiniteLossHook')])
     with pytest.raises(TrainingError) as info:
         run.train()
-    assert 'the weights were not finite before, first' in str(info.value)
+    assert 'weights were NaN or infinite before this step, first' in str(info.value)
     assert 'epoch_2.pth' in str(info.value)
 
 
