@@ -86,7 +86,7 @@ def test_without_gather_they_differ(ranks):
 
 def test_unequal_batches_are_refused_on_all_ranks(ranks):
     for found in ranks:
-        assert '[(3, 2), (4, 2)]; use the same batch size' in found['unequal']
+        assert '[(3, 2), (4, 2)]; all shapes must be equal' in found['unequal']
 
 
 def test_one_process_keeps_its_tensor():
