@@ -20,7 +20,7 @@ from gain_sets import SETS
 
 from mmkd_sod.cli.common import EXIT_INTERRUPTED, run_tool
 from mmkd_sod.errors import ConfigError
-from mmkd_sod.report.metrics import describe, mean, spread
+from mmkd_sod.report.metrics import describe, mean, std
 from mmkd_sod.utils.progress import progress_bar
 
 NAME = 'gain_cpu'
@@ -56,9 +56,9 @@ def summary(metric: str, plain: dict, distilled: dict) -> dict | None:
     values['gain'] = [sign * (ours - theirs) for ours, theirs in
                       zip(values['distilled'], values['plain'], strict=True)]
     found = {name: [round(number, 6) if number is not None else None
-                    for number in (mean(numbers), spread(numbers))]
+                    for number in (mean(numbers), std(numbers))]
              for name, numbers in values.items()}
-    average, deviation = mean(values['gain']), spread(values['gain'])
+    average, deviation = mean(values['gain']), std(values['gain'])
     return dict(found, seeds=len(seeds),
                 exceeds=None if deviation is None else average > deviation)
 

@@ -1,5 +1,5 @@
-"""A trained student as a folder that runs without torch.
+"""Exporting a trained student to a folder that runs without torch.
 
-:mod:`.shipment` leads; :mod:`.predict` is the script that is shipped, and imports nothing of this
+:mod:`.shipment` writes the folder; :mod:`.predict` is a script in it, which does not import this
 package.
 """

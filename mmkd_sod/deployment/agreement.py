@@ -1,4 +1,4 @@
-"""Do a model and what is shipped of it have the same metrics on a data set?"""
+"""Comparing the metrics of a model and its ONNX export on a data set."""
 import contextlib
 import io
 import logging
@@ -23,23 +23,24 @@ from mmengine.structures import InstanceData, PixelData
 from mmkd_sod.errors import ConfigError, DataError
 from mmkd_sod.utils.progress import progress_bar
 
-# What metrics may differ by, as fractions of 1.
+# Maximum difference of metrics, as a fraction of 1.
 LIMIT = 1e-3
-# Settings by which a metric writes files of its own.
+# Settings of metrics that write files.
 _WRITING = ('out_dir', 'output_dir', 'outfile_prefix')
 
 
 @dataclass
 class Agreement:
-    """Metrics of both sides.
+    """Metrics of a model and its ONNX export.
 
     Attributes:
-        images (int): How many were measured.
-        torch, onnx (dict): Metric to value, in the metric's own unit; mmdet's are not rounded,
-            mmseg's to a hundredth of a per cent.
-        differences (dict): Metric to the absolute difference, as a fraction of 1: mmseg's metrics
-            are percentages.
-        torch_ms, onnx_ms (float): Median time of one image, in milliseconds.
+        images (int): Number of images.
+        torch (dict): Values of the model's metrics, in their own units; those of mmseg are rounded
+            to a hundredth of a per cent.
+        onnx (dict): Values of the export's metrics.
+        differences (dict): Absolute differences, as fractions of 1.
+        torch_ms (float): Median time per image of the model, in milliseconds.
+        onnx_ms (float): Median time per image of the export, in milliseconds.
     """
 
     images: int
@@ -51,12 +52,17 @@ class Agreement:
 
     @property
     def worst(self) -> float:
-        """The largest difference; NaN where any of them is one-sided."""
+        """Largest difference; NaN if a metric is missing on one side."""
         return max(self.differences.values(), key=lambda x: (math.isnan(x), x))
 
 
 def build_test_loader(cfg: Config, name: str):
-    """A config's loader of single images: what fills a batch to one size touches none of them."""
+    """Build a loader of single images, which batches do not pad to a common size.
+
+    Args:
+        cfg (Config): The whole config.
+        name (str): Key of the loader.
+    """
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     loader = dict(cfg[name])
     loader.update(batch_size=1, num_workers=0, persistent_workers=False, drop_last=False)
@@ -67,15 +73,21 @@ def build_test_loader(cfg: Config, name: str):
 
 
 def build_metrics(cfg: Config, name: str, dataset_meta: dict) -> list:
-    """The metrics of an evaluator, writing no files.
+    """Build the metrics of an evaluator without output files.
+
+    Args:
+        cfg (Config): The whole config.
+        name (str): Key of the evaluator.
+        dataset_meta (dict): Metadata of the data set.
 
     Raises:
-        ConfigError: There are none, or they only format results.
+        ConfigError: There are no metrics, or they only format results.
     """
     settings = cfg.get(name) or []
     settings = settings if isinstance(settings, (list, tuple)) else [settings]
     if not settings or any(metric.get('format_only') for metric in settings):
-        raise ConfigError(f'ship: {name} measures nothing; give it a metric with format_only=False')
+        raise ConfigError(f'ship: {name} computes no metrics; ship compares metrics; set a metric '
+                          'with format_only=False')
     with _quiet():
         metrics = Evaluator([{k: v for k, v in metric.items() if k not in _WRITING}
                              for metric in settings])
@@ -85,21 +97,24 @@ def build_metrics(cfg: Config, name: str, dataset_meta: dict) -> list:
 
 def compare(cfg: Config, split: str, loader, model: BaseModel, predictor: Callable,
             read: Callable = cv2.imread) -> Agreement:
-    """Measure a model and a predictor on the same images.
+    """Evaluate a model and a predictor on the same images.
 
-    The model sees what the data loader gives; the predictor the decoded file, so that its own
-    preparation is measured too.
+    The model gets batches of the data loader; the predictor gets decoded image files, so that its
+    preprocessing is tested too.
 
     Args:
-        cfg (Config): With the evaluator.
+        cfg (Config): The whole config, with the evaluator.
         split (str): ``'test'`` or ``'val'``.
-        loader: From :func:`build_test_loader`.
-        model (BaseModel): In eval mode, on the CPU.
-        predictor (Callable): As :class:`.predict.Predictor`.
-        read (Callable): Path to image, (H, W, 3), uint8, BGR, or None.
+        loader: Loader of :func:`build_test_loader`.
+        model (BaseModel): Model in eval mode on the CPU.
+        predictor (Callable): A :class:`.predict.Predictor`.
+        read (Callable): Reads a path to an image (H, W, 3), uint8, BGR, or None.
+
+    Returns:
+        Agreement: Metrics and times of both.
 
     Raises:
-        DataError: There are no images, one cannot be read, or nothing could be measured.
+        DataError: There are no images, an image cannot be read, or there are no metrics.
     """
     meta = loader.dataset.metainfo
     sides = dict(torch=build_metrics(cfg, f'{split}_evaluator', meta),
@@ -107,26 +122,26 @@ def compare(cfg: Config, split: str, loader, model: BaseModel, predictor: Callab
     times: dict[str, list] = dict(torch=[], onnx=[])
     images = len(loader)
     if not images:
-        raise DataError(f'ship: the data set of {split}_dataloader is empty; name one with images')
-    with progress_bar(images) as tell, torch.no_grad():
+        raise DataError(f'ship: the data set of {split}_dataloader is empty; give one with images')
+    with progress_bar(images) as advance, torch.no_grad():
         for batch in loader:
             path = batch['data_samples'][0].metainfo.get('img_path')
             image = read(str(path))
             if image is None:
                 raise DataError(f"image '{path}' cannot be read by OpenCV; replace it")
-            answers = {}
+            predictions = {}
             start = time.perf_counter()
-            answers['torch'] = model.test_step(batch)[0]
+            predictions['torch'] = model.test_step(batch)[0]
             middle = time.perf_counter()
             result = predictor(image)
             end = time.perf_counter()
-            answers['onnx'] = _as_sample(answers['torch'], result)
+            predictions['onnx'] = _as_sample(predictions['torch'], result)
             times['torch'].append(middle - start)
             times['onnx'].append(end - middle)
             for side, metrics in sides.items():
                 for metric in metrics:
-                    metric.process(batch, [answers[side].to_dict()])
-            tell()
+                    metric.process(batch, [predictions[side].to_dict()])
+            advance()
     scores = {side: [_evaluate(metric, images) for metric in metrics]
               for side, metrics in sides.items()}
     differences = {}
@@ -137,7 +152,7 @@ def compare(cfg: Config, split: str, loader, model: BaseModel, predictor: Callab
             both = math.isnan(a) and math.isnan(b) and name in ours and name in theirs
             differences[name] = 0. if both else abs(a - b) / unit
     if not differences:
-        raise DataError('ship: the metrics gave no number, as when a model finds nothing at all; '
+        raise DataError('ship: the metrics returned no values, as for a model without predictions; '
                         'give a trained checkpoint')
     merged = {side: {name: value for part in parts for name, value in part.items()}
               for side, parts in scores.items()}
@@ -148,7 +163,7 @@ def compare(cfg: Config, split: str, loader, model: BaseModel, predictor: Callab
 
 
 def _as_sample(sample, result: dict):
-    """A data sample with the predictor's answer in the place of the model's."""
+    """Return a data sample with the predictor's result instead of the model's."""
     sample = sample.clone()
     if 'bboxes' in result:
         sample.pred_instances = InstanceData(
@@ -164,7 +179,7 @@ def _as_sample(sample, result: dict):
 
 
 def _evaluate(metric, images: int) -> dict[str, float]:
-    """The numbers of one metric, quietly and unrounded."""
+    """Return the unrounded values of a metric, without log output."""
     with _quiet(), _unrounded(metric):
         scores = metric.evaluate(images)
     return {name: float(value) for name, value in scores.items()
@@ -173,7 +188,7 @@ def _evaluate(metric, images: int) -> dict[str, float]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep pycocotools and metrics from telling each of their steps, twice."""
+    """Suppress the output of pycocotools and of metrics."""
     logger = MMLogger.get_current_instance()
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -186,10 +201,10 @@ def _quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _unrounded(metric) -> Iterator[None]:
-    """Keep mmdet's metrics from rounding to three digits.
+    """Disable the rounding of mmdet's metrics to three digits.
 
-    They call the builtin ``round``; two scores on both sides of a rounding edge would differ by
-    1e-3 however close they are. A name of the module hides the builtin while they evaluate.
+    Two close scores could be rounded to values that differ by 1e-3. While the metrics are computed,
+    a function of the module hides the builtin ``round``.
     """
     modules = [sys.modules[cls.__module__] for cls in type(metric).__mro__
                if cls.__module__.startswith('mmdet.')]

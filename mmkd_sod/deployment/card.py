@@ -1,4 +1,4 @@
-"""The page that goes with a shipped model."""
+"""The model card of an exported model."""
 import os
 import platform
 from collections.abc import Sequence
@@ -11,27 +11,27 @@ from .agreement import LIMIT, Agreement
 
 _TASKS = dict(detection='object detection', segmentation='semantic segmentation',
               saliency='salient object detection')
-_ANSWERS = dict(detection='bboxes, scores, labels', segmentation='labels', saliency='saliency')
-# More classes than this are counted, and `model.json` names them.
+_RESULTS = dict(detection='bboxes, scores, labels', segmentation='labels', saliency='saliency')
+# With more classes the card gives their number only.
 _NAMED = 40
 
 
 @dataclass
 class CardFacts:
-    """What a card tells.
+    """Content of a model card.
 
     Attributes:
-        name (str): Of the model.
+        name (str): Name of the model.
         spec (dict): Content of `model.json`.
-        model (str): Kinds of the detector or segmentor, its backbone and its head.
-        trained (str): How long, as the checkpoint says; may be empty.
-        parameters (int): Number of them.
+        model (str): Types of the model, its backbone and its head.
+        trained (str): Length of the training if the checkpoint has it, else ''.
+        parameters (int): Number of parameters.
         input_size (str): Height and width of the network's input.
         tensors (float): Largest difference of the outputs on one image.
-        agreement (Agreement): Metrics and times of both sides.
-        threads (int): Threads of both sides.
-        split (str): The part of the data that was measured.
-        ours (Sequence[str]): Parts of mmkd_sod that the plain config builds.
+        agreement (Agreement): Metrics and times of the model and its export.
+        threads (int): Number of threads of both.
+        split (str): Evaluated split.
+        ours (Sequence[str]): Types of mmkd_sod in the plain config.
     """
 
     name: str
@@ -48,7 +48,7 @@ class CardFacts:
 
 
 def machine() -> str:
-    """The processor's name and number of cores, as far as the system tells."""
+    """Return the name of the processor, if known, and its number of cores."""
     name = platform.processor() or platform.machine()
     try:
         for line in Path('/proc/cpuinfo').read_text(encoding='utf-8').splitlines():
@@ -67,7 +67,7 @@ def _classes(names: Sequence[str]) -> str:
 
 
 def write_card(facts: CardFacts, folder: Path) -> str:
-    """The page as Markdown; sizes are those of the files that lie in ``folder``."""
+    """Return the card as Markdown, with the sizes of the files in ``folder``."""
     import onnxruntime
     import torch
     spec, agreement = facts.spec, facts.agreement
@@ -77,7 +77,7 @@ def write_card(facts: CardFacts, folder: Path) -> str:
         f'| {name} | {agreement.torch[name]:.4f} | {agreement.onnx[name]:.4f} | {difference:.1e} |'
         for name, difference in agreement.differences.items())
     needs = ('' if not facts.ours else
-             f"; it builds {', '.join(f'`{part}`' for part in facts.ours)} of mmkd_sod")
+             f"; it needs {', '.join(f'`{name}`' for name in facts.ours)} of mmkd_sod")
     return f"""# {facts.name}
 
 | | |
@@ -91,15 +91,15 @@ def write_card(facts: CardFacts, folder: Path) -> str:
 
 ## Metrics
 
-{agreement.images} images of the {facts.split} split. ONNX Runtime is measured through `predict.py`,
-from the image file to the answer; no metric differs by {LIMIT:g} or more (as a fraction of 1).
-Outputs of both networks on one image differ by {facts.tensors:.1e} at most.
+{agreement.images} images of the {facts.split} split. ONNX Runtime is evaluated with `predict.py`,
+from the image file to the result; no metric differs by {LIMIT:g} or more (as a fraction of 1).
+Outputs of both networks on one image differ by at most {facts.tensors:.1e}.
 
 | metric | torch | ONNX Runtime | difference |
 |---|---|---|---|
 {metrics}
 
-## Time of an image
+## Time per image
 
 Median on {machine()}, {facts.threads} thread{'s' * (facts.threads > 1)}, batches of one.
 
@@ -117,7 +117,7 @@ Median on {machine()}, {facts.threads} thread{'s' * (facts.threads > 1)}, batche
 ```python
 import cv2
 from predict import Predictor
-result = Predictor()(cv2.imread('photo.jpg'))  # {_ANSWERS[spec['task']]}
+result = Predictor()(cv2.imread('photo.jpg'))  # {_RESULTS[spec['task']]}
 ```
 
 `config.py` and `weights.pth` are the same model for torch{needs}.

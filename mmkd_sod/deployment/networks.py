@@ -1,4 +1,4 @@
-"""Networks from an image to tensors that a predictor without torch can finish."""
+"""Networks for export, from an image to tensors that a predictor without torch can process."""
 from collections.abc import Sequence
 from typing import Any
 
@@ -6,16 +6,17 @@ import torch
 from torch import Tensor, nn
 
 from mmkd_sod.errors import ConfigError
+from mmkd_sod.models.data_preprocessors.normalisation import normalisation_of
 from mmkd_sod.models.saliency import resize_like, saliency_logits
 
 
 class ImageNetwork(nn.Module):
-    """A model of mmdet or mmseg with its normalisation inside.
+    """A model of mmdet or mmseg that includes its normalisation.
+
+    Inputs are images (N, 3, H, W), floating, RGB, 0 to 255, also for models of BGR images.
 
     Args:
-        model (nn.Module): In eval mode.
-
-    The input is (N, 3, H, W), floating, RGB, 0 to 255; a model of BGR images has it turned round.
+        model (nn.Module): Model in eval mode.
     """
 
     mean: Tensor
@@ -24,34 +25,31 @@ class ImageNetwork(nn.Module):
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model: Any = model
-        preprocessor = self.model.data_preprocessor
-        # mmseg and mmengine name the setting differently.
-        self.rgb = bool(getattr(preprocessor, 'channel_conversion',
-                                getattr(preprocessor, '_channel_conversion', False)))
-        for name, neutral in (('mean', torch.zeros), ('std', torch.ones)):
-            value = getattr(preprocessor, name, None)
-            self.register_buffer(name, neutral(3, 1, 1) if value is None else value.clone())
+        found = normalisation_of(self.model.data_preprocessor)
+        self.rgb = found.swap
+        for name, values in (('mean', found.mean or (0., ) * 3), ('std', found.std or (1., ) * 3)):
+            self.register_buffer(name, torch.tensor(values).view(-1, 1, 1))
 
     def features(self, image: Tensor) -> Sequence[Tensor]:
-        """Normalise (N, 3, H, W) and extract features."""
+        """Normalise images (N, 3, H, W) and extract features."""
         x = image if self.rgb else image.flip(1)
         return self.model.extract_feat((x - self.mean) / self.std)
 
     @property
     def output_names(self) -> list[str]:
-        """Names of what ``forward`` returns, in order."""
+        """Names of the outputs of ``forward``, in order."""
         raise NotImplementedError
 
 
 class SegmentationNetwork(ImageNetwork):
-    """Image in, logits at the image's size out: (N, C, H, W).
+    """Computes logits (N, C, H, W) in the size of the image.
 
     Args:
         model (nn.Module): An ``EncoderDecoder`` of mmseg, or a cascade of decode heads.
-        saliency (bool): Give the logit of "salient" alone, (N, 1, H, W).
+        saliency (bool): Whether to return the saliency logit only, (N, 1, H, W).
 
     Raises:
-        ConfigError: The model has no decode head, or one that predicts in its own way.
+        ConfigError: The model has no decode head, or one with its own ``predict``.
     """
 
     def __init__(self, model: nn.Module, saliency: bool = False) -> None:
@@ -73,17 +71,19 @@ class SegmentationNetwork(ImageNetwork):
                 or kind.predict not in (BaseDecodeHead.predict, MultiMapHead.predict)
                 or kind.predict_by_feat is not BaseDecodeHead.predict_by_feat):
             raise ConfigError(f"export: decode_head {kind.__name__} does not predict as mmseg's "
-                              'BaseDecodeHead does; export a segmentor whose decode head does')
+                              'BaseDecodeHead; export a segmentor whose decode head does')
 
     @property
     def output_names(self) -> list[str]:
+        """Names of the outputs of ``forward``, in order."""
         return ['logits']
 
     def forward(self, image: Tensor) -> Tensor:
+        """Return the logits of images (N, 3, H, W)."""
         feats = self.features(image)
         logits: Any = None
         for number, head in enumerate(self.heads):
-            # A head of several levels makes the finest only where it can.
+            # Of a head with several levels only the finest map is needed.
             if hasattr(head, 'decode'):
                 logits = head.cls_seg(head.decode(feats)[0])
             else:
@@ -93,17 +93,18 @@ class SegmentationNetwork(ImageNetwork):
 
 
 class DetectionNetwork(ImageNetwork):
-    """Image in, scores and decoded boxes of every location out, level by level.
+    """Computes scores and decoded boxes of all locations, level by level.
 
-    For each level ``scores`` (1, P, C), in [0, 1], ``boxes`` (1, P, 4), corners in pixels of the
-    input, not clipped, and ``factors`` (1, P) where the head has a centerness or IoU branch.
+    The outputs of a level are ``scores`` (1, P, C), in [0, 1], ``boxes`` (1, P, 4), corners in
+    pixels of the input, not clipped, and, if the head has a centerness or IoU branch, ``factors``
+    (1, P), in [0, 1].
 
     Args:
         model (nn.Module): A single-stage detector of mmdet whose head predicts as mmdet's
-            ``BaseDenseHead`` or ``GFLHead`` does.
+            ``BaseDenseHead`` or ``GFLHead``.
 
     Raises:
-        ConfigError: The head predicts in its own way.
+        ConfigError: The head has its own ``predict``.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -122,21 +123,23 @@ class DetectionNetwork(ImageNetwork):
                 BaseDenseHead._predict_by_feat_single)):
             raise ConfigError(
                 f"export: {type(model).__name__} with bbox_head {kind.__name__} does not predict "
-                "as mmdet's BaseDenseHead or GFLHead does; export a single-stage detector such as "
-                'GFL, RetinaNet, ATSS or FCOS')
+                "as mmdet's BaseDenseHead or GFLHead; export a single-stage detector such as GFL, "
+                'RetinaNet, ATSS or FCOS')
         self.head = head
         self.levels = len(head.prior_generator.strides)
-        # mmdet takes whatever a head gives besides classes and boxes for such a branch.
+        # Set in the first forward: mmdet treats a third output of a head as such a branch.
         self.factors: bool | None = None
 
     @property
     def output_names(self) -> list[str]:
+        """Names of the outputs of ``forward``, in order; known after the first forward."""
         if self.factors is None:
-            raise RuntimeError('output_names is known after the first forward')
+            raise RuntimeError('output_names is known after the first forward only')
         names = ['scores', 'boxes', *['factors'] * self.factors]
         return [f'{name}{level}' for level in range(self.levels) for name in names]
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Return the outputs of all levels for one image (1, 3, H, W)."""
         cls, reg, *rest = self.head(self.features(image))
         self.factors = bool(rest and rest[0] is not None)
         priors = self.head.prior_generator.grid_priors(
@@ -163,5 +166,5 @@ class DetectionNetwork(ImageNetwork):
 
 
 def _rows(x: Tensor, channels: int) -> Tensor:
-    """(1, A * channels, H, W) to (H * W * A, channels), as mmdet orders its priors."""
+    """Flatten (1, A * channels, H, W) to (H * W * A, channels) in the order of mmdet's priors."""
     return x[0].permute(1, 2, 0).reshape(-1, channels)

@@ -1,4 +1,4 @@
-"""A network as an ONNX file."""
+"""Exporting networks to ONNX files."""
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,12 +16,15 @@ from .networks import ImageNetwork, SegmentationNetwork
 
 
 class SaliencyModule(SegmentationNetwork):
-    """Image in, saliency map out, with normalisation inside.
+    """Computes saliency maps (N, 1, H, W), in [0, 1], including the normalisation of images.
+
+    Inputs are images (N, 3, H, W), floating, RGB, 0 to 255.
 
     Args:
-        model (nn.Module): A segmentor of mmseg in eval mode, with one output channel or two.
+        model (nn.Module): A segmentor of mmseg in eval mode, with one or two output channels.
 
-    The input is (N, 3, H, W), floating, RGB, 0 to 255; the output (N, 1, H, W), in [0, 1].
+    Raises:
+        ConfigError: The model does not predict saliency maps.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -30,53 +33,52 @@ class SaliencyModule(SegmentationNetwork):
 
     @property
     def output_names(self) -> list[str]:
+        """Names of the outputs of ``forward``, in order."""
         return ['saliency']
 
     def forward(self, image: Tensor) -> Tensor:
+        """Return the saliency maps of images."""
         return super().forward(image).sigmoid()
 
 
 def require_onnx() -> None:
-    """Refuse to go on where ONNX files cannot be written.
-
-    Raises:
-        UserError: The package ``onnx`` is not installed.
-    """
+    """Raise UserError if the package ``onnx`` is not installed."""
     try:
         import onnx  # noqa: F401  (torch's exporter needs it)
     except ImportError:
-        raise UserError('exporting needs the package onnx; install onnx, and onnxruntime to have '
-                        "the answers compared (pip install 'mmkd_sod[onnx]')") from None
+        raise UserError('the package onnx is not installed; the export needs it, and onnxruntime '
+                        "to compare outputs; install them with pip install 'mmkd_sod[onnx]'"
+                        ) from None
 
 
 def write_onnx(module: ImageNetwork, images: Tensor, path, dynamic: Sequence[int] = ()) -> list:
-    """Trace a network to an ONNX file.
+    """Export a network to an ONNX file by tracing.
 
     Args:
-        module (ImageNetwork): In eval mode.
-        images (Tensor): What it is traced with.
-        path (str | Path): The file.
-        dynamic (Sequence[int]): Axes of the input that may have any size: 0, 2, 3.
+        module (ImageNetwork): Network in eval mode.
+        images (Tensor): Input for tracing.
+        path (str | Path): Output file.
+        dynamic (Sequence[int]): Axes of the input with variable size, of 0, 2, 3.
 
     Returns:
-        list[np.ndarray]: The network's answers to ``images``.
+        list[np.ndarray]: Outputs of the network for ``images``.
 
     Raises:
-        ConfigError: The network has an operation that the exporter does not know.
+        ConfigError: The exporter does not support an operation of the network.
     """
     with torch.no_grad():
         expected = module(images)
     expected = [expected] if isinstance(expected, Tensor) else list(expected)
     axes = {0: 'batch', 2: 'height', 3: 'width'}
     image_axes = {axis: axes[axis] for axis in dynamic}
-    # Every axis of an output that follows the input's size; exact names matter to nobody.
+    # All axes of the outputs whose size depends on the input; their names are not used.
     output_axes = {} if not dynamic else {
         name: {axis: f'{name}_{axis}' for axis in range(x.dim()) if
                (axis == 0 and 0 in dynamic) or (axis > 0 and 2 in dynamic)}
         for name, x in zip(module.output_names, expected, strict=True)}
     try:
         with warnings.catch_warnings():
-            # Sizes that the tracer calls constant are compared by what follows the export.
+            # Warnings about sizes traced as constants; the comparison of outputs checks them.
             warnings.simplefilter('ignore')
             torch.onnx.export(
                 module, (images,), str(path), input_names=['image'],
@@ -84,22 +86,22 @@ def write_onnx(module: ImageNetwork, images: Tensor, path, dynamic: Sequence[int
                 dynamic_axes=dict(image=image_axes, **output_axes) if dynamic else None)
     except (torch.onnx.errors.OnnxExporterError, RuntimeError) as error:
         reason = ' '.join(str(error).split())[:200]
-        raise ConfigError(f'{type(module.model).__name__} cannot be written as ONNX ({reason}); '
+        raise ConfigError(f'{type(module.model).__name__} cannot be exported to ONNX ({reason}); '
                           'use a network without that operation') from error
     return [x.numpy() for x in expected]
 
 
 def largest_difference(path, images: np.ndarray, expected: Sequence[np.ndarray]) -> float:
-    """How far ONNX Runtime's answers are from the expected ones.
+    """Return the largest difference between outputs of ONNX Runtime and expected outputs.
 
     Args:
-        path (str | Path): The ONNX file.
-        images (np.ndarray): Its input.
-        expected (Sequence[np.ndarray]): One array an output.
+        path (str | Path): ONNX file.
+        images (np.ndarray): Input.
+        expected (Sequence[np.ndarray]): One array per output.
 
     Returns:
-        float: The largest difference, of outputs that exceed 1 as a part of their largest value;
-        infinite where shapes differ.
+        float: Largest absolute difference, relative to the maximum for outputs that exceed 1;
+        infinite if shapes differ.
     """
     import onnxruntime
     session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
@@ -113,24 +115,24 @@ def largest_difference(path, images: np.ndarray, expected: Sequence[np.ndarray])
 
 
 def export_onnx(inferencer: SaliencyInferencer, out, batch: int | None = None) -> float | None:
-    """Write an ONNX file and compare its answers with torch's.
+    """Export a saliency network to an ONNX file and compare its outputs with torch's.
 
     Args:
-        inferencer (SaliencyInferencer): The network.
-        out (str | Path): The file; one that is there is refused.
-        batch (int, optional): A fixed batch size; any by default. The side is the inferencer's.
+        inferencer (SaliencyInferencer): The network; its ``side`` is the input size.
+        out (str | Path): Output file, which must not exist.
+        batch (int, optional): Fixed batch size; default: variable.
 
     Returns:
-        float, optional: The largest difference of the two maps on random images, which is at most
-        1e-4; None where ONNX Runtime is not installed and nothing was compared.
+        float, optional: Largest difference of the maps of random images, at most 1e-4; None if ONNX
+        Runtime is not installed and the outputs were not compared.
 
     Raises:
-        UserError: ``onnx`` is not installed, the file is there, or the answers differ.
+        UserError: ``onnx`` is not installed, the file exists, or the outputs differ.
     """
     out = Path(out)
     require_onnx()
     if out.exists():
-        raise UserError(f"'{out}' is there already; remove it or name another file")
+        raise UserError(f"'{out}' exists already; remove it or give another file")
     module = SaliencyModule(inferencer.model).cpu()
     module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     module.eval()
@@ -149,6 +151,7 @@ def _difference(path: Path, images: np.ndarray, expected: Sequence[np.ndarray]) 
     except ImportError:
         return None
     if not difference <= 1e-4:
-        raise UserError(f'export: ONNX Runtime differs from torch by {difference:.1e}, above 1e-4; '
-                        'nothing was written')
+        raise UserError(f'export: outputs of ONNX Runtime and torch differ by {difference:.1e}; at '
+                        'most 1e-4 is accepted; nothing was written; use another network or '
+                        'version of onnxruntime')
     return difference

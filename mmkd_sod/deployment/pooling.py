@@ -1,4 +1,4 @@
-"""Adaptive average pooling that ONNX has an operation for."""
+"""Adaptive average pooling that can be exported to ONNX."""
 import copy
 from typing import Any
 
@@ -7,25 +7,26 @@ from torch import Tensor, nn
 
 
 def _averages(side: Any, bins: int, like: Tensor) -> Tensor:
-    """(bins, side): the weights of each bin, the i-th from floor(i s / b) to ceil((i + 1) s / b).
+    """Return the weights of the bins (bins, side); bin i is floor(i s / b) to ceil((i + 1) s / b).
 
-    ``side`` is a number; in tracing it is a tensor, so that the weights follow the input's size.
+    ``side`` is an int or, while tracing, a tensor, so that the weights depend on the input size.
     """
     index = torch.arange(bins, device=like.device)[:, None]
-    place = torch.arange(side, device=like.device)[None]
+    position = torch.arange(side, device=like.device)[None]
     first = torch.div(index * side, bins, rounding_mode='floor')
     last = torch.div((index + 1) * side + (bins - 1), bins, rounding_mode='floor')
-    inside = ((place >= first) & (place < last)).to(like.dtype)
+    inside = ((position >= first) & (position < last)).to(like.dtype)
     return inside / inside.sum(1, keepdim=True)
 
 
 class MatmulAdaptivePool(nn.Module):
     """``nn.AdaptiveAvgPool2d`` as two matrix products, for inputs of any size.
 
-    torch exports the operation only where the output's size divides a fixed input's size.
+    torch can export ``nn.AdaptiveAvgPool2d`` only for a fixed input size that is a multiple of the
+    output size.
 
     Args:
-        output_size (int | tuple): As for ``nn.AdaptiveAvgPool2d``; None keeps a side.
+        output_size (int | tuple): Output size as of ``nn.AdaptiveAvgPool2d``; None keeps a side.
     """
 
     def __init__(self, output_size) -> None:
@@ -43,11 +44,11 @@ class MatmulAdaptivePool(nn.Module):
 
 
 def with_exportable_pooling(model: nn.Module) -> nn.Module:
-    """A copy of ``model`` whose adaptive poolings ONNX can hold; the model itself is left alone."""
+    """Return a copy of a model whose adaptive poolings can be exported."""
     model = copy.deepcopy(model)
     for parent in list(model.modules()):
         for name, child in parent.named_children():
-            # Pooling to one value is ONNX's own GlobalAveragePool.
+            # Pooling to one value is exported as GlobalAveragePool.
             if isinstance(child, nn.AdaptiveAvgPool2d) and child.output_size not in (1, (1, 1)):
                 setattr(parent, name, MatmulAdaptivePool(child.output_size))
     return model

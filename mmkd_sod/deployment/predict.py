@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Predict with the network beside this file; needs onnxruntime, OpenCV and numpy only.
+"""Predict with the network in this folder; needs onnxruntime, OpenCV and numpy only.
 
     python predict.py photo.jpg folder/ --out-dir predictions
 
@@ -9,7 +9,7 @@ In Python, with this folder on the path:
     predictor = Predictor()
     result = predictor(cv2.imread('photo.jpg'))
 
-`model.json` says how an image is prepared and how the answer is read.
+`model.json` describes the preprocessing of images and the postprocessing of outputs.
 """
 import argparse
 import json
@@ -24,13 +24,13 @@ SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
 
 
 def _rescaled_size(size, scale):
-    """(width, height) scaled to fit into ``scale``, its longer side for the longer side."""
+    """Return (width, height) scaled to fit ``scale``, longer side to longer side."""
     factor = min(max(scale) / max(size), min(scale) / min(size))
     return tuple(int(side * factor + 0.5) for side in size)
 
 
 def _pad(x, height, width, value):
-    """Fill (h, w, 3) up to (height, width) at the bottom and on the right; never cut."""
+    """Pad (h, w, 3) at the bottom and right to at least (height, width)."""
     h, w = x.shape[:2]
     return cv2.copyMakeBorder(x, 0, max(height - h, 0), 0, max(width - w, 0),
                               cv2.BORDER_CONSTANT, value=value)
@@ -41,22 +41,22 @@ def _multiple(side, divisor):
 
 
 def _padded_size(shape, size, divisor):
-    """Height and width that (h, w) is filled up to, by a fixed (width, height) or a divisor."""
+    """Return the padded height and width of (h, w) for a (width, height) or a divisor."""
     if size:
         return size[1], size[0]
     return tuple(_multiple(side, divisor or 1) for side in shape)
 
 
 def nms(boxes, scores, threshold):
-    """Greedy non-maximum suppression.
+    """Apply greedy non-maximum suppression.
 
     Args:
-        boxes: (n, 4) float32, corners.
-        scores: (n, ) float32.
-        threshold: A box goes when its intersection over union with a better one is above this.
+        boxes: (n, 4), float32, corners.
+        scores: (n, ), float32.
+        threshold: Boxes with a larger IoU with a box of higher score are removed.
 
     Returns:
-        Indices of the boxes that stay, best first.
+        Indices of the kept boxes, highest score first.
     """
     x1, y1, x2, y2 = boxes.T
     areas = (x2 - x1) * (y2 - y1)
@@ -74,20 +74,20 @@ def nms(boxes, scores, threshold):
 
 
 def resize_maps(maps, height, width, align_corners=False):
-    """Resize (C, h, w) float32 maps bilinearly, without smoothing, as torch does."""
+    """Resize (C, h, w), float32, bilinearly as torch does."""
     if maps.shape[1:] == (height, width):
         return maps
     if not align_corners:
         return np.stack([cv2.resize(x, (width, height), interpolation=cv2.INTER_LINEAR)
                          for x in maps])
-    # OpenCV has no bilinear resizing that puts corners on corners.
+    # OpenCV does not support align_corners.
     for axis, size in ((1, height), (2, width)):
         last = maps.shape[axis] - 1
-        places = np.arange(size, dtype=np.float32) * np.float32(last / max(size - 1, 1))
-        low = np.minimum(places.astype(np.int64), last)
-        part = (places - low).reshape([-1 if i == axis else 1 for i in range(3)])
-        maps = (np.take(maps, low, axis) * (1 - part)
-                + np.take(maps, np.minimum(low + 1, last), axis) * part)
+        positions = np.arange(size, dtype=np.float32) * np.float32(last / max(size - 1, 1))
+        low = np.minimum(positions.astype(np.int64), last)
+        weight = (positions - low).reshape([-1 if i == axis else 1 for i in range(3)])
+        maps = (np.take(maps, low, axis) * (1 - weight)
+                + np.take(maps, np.minimum(low + 1, last), axis) * weight)
     return maps
 
 
@@ -95,8 +95,8 @@ class Predictor:
     """The network in a folder.
 
     Args:
-        folder: Where `model.onnx` and `model.json` lie; that of this file by default.
-        threads: Threads of one prediction; 0 leaves the choice to ONNX Runtime.
+        folder: Folder with `model.onnx` and `model.json`; default: that of this file.
+        threads: Number of threads; 0 for the default of ONNX Runtime.
         providers: Execution providers of ONNX Runtime.
     """
 
@@ -111,29 +111,29 @@ class Predictor:
         self.names = [output.name for output in self.session.get_outputs()]
 
     def __call__(self, image):
-        """Predict on an image (H, W, 3), uint8, BGR, as ``cv2.imread`` gives it.
+        """Predict on an image (H, W, 3), uint8, BGR, as ``cv2.imread`` returns it.
 
         Returns:
-            dict: Of a detector ``bboxes`` (n, 4), x1, y1, x2, y2 in the image's own pixels,
-            ``scores`` (n, ) and ``labels`` (n, ), best first; of a segmentor ``labels`` (H, W); of
-            a saliency network ``saliency`` (H, W), float32, in [0, 1].
+            dict: For detectors ``bboxes`` (n, 4), x1, y1, x2, y2 in pixels of the image, ``scores``
+            (n, ) and ``labels`` (n, ), highest score first; for segmentors ``labels`` (H, W); for
+            saliency networks ``saliency`` (H, W), float32, in [0, 1].
         """
         x, frame = prepare(image, self.spec['input'])
         outputs = dict(zip(self.names, self.session.run(None, dict(image=x))))  # noqa: B905
-        return ANSWERS[self.spec['task']](outputs, frame, self.spec['output'])
+        return TASKS[self.spec['task']](outputs, frame, self.spec['output'])
 
 
 def prepare(image, recipe):
-    """The network's input and what is needed to lead its answer back.
+    """Return the network's input, and the geometry that maps outputs back to the image.
 
     Args:
         image: (H, W, 3), uint8, BGR.
         recipe: ``input`` of `model.json`.
 
     Returns:
-        x (1, 3, h, w), float32, RGB, 0 to 255; and the frame: ``image``, the image's own height and
-        width, ``shape``, those of the input without the last filling, and ``scale``, by which the
-        width and the height were multiplied.
+        x (1, 3, h, w), float32, RGB, 0 to 255; and a dict of ``image``, height and width of the
+        image, ``shape``, height and width of the input without the final padding, and ``scale``,
+        the factors of width and height.
     """
     frame = dict(image=image.shape[:2], scale=(1., 1.))
     for step in recipe['steps']:
@@ -156,7 +156,7 @@ def prepare(image, recipe):
 
 
 def detections(outputs, frame, recipe):
-    """Boxes of an image from the scores and boxes of every location, as mmdet chooses them."""
+    """Return the boxes of an image from scores and boxes of all locations, as mmdet does."""
     found = []
     for level in range(recipe['levels']):
         every = outputs[f'scores{level}'][0]
@@ -167,7 +167,7 @@ def detections(outputs, frame, recipe):
         if recipe['factors']:
             scores = scores * outputs[f'factors{level}'][0][rows]
         found.append((outputs[f'boxes{level}'][0][rows], scores, labels))
-    boxes, scores, labels = (np.concatenate(part) for part in zip(*found))  # noqa: B905
+    boxes, scores, labels = (np.concatenate(levels) for levels in zip(*found))  # noqa: B905
     if recipe['clip']:
         height, width = frame['shape']
         boxes = np.clip(boxes, 0, np.array([width, height] * 2, np.float32))
@@ -177,11 +177,11 @@ def detections(outputs, frame, recipe):
         large = (sides > recipe['min_bbox_size']).all(1)
         boxes, scores, labels = boxes[large], scores[large], labels[large]
     if len(boxes):
-        # Classes are moved apart, so that one pass serves all of them.
-        apart = boxes
+        # Boxes of each class are shifted by an offset, so that one call handles all classes.
+        shifted = boxes
         if not recipe['class_agnostic']:
-            apart = boxes + (labels.astype(np.float32) * (boxes.max() + np.float32(1)))[:, None]
-        kept = nms(apart, scores, recipe['iou_threshold'])[:recipe['max_per_img']]
+            shifted = boxes + (labels.astype(np.float32) * (boxes.max() + np.float32(1)))[:, None]
+        kept = nms(shifted, scores, recipe['iou_threshold'])[:recipe['max_per_img']]
         boxes, scores, labels = boxes[kept], scores[kept], labels[kept]
     return dict(bboxes=boxes, scores=scores, labels=labels)
 
@@ -198,22 +198,22 @@ def _sigmoid(x):
 
 
 def label_map(outputs, frame, recipe):
-    """The class of every pixel; of a network with one channel, whether it is above a threshold."""
+    """Return the class of every pixel; with one channel, whether it is above the threshold."""
     logits = _logits(outputs, frame, recipe)
     labels = logits.argmax(0) if len(logits) > 1 else _sigmoid(logits[0]) > recipe['threshold']
     return dict(labels=labels.astype(np.uint8 if len(logits) <= 256 else np.uint16))
 
 
 def saliency_map(outputs, frame, recipe):
-    """How salient every pixel is."""
+    """Return the saliency of every pixel, in [0, 1]."""
     return dict(saliency=_sigmoid(_logits(outputs, frame, recipe)[0]))
 
 
-ANSWERS = dict(detection=detections, segmentation=label_map, saliency=saliency_map)
+TASKS = dict(detection=detections, segmentation=label_map, saliency=saliency_map)
 
 
 def draw(image, result, spec, score_thr=0.3):
-    """The image (H, W, 3), uint8, BGR, with a result painted on it."""
+    """Draw a result on a copy of the image (H, W, 3), uint8, BGR."""
     image = image.copy()
     palette = np.array(spec['palette'], np.uint8).reshape(-1, 3)[:, ::-1]
     if spec['task'] == 'detection':
@@ -233,20 +233,20 @@ def draw(image, result, spec, score_thr=0.3):
 
 
 def _write(path, content):
-    """Write text, or an image, so that a reader finds all of it or nothing."""
+    """Write text or an image atomically."""
     temporary = path.with_name(f'.{os.getpid()}{path.name}')
     try:
         if isinstance(content, str):
             temporary.write_text(content, encoding='utf-8')
         elif not cv2.imwrite(str(temporary), content):
-            raise OSError(f'{path} cannot be written')
+            raise OSError(f"'{path}' cannot be written; check the free space of the disk")
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def save(result, image, spec, base, score_thr):
-    """Write a result as `<base>.json` or `<base>.png`, and the painted image beside it."""
+    """Write a result as `<base>.json` or `<base>.png`, and a picture of it."""
     _write(base.with_name(base.name + '_painted.png'), draw(image, result, spec, score_thr))
     if spec['task'] == 'detection':
         found = [dict(bbox=[float(v) for v in box], score=float(score), label=int(label),
@@ -266,28 +266,29 @@ def _images(inputs):
 
 
 def main():
-    """Predict on files and folders; results that are there already are kept."""
+    """Predict on files and folders; existing results are kept."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('inputs', nargs='+', help='images and folders of images')
     parser.add_argument('--out-dir', default='predictions')
-    parser.add_argument('--score-thr', type=float, default=0.3, help='least score that is painted')
+    parser.add_argument('--score-thr', type=float, default=0.3, help='minimum score of drawn boxes')
     parser.add_argument('--threads', type=int, default=0)
-    parser.add_argument('--force', action='store_true', help='write results anew')
+    parser.add_argument('--force', action='store_true', help='overwrite existing results')
     args = parser.parse_args()
     out, predictor, images = Path(args.out_dir), Predictor(threads=args.threads), {}
     for path in _images(args.inputs):
         if images.setdefault(path.stem, path) != path:
-            sys.exit(f'predict.py: {images[path.stem]} and {path} would share results; rename one')
+            sys.exit(f'predict.py: {images[path.stem]} and {path} would have the same result file; '
+                     'rename one')
     out.mkdir(parents=True, exist_ok=True)
     failed = 0
     suffix = '.json' if predictor.spec['task'] == 'detection' else '.png'
     for number, (stem, path) in enumerate(images.items(), 1):
-        there = (out / (stem + suffix)).exists() and not args.force
-        image = None if there else cv2.imread(str(path))
+        exists = (out / (stem + suffix)).exists() and not args.force
+        image = None if exists else cv2.imread(str(path))
         if image is not None:
             save(predictor(image), image, predictor.spec, out / stem, args.score_thr)
-        failed += image is None and not there
-        state = 'kept' if there else 'cannot be read' if image is None else 'done'
+        failed += image is None and not exists
+        state = 'kept' if exists else 'cannot be read' if image is None else 'done'
         print(f'{number}/{len(images)} {path}: {state}', flush=True)
     return 1 if failed else 0
 

@@ -1,4 +1,4 @@
-"""A trained student as a folder that others can run."""
+"""Exporting a trained student to a self-contained folder."""
 import os
 import shutil
 from pathlib import Path
@@ -11,6 +11,7 @@ from mmkd_sod.deployment.onnx_export import largest_difference, require_onnx, wr
 from mmkd_sod.engine.checks import check_data
 from mmkd_sod.errors import ConfigError, DataError, UserError
 from mmkd_sod.models.student import load_student, own_types, student_config, write_student
+from mmkd_sod.models.submodules import last_head
 from mmkd_sod.utils.files import write_json
 
 from . import predict
@@ -23,43 +24,44 @@ FILES = ('config.py', 'weights.pth', 'model.onnx', 'model.json', 'predict.py', '
 
 
 def ship(cfg: Config, checkpoint: str, out, name: str, split: str = 'test', force: bool = False,
-         tell=print) -> Agreement:
-    """Write a student's plain config and weights, ONNX, predictor and card, and check them.
+         log=print) -> Agreement:
+    """Export a student: plain config and weights, ONNX model, predictor and card.
 
-    The files appear in ``out`` together, and only when the metrics of torch and of the shipped
-    predictor agree to less than 1e-3 on the data set.
+    The files are written to ``out`` together, and only if the metrics of torch and of the predictor
+    on the data set differ by less than 1e-3.
 
     Args:
         cfg (Config): A distillation config, or one of a plain model.
-        checkpoint (str): Its checkpoint.
-        out (str | Path): The folder; made when it is missing.
-        name (str): What the card calls the model.
-        split (str): ``'test'`` or ``'val'``: the data set that is measured.
-        force (bool): Overwrite files of an earlier shipment.
-        tell (Callable): Takes a line of progress.
+        checkpoint (str): Checkpoint of that config.
+        out (str | Path): Output folder, which is created.
+        name (str): Name of the model on the card.
+        split (str): ``'test'`` or ``'val'``, the data set for the metrics.
+        force (bool): Whether to overwrite existing files.
+        log (Callable): Called with lines of progress.
 
     Returns:
-        Agreement: What was measured.
+        Agreement: Metrics and times of torch and the predictor.
 
     Raises:
-        ConfigError, DataError, CheckpointError: The model cannot be shipped, the data is missing,
-            or the weights do not fit.
-        UserError: onnx or onnxruntime is missing, files are there, or the answers differ.
+        ConfigError: The model, its config or pipeline is not supported, or files exist.
+        DataError: Data are missing.
+        CheckpointError: The weights do not fit.
+        UserError: onnx or onnxruntime is not installed, or the outputs differ.
     """
     out = Path(out)
-    there = [out / file for file in FILES if (out / file).exists()]
-    if there and not force:
-        raise ConfigError(f"'{there[0]}' is there already; choose another --out, or overwrite it "
+    existing = [out / file for file in FILES if (out / file).exists()]
+    if existing and not force:
+        raise ConfigError(f"'{existing[0]}' exists already; give another --out, or overwrite it "
                           'with --force')
     _require_runtime()
     loader_name = f'{split}_dataloader'
     plain = student_config(cfg)
     if not plain.get(loader_name):
-        raise ConfigError(f'ship: the config has no {loader_name}; choose another --split')
+        raise ConfigError(f'ship: the config has no {loader_name}; give another --split')
     check_data(plain, [loader_name])
     plain, weights, model = load_student(cfg, checkpoint)
     loader = build_test_loader(plain, loader_name)
-    # The data is asked for its classes: weights may say nothing of them.
+    # Classes of the data set, since checkpoints may lack them.
     recipe = make_recipe(plain, model, loader.dataset.metainfo, loader_name)
     build_metrics(plain, f'{split}_evaluator', loader.dataset.metainfo)
 
@@ -70,7 +72,7 @@ def ship(cfg: Config, checkpoint: str, out, name: str, split: str = 'test', forc
         size, tensors = _export(recipe, _first_image(loader), partial / 'model.onnx')
         write_json(partial / 'model.json', recipe.spec, indent=1)
         shutil.copyfile(predict.__file__, partial / 'predict.py')
-        tell(f'ONNX is written, outputs differ by {tensors:.1e}; measuring {len(loader)} images')
+        log(f'wrote ONNX, outputs differ by {tensors:.1e}; evaluating {len(loader)} images')
         threads = torch.get_num_threads()
         agreement = compare(plain, split, loader, model, predict.Predictor(partial, threads))
         _require_agreement(agreement)
@@ -92,14 +94,14 @@ def _require_runtime() -> None:
     try:
         import onnxruntime  # noqa: F401
     except ImportError:
-        raise UserError('shipping compares with onnxruntime, which is not installed; install it '
-                        "(pip install 'mmkd_sod[onnx]')") from None
+        raise UserError('the package onnxruntime is not installed; ship compares outputs with it; '
+                        "install it with pip install 'mmkd_sod[onnx]'") from None
 
 
 def _first_image(loader):
-    """The first image of the data, as OpenCV reads it."""
+    """Return the first image of the data, read by OpenCV."""
     if not len(loader):
-        raise DataError('ship: the data set is empty; name one with images')
+        raise DataError('ship: the data set is empty; give one with images')
     path = str(loader.dataset.get_data_info(0)['img_path'])
     image = cv2.imread(path)
     if image is None:
@@ -108,7 +110,7 @@ def _first_image(loader):
 
 
 def _export(recipe: Recipe, image, path: Path) -> tuple[str, float]:
-    """Write the ONNX file; the input's size in words, and the largest difference of outputs."""
+    """Write the ONNX file; return the input size as text and the largest difference of outputs."""
     x, _ = predict.prepare(image, recipe.spec['input'])
     fixed = is_fixed(recipe.spec['input'])
     expected = write_onnx(recipe.network, torch.from_numpy(x), path, () if fixed else (2, 3))
@@ -116,8 +118,9 @@ def _export(recipe: Recipe, image, path: Path) -> tuple[str, float]:
         recipe.spec['output']['factors'] = recipe.network.factors
     difference = largest_difference(path, x, expected)
     if not difference <= LIMIT:
-        raise UserError(f'ship: ONNX Runtime differs from torch by {difference:.1e} on one image, '
-                        f'above {LIMIT:g}; nothing was written')
+        raise UserError(f'ship: outputs of ONNX Runtime and torch differ by {difference:.1e} on '
+                        f'one image; at most {LIMIT:g} is accepted; nothing was written; use '
+                        'another model or version of onnxruntime')
     height, width = x.shape[2:]
     return (f'{width} x {height}' if fixed else
             f'any size; {width} x {height} for the first image of the data'), difference
@@ -130,14 +133,13 @@ def _require_agreement(agreement: Agreement) -> None:
         raise UserError(
             f'ship: {len(wrong)} of {len(agreement.differences)} metrics differ by {LIMIT:g} or '
             f'more, first {first}: torch {agreement.torch.get(first)}, ONNX Runtime '
-            f'{agreement.onnx.get(first)}; nothing was written')
+            f'{agreement.onnx.get(first)}; nothing was written; use another model or version of '
+            'onnxruntime')
 
 
 def _describe(model) -> str:
-    parts = [model, model.backbone, getattr(model, 'bbox_head', None)
-             or getattr(model, 'decode_head', None)]
-    return ', '.join(type(part[-1] if isinstance(part, torch.nn.ModuleList) else part).__name__
-                     for part in parts)
+    head = last_head(model, 'bbox_head') or last_head(model, 'decode_head')
+    return ', '.join(type(module).__name__ for module in (model, model.backbone, head))
 
 
 def _trained(meta: dict) -> str:

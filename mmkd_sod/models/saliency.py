@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from mmkd_sod.errors import ConfigError
 
+from .submodules import last_head
+
 
 def resize_like(x: Tensor, size: Sequence[int], align_corners: bool = False) -> Tensor:
     """Resize (N, C, h, w) bilinearly to ``size``; return maps of that size unchanged."""
@@ -26,9 +28,7 @@ def saliency_head(model: BaseModel, role: str) -> nn.Module:
     Raises:
         ConfigError: There is no decode head, or it has neither one output channel nor two.
     """
-    head: Any = dict(model.named_children()).get('decode_head')
-    if isinstance(head, nn.ModuleList):
-        head = head[-1]
+    head: Any = last_head(model, 'decode_head')
     channels = getattr(head, 'out_channels', None)
     if channels not in (1, 2):
         what = (f'has {channels} output channels' if channels else

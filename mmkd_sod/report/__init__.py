@@ -1,1 +1,1 @@
-"""A page of what several runs gave: ``python -m mmkd_sod report``."""
+"""An HTML report on several runs: ``python -m mmkd_sod report``."""

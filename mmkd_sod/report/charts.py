@@ -1,7 +1,7 @@
 """Charts as inline SVG: curves, dots of single runs, and bars of gains.
 
-Colours come from the page's style sheet by the class of a series (``s-teacher``, ``s-plain``,
-``s-distilled``, ...), so that they follow its light and dark themes.
+The style sheet of the page sets the colour of a series by its class (``s-teacher``, ``s-plain``,
+``s-distilled``, ...) for light and dark themes.
 """
 import math
 from dataclasses import dataclass, field
@@ -12,18 +12,19 @@ from mmkd_sod.visualization.curves import running_mean
 _WIDTH, _HEIGHT = 380, 230
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 12, 12, 34
 _MOST_POINTS = 240
-_SMOOTHING = 0.04  # half-width of the running mean, as a share of the points
+_SMOOTHING = 0.04  # half-width of the running mean, relative to the number of points
 
 
 @dataclass
 class Series:
-    """One line of a chart.
+    """A line of a chart.
 
     Attributes:
-        name (str): Whose it is, for the tooltip.
+        name (str): Name in tooltips.
         style (str): CSS class of its colour.
         points (dict[float, float]): y by x.
-        dots (bool): Mark every point; otherwise the line is smoothed over a faint raw one.
+        dots (bool): Whether to mark every point; else a smoothed line is drawn over the faint raw
+            one.
     """
     name: str
     style: str
@@ -32,7 +33,7 @@ class Series:
 
 
 def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
-    """About ``count`` round numbers that cover ``low`` to ``high``."""
+    """Return about ``count`` round numbers that cover ``low`` to ``high``."""
     if not high > low:
         pad = abs(low) * 0.1 or 1.
         low, high = low - pad, high + pad
@@ -44,7 +45,7 @@ def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 
 def number(value: float) -> str:
-    """A tick's number, short, with a true minus sign."""
+    """Format the number of a tick, with a typographic minus sign."""
     size = abs(value)
     if size >= 10000:
         return f'{value / 1000:g}k'.replace('-', '−')
@@ -52,13 +53,13 @@ def number(value: float) -> str:
 
 
 def thin(points: list[tuple], most: int = _MOST_POINTS) -> list[tuple]:
-    """Means of neighbouring points, so that no more than ``most`` are left."""
+    """Average neighbouring points so that at most ``most`` points remain."""
     if len(points) <= most:
         return points
     width = math.ceil(len(points) / most)
     bins = [points[start:start + width] for start in range(0, len(points), width)]
-    return [tuple(sum(values) / len(values) for values in zip(*part, strict=True))
-            for part in bins]
+    return [tuple(sum(values) / len(values) for values in zip(*group, strict=True))
+            for group in bins]
 
 
 def _finite(series: Series) -> list[tuple]:
@@ -66,7 +67,7 @@ def _finite(series: Series) -> list[tuple]:
 
 
 def _y_range(all_series: list[Series], extra) -> tuple[float, float]:
-    """Range of the values; first losses far above all others are cut off."""
+    """Return the range of the values, without first losses far above all others."""
     values, first = list(extra), []
     for series in all_series:
         points = [y for _, y in _finite(series)]
@@ -81,14 +82,14 @@ def _y_range(all_series: list[Series], extra) -> tuple[float, float]:
 
 def line_chart(title: str, series: list[Series], x_label: str, references=(),
                y_scale: float = 1.) -> str:
-    """Curves over steps or epochs.
+    """Return a chart of curves over steps or epochs.
 
     Args:
-        title (str): Title, read out by screen readers too.
+        title (str): Title, also for screen readers.
         series (list[Series]): The lines.
-        x_label (str): What x counts.
+        x_label (str): Label of x.
         references (Sequence[tuple]): (name, style, y) of horizontal lines.
-        y_scale (float): Factor on all values.
+        y_scale (float): Factor of all values.
 
     Returns:
         str: A ``figure`` element.
@@ -128,7 +129,7 @@ def line_chart(title: str, series: list[Series], x_label: str, references=(),
         parts.append(f'<line class="reference {style}" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" '
                      f'y1="{height:.1f}" y2="{height:.1f}"><title>{escape(name)}: {number(y)}'
                      '</title></line>')
-    # An inner svg cuts off what lies above its frame; dots at the frame stay whole.
+    # The inner svg clips curves above the frame, with a margin for dots on it.
     inside = (_WIDTH - _LEFT - _RIGHT + 10, _HEIGHT - _TOP - _BOTTOM + 10)
     frame = f'{_LEFT - 5} {_TOP - 5} {inside[0]} {inside[1]}'
     parts.append(f'<svg x="{_LEFT - 5}" y="{_TOP - 5}" width="{inside[0]}" height="{inside[1]}" '
@@ -136,7 +137,7 @@ def line_chart(title: str, series: list[Series], x_label: str, references=(),
     spoken = '; '.join(f'{one.name} ends at {number(_finite(one)[-1][1])}'
                        for one in series if _finite(one))
     broken = sorted({one.name for one in series if len(_finite(one)) < len(one.points)})
-    note = (f'<p class="warn">Not a number at some steps: {escape(", ".join(broken))}.</p>'
+    note = (f'<p class="warn">NaN or infinite at some steps: {escape(", ".join(broken))}.</p>'
             if broken else '')
     return _figure(title, spoken, ''.join(parts), _WIDTH, _HEIGHT, note)
 
@@ -146,7 +147,7 @@ def _path(points: list[tuple], at) -> str:
 
 
 def _curve(one: Series, at) -> str:
-    """A line with its dots, or a smoothed one over its faint raw values."""
+    """Return a line with dots, or a smoothed line over the faint raw one."""
     points = thin(_finite(one))
     if not points:
         return ''
@@ -172,13 +173,13 @@ def _figure(title: str, spoken: str, body: str, width: int, height: int, note: s
 
 @dataclass
 class Row:
-    """One row of a dot or bar chart.
+    """A row of a dot or bar chart.
 
     Attributes:
-        name (str): Label at the left.
+        name (str): Label on the left.
         style (str): CSS class of its colour.
-        values (list[tuple[str, float]]): A label and a value of every run.
-        text (str): What stands at the right, such as mean ± deviation.
+        values (list[tuple[str, float]]): Label and value of every run.
+        text (str): Text on the right, such as mean ± standard deviation.
     """
     name: str
     style: str
@@ -190,13 +191,13 @@ _ROW, _LABEL, _TEXT = 34, 132, 96
 
 
 def row_chart(title: str, rows: list[Row], x_label: str, bars: bool = False) -> str:
-    """Every run as a dot and their mean as a tick; or, with ``bars``, as a bar from zero.
+    """Return a chart with one dot per run and the mean as a tick, or as a bar from zero.
 
     Args:
         title (str): Title.
-        rows (list[Row]): The rows; values are those shown.
-        x_label (str): What the values are.
-        bars (bool): Draw differences around zero.
+        rows (list[Row]): The rows, with values in the shown unit.
+        x_label (str): Label of the values.
+        bars (bool): Whether to draw the mean as a bar, for differences.
 
     Returns:
         str: A ``figure`` element.

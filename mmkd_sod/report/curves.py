@@ -1,4 +1,4 @@
-"""Curves of a study: validation scores and every loss term, teachers' own apart."""
+"""Curves of a study: validation scores and all loss terms."""
 from .charts import Series, line_chart, number
 from .markup import details, legend, styles_of, table
 from .metrics import describe, headline, mean
@@ -11,9 +11,9 @@ _DISTILL = 'distill.'
 
 
 def term_of(key: str, distilled: bool) -> tuple[str, str] | None:
-    """Which chart a logged name belongs to, as (block, title); None for what is no loss.
+    """Return block and title of the chart of a logged name, or None if it is not a loss.
 
-    ``student.loss_cls`` of a distillation and ``loss_cls`` of plain training are one term.
+    ``student.loss_cls`` of a distillation and ``loss_cls`` of plain training share a chart.
     """
     if key.startswith(TEACHERS) and 'loss' in key:
         return 'measured', key[len(TEACHERS):]
@@ -22,12 +22,12 @@ def term_of(key: str, distilled: bool) -> tuple[str, str] | None:
     if 'loss' not in key:
         return None
     if key == 'loss':
-        return 'total', 'loss (with what the distiller adds)' if distilled else 'loss'
+        return 'total', 'loss (with distillation terms)' if distilled else 'loss'
     return 'student', key.removeprefix(_STUDENT)
 
 
 def _terms(variants: list[Variant], styles: dict) -> dict[str, dict[str, list[Series]]]:
-    """Series by block and title."""
+    """Return the series by block and title."""
     blocks: dict[str, dict[str, list[Series]]] = {}
     for variant in variants:
         for run in variant.runs:
@@ -49,7 +49,7 @@ def _terms(variants: list[Variant], styles: dict) -> dict[str, dict[str, list[Se
 
 
 def _ends(terms: dict[str, list[Series]]) -> str:
-    """First and last value of every curve, as a table."""
+    """Return a table of the first and last value of every curve."""
     names = list(dict.fromkeys(one.name for series in terms.values() for one in series))
 
     def cell(series: list[Series], name: str) -> str:
@@ -73,7 +73,7 @@ def _block(title: str, text: str, terms: dict[str, list[Series]] | None, tag: st
 
 
 def _validation(study: Study, styles: dict, wanted: str | None) -> str:
-    """Validation scores over training, with the teachers' final level as a line."""
+    """Return charts of the validation scores, with the teachers' final scores as lines."""
     metric = head_metric(study, 'val', wanted)
     if metric is None:
         return ''
@@ -89,24 +89,24 @@ def _validation(study: Study, styles: dict, wanted: str | None) -> str:
         metric = describe(key)
         series = [_scores_of(variant, run, key, styles) for variant in lines
                   for run in variant.runs]
-        # mmrazor's validation loop measures the teacher beside the student.
+        # mmrazor's validation loop also evaluates the teacher.
         references = []
         for teacher in study.of('teacher') if students else ():
             final = teacher.values('val', key)
             if final:
                 references.append((f'{teacher.name}, final', styles[teacher.name], mean(final)))
-        again = [value for variant in lines for run in variant.runs
-                 for value in [run.val[max(run.val)].get(TEACHERS + key) if run.val else None]
-                 if value is not None]
-        if again and not references:
-            references.append(('Teacher, as measured in distillation', 's-teacher', mean(again)))
+        logged = [value for variant in lines for run in variant.runs
+                  for value in [run.val[max(run.val)].get(TEACHERS + key) if run.val else None]
+                  if value is not None]
+        if logged and not references:
+            references.append(('Teacher, as measured in distillation', 's-teacher', mean(logged)))
         by_epoch = all(run.by_epoch for variant in lines for run in variant.runs)
-        hint = ' (less is better)' if metric.less_is_better else ''
+        hint = ' (lower is better)' if metric.less_is_better else ''
         charts.append(line_chart(metric.name + hint, series, 'epoch' if by_epoch else 'iteration',
                                  references, metric.scale))
-    level = (" The teacher's final score is the dotted level line."
+    level = (" The dotted line is the teacher's final score."
              if any('class="reference' in chart for chart in charts) else '')
-    return ('<h4>Scores on the validation split</h4><p class="soft">One line a run.'
+    return ('<h4>Scores on the validation split</h4><p class="soft">One line per run.'
             f'{level}</p><div class="charts">{"".join(charts)}</div>')
 
 
@@ -118,14 +118,14 @@ def _scores_of(variant: Variant, run: Run, key: str, styles: dict) -> Series:
 
 
 def curve_blocks(study: Study, wanted: str | None = None) -> str:
-    """Charts of a study's logs.
+    """Return the charts of a study's logs.
 
     Args:
         study (Study): The runs.
-        wanted (str, optional): Log name of the score that heads it.
+        wanted (str, optional): Logged name of the main score.
 
     Returns:
-        str: HTML; empty where no run has logged anything.
+        str: HTML; empty if there are no logs.
     """
     styles = styles_of(study)
     teachers = study.of('teacher')
@@ -134,26 +134,24 @@ def curve_blocks(study: Study, wanted: str | None = None) -> str:
     own = _terms(teachers, styles)
     blocks = [
         _validation(study, styles, wanted),
-        _block("Student's own loss terms", 'What plain training minimises, and the same terms '
-               'of the distilled student. Faint: as logged; strong: running mean; first values '
-               'far above the rest are cut off.',
-               terms.get('student')),
-        _block("Distiller's terms", 'What the distiller adds, weights applied.',
+        _block('Task loss terms', 'Losses of plain training and the same terms of the distilled '
+               'student. Faint: as logged; strong: running mean; first values far above the others '
+               'are clipped.', terms.get('student')),
+        _block('Distillation terms', 'Terms of the distiller, with their weights.',
                terms.get('distill')),
-        _block('Total loss', 'Totals of plain and distilled training have different terms in them '
-               'and are no comparison.', terms.get('total')),
+        _block('Total loss', 'The totals of plain and distilled training have different terms and '
+               'cannot be compared.', terms.get('total')),
         _block('Losses of the teacher during distillation', 'Logged as <code>teacher.*</code> in '
-               "the student's run: they are the teacher's, not the student's.",
+               "the student's run; losses of the teacher, not of the student.",
                terms.get('measured'), 'teacher'),
     ]
     teachers_own = _block(
-        "The teacher's own training", 'Not to be read against the curves above: another network, '
-        'and often another schedule.', {**own.get('student', {}), **own.get('total', {})},
+        "The teacher's own training", 'Not comparable with the curves above: another network and '
+        'often another schedule.', {**own.get('student', {}), **own.get('total', {})},
         'teacher')
     if teachers_own:
         blocks.append(f'<div class="teacher-block">{teachers_own}</div>')
     if not any(blocks):
         return ''
-    # The scores' lines are in the legend too, a teacher's among them.
     return ('<h3>Curves</h3>' + legend((name, style) for name, style in styles.items())
             + ''.join(blocks))

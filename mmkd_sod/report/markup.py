@@ -1,4 +1,4 @@
-"""Small parts of the page: tables, legends, notes."""
+"""Elements of the page: tables, legends, notes."""
 from collections.abc import Iterable, Sequence
 from html import escape
 
@@ -9,7 +9,7 @@ _SPARE = ('s-other1', 's-other2', 's-other3')
 
 
 def styles_of(study: Study) -> dict[str, str]:
-    """CSS class of each variant by its name: its role's, and spare ones for a role's others."""
+    """Return the CSS class of each variant: that of its role, or a spare one if it is taken."""
     styles, taken, spare = {}, set(), 0
     for variant in study.variants:
         style = _ROLE_STYLES[variant.role]
@@ -22,12 +22,12 @@ def styles_of(study: Study) -> dict[str, str]:
 
 
 def note(text: str) -> str:
-    """A remark in soft ink."""
+    """Return a note as a paragraph."""
     return f'<p class="note">{escape(text)}</p>'
 
 
 def legend(names: Iterable[tuple[str, str]]) -> str:
-    """Line samples with their names, from (name, CSS class)."""
+    """Return a legend of lines from (name, CSS class)."""
     items = ''.join(
         f'<li><svg viewBox="0 0 34 10" aria-hidden="true"><path class="curve {style}" '
         f'd="M1 5L33 5"/></svg>{escape(name)}</li>' for name, style in names)
@@ -35,10 +35,10 @@ def legend(names: Iterable[tuple[str, str]]) -> str:
 
 
 def table(caption: str, head: Sequence[str], rows: Iterable[tuple]) -> str:
-    """A table with a header row and a header column.
+    """Return a table with a header row and a header column.
 
     Args:
-        caption (str): What it shows.
+        caption (str): Caption.
         head (Sequence[str]): Titles of the columns.
         rows (Iterable[tuple]): ``(cells, css class of the row)``; a cell is text or ``(text, css
             class)``.
@@ -55,5 +55,5 @@ def table(caption: str, head: Sequence[str], rows: Iterable[tuple]) -> str:
 
 
 def details(summary: str, body: str) -> str:
-    """What is folded away until it is asked for."""
+    """Return a collapsed block."""
     return f'<details><summary>{escape(summary)}</summary>{body}</details>'

@@ -1,4 +1,4 @@
-"""What a logged score is called, which way is better, and means and gains over seeds."""
+"""Names and directions of logged scores, and means and gains over seeds."""
 import math
 import statistics
 from dataclasses import dataclass
@@ -7,24 +7,24 @@ _SIZES = dict(s='small', m='medium', l='large')
 _COCO = {'': 'AP', '50': 'AP50', '75': 'AP75', 's': 'AP small', 'm': 'AP medium', 'l': 'AP large'}
 _SOD = dict(MAE='MAE', Smeasure='S', wFmeasure='weighted F', maxFm='max F', meanFm='mean F',
             adpFm='adaptive F', maxEm='max E', meanEm='mean E', adpEm='adaptive E')
-# Which score heads a report when the config names none in `save_best`.
+# Main scores in order of preference, if the config has no `save_best`.
 _HEADLINES = ('coco/bbox_mAP', 'mIoU', 'pascal_voc/mAP', 'sod/Smeasure', 'mDice')
 _LESS_IS_BETTER = ('mae', 'loss', 'error', 'rmse')
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A score as it is shown.
+    """Display of a score.
 
     Attributes:
-        key (str): Its name in the log.
-        name (str): Its name on the page.
-        scale (float): Factor from logged to shown.
-        digits (int): Decimals shown.
-        less_is_better (bool): Direction.
-        group (str | None): ``'object size'``, ``'class'`` or ``'data set'`` where the score is of a
-            part of the data.
-        member (str | None): Which part.
+        key (str): Logged name.
+        name (str): Displayed name.
+        scale (float): Factor from logged to displayed values.
+        digits (int): Number of decimals.
+        less_is_better (bool): Whether lower is better.
+        group (str | None): ``'object size'``, ``'class'`` or ``'data set'`` for scores of a subset
+            of the data.
+        member (str | None): Name of the subset.
     """
     key: str
     name: str
@@ -35,7 +35,7 @@ class Metric:
     member: str | None = None
 
     def show(self, value: float, sign: bool = False) -> str:
-        """A logged value as text; a true minus sign, a dash where it is no number."""
+        """Format a logged value, with a typographic minus sign; NaN and infinity as a dash."""
         if value is None or not math.isfinite(value):
             return '–'
         text = f'{value * self.scale:{"+" if sign else ""}.{self.digits}f}'
@@ -44,15 +44,15 @@ class Metric:
         return text.replace('-', '−')
 
     def better(self, gain: float) -> bool:
-        """Whether a difference of logged values is an improvement."""
+        """Return whether a difference of logged values is an improvement."""
         return gain < 0 if self.less_is_better else gain > 0
 
 
 def describe(key: str) -> Metric:
-    """How a logged score is shown.
+    """Return how a logged score is displayed.
 
-    COCO's are shown in per cent, mmseg's are logged so, saliency's stay in [0, 1]; what is not
-    known keeps its name and value.
+    COCO's scores are displayed in per cent, as mmseg's are logged; those of saliency in [0, 1].
+    Unknown scores keep their name and value.
     """
     less = any(word in key.rsplit('/', 1)[-1].lower() for word in _LESS_IS_BETTER)
     if '/class/' in key:
@@ -82,7 +82,7 @@ def describe(key: str) -> Metric:
 
 
 def headline(keys, save_best: str | None = None) -> str | None:
-    """The score that heads a report: the config's ``save_best``, a well-known one, the first."""
+    """Return the main score: the given ``save_best``, a well-known score, or the first one."""
     whole = [key for key in keys if describe(key).group is None]
     for key in (save_best, *_HEADLINES):
         if key in whole:
@@ -91,35 +91,34 @@ def headline(keys, save_best: str | None = None) -> str | None:
 
 
 def mean(values) -> float:
-    """Mean of the numbers, NaN where there are none."""
+    """Return the mean, or NaN without values."""
     values = list(values)
     return statistics.fmean(values) if values else math.nan
 
 
-def spread(values) -> float | None:
-    """Sample standard deviation; None of fewer than two values."""
+def std(values) -> float | None:
+    """Return the sample standard deviation, or None for fewer than two values."""
     values = list(values)
     return statistics.stdev(values) if len(values) > 1 else None
 
 
-def with_spread(metric: Metric, values, sign: bool = False) -> str:
-    """Mean ± standard deviation as text."""
+def with_std(metric: Metric, values, sign: bool = False) -> str:
+    """Format mean ± sample standard deviation, or the mean of fewer than two values."""
     values = list(values)
-    deviation = spread(values)
-    text = metric.show(mean(values), sign)
+    text, deviation = metric.show(mean(values), sign), std(values)
     return text if deviation is None else f'{text} ± {metric.show(deviation)}'
 
 
 def gains(better: dict, base: dict) -> tuple[list[float], bool]:
-    """Differences between two variants of one score.
+    """Return the differences of a score between two variants.
 
     Args:
-        better (dict): Values by seed of the one, ``{seed: [values]}``.
-        base (dict): Those of the other.
+        better (dict): Values of one variant by seed, ``{seed: [values]}``.
+        base (dict): Values of the other variant.
 
     Returns:
-        tuple: A difference for each seed that both have, and True; where they share none, or a
-        seed is unknown, the difference of the means and False.
+        tuple: The differences for each common seed and True; without common known seeds the
+        difference of the means and False.
     """
     shared = [seed for seed in better if seed in base and seed is not None]
     if shared:

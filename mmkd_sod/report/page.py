@@ -1,4 +1,4 @@
-"""The page: one HTML file with its style, charts and pictures inside."""
+"""The page: one self-contained HTML file with style, charts and pictures."""
 from datetime import datetime
 from html import escape
 from pathlib import Path
@@ -17,12 +17,12 @@ _KINDS = dict(boxes='Boxes', classes='Class masks', saliency='Saliency as a tint
 
 
 def gallery_block(found: Gallery, styles: dict, score_thr: float) -> str:
-    """Pictures side by side, one row an image."""
+    """Return the pictures of a gallery side by side, with one row per image."""
     notes = ''.join(note(text) for text in found.notes)
     if not found.columns:
         return f'<h3>Predictions</h3>{notes}' if notes else ''
     seed = '' if found.seed is None else f' by the runs of seed {found.seed}'
-    boxes = f' of a score of at least {score_thr:g}' if found.kind == 'boxes' else ''
+    boxes = f' with a score of at least {score_thr:g}' if found.kind == 'boxes' else ''
     swatches = ''.join(f'<li><i style="background:{color}"></i>{escape(name)}</li>'
                        for name, color in found.classes)
     swatches = f'<ul class="legend">{swatches}</ul>' if swatches else ''
@@ -32,13 +32,13 @@ def gallery_block(found: Gallery, styles: dict, score_thr: float) -> str:
             text = escape(f'{title}, {name}', quote=True)
             cells.append(f'<img alt="{text}" title="{text}" src="{pictures[row]}">')
     return (f'<h3>Predictions</h3><p class="soft">{_KINDS[found.kind]}{boxes}{seed}, on '
-            f'{len(found.names)} images spread evenly over the test split.</p>{swatches}'
+            f'{len(found.names)} evenly spaced images of the test split.</p>{swatches}'
             f'<div class="gallery" style="grid-template-columns:repeat({len(found.columns)},'
             f'minmax(180px,1fr))">{"".join(cells)}</div>{notes}')
 
 
 def _runs_block(study: Study) -> str:
-    """Where every number comes from."""
+    """Return a table of the runs."""
     rows = []
     for variant in study.variants:
         for run in variant.runs:
@@ -51,25 +51,22 @@ def _runs_block(study: Study) -> str:
                           str(run.seed), length, '–' if seconds != seconds else f'{seconds:.2f} s',
                           (checkpoint, 'left'), (f'{run.config_name}.py', 'left')], ''))
     return details(f'The {len(rows)} runs of this section', table(
-        'Work folders, and mean time of a training step', [
+        'Work directories, and mean time of a training step', [
             'folder', 'as', 'seed', 'trained', 'step', 'checkpoint', 'config'], rows))
 
 
 def render(studies: list[Study], galleries: list[Gallery], title: str, notes=(),
            wanted: str | None = None, score_thr: float = 0.3, date: datetime | None = None) -> str:
-    """The whole page.
-
-    It asks for nothing from a network, runs no script, and follows the reader's light or dark
-    theme, with a switch.
+    """Return the HTML page, without network access or scripts, with a light and a dark theme.
 
     Args:
-        studies (list[Study]): What to report, a section each.
+        studies (list[Study]): Studies, one section each.
         galleries (list[Gallery]): Pictures of each study.
         title (str): Title of the page.
-        notes (Sequence[str]): Remarks at its head.
-        wanted (str, optional): Log name of the score that heads it.
-        score_thr (float): The threshold that the pictures were drawn with.
-        date (datetime, optional): When; now by default.
+        notes (Sequence[str]): Notes at the top.
+        wanted (str, optional): Logged name of the main score.
+        score_thr (float): Minimum score of the boxes in the pictures.
+        date (datetime, optional): Date of the page; default: now.
     """
     date = date or datetime.now()
     sections = []
@@ -98,8 +95,8 @@ def render(studies: list[Study], galleries: list[Gallery], title: str, notes=(),
 <p class="soft">{count} runs · {date:%Y-%m-%d %H:%M} · mmkd_sod {__version__}</p></div>
 <fieldset aria-label="Theme">{themes}</fieldset></header>
 <main>{"".join(note(text) for text in notes)}{"".join(sections)}</main>
-<footer>Written by <code>python -m mmkd_sod report</code>. Runs are sorted into teacher, plain and
-distilled by their dumped configs; a spread over few seeds is a rough one.</footer>
+<footer>Written by <code>python -m mmkd_sod report</code>. The dumped configs decide which runs are
+teacher, plain or distilled; standard deviations over few seeds are rough estimates.</footer>
 </body>
 </html>
 '''

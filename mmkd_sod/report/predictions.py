@@ -1,4 +1,4 @@
-"""Pictures of what the models of a study answer on a few images."""
+"""Pictures of the predictions of a study's models on sample images."""
 import base64
 from dataclasses import dataclass, field
 
@@ -13,23 +13,23 @@ from mmkd_sod.visualization.predictions import draw_prediction
 
 from .studies import Study
 
-_SIDE = 480  # smaller images are enlarged to this
-_MOST = 720  # larger pictures are reduced to this
+_SIDE = 480  # minimum side of pictures
+_MOST = 720  # maximum side of pictures
 _QUALITY = 85
-_FONT = 16  # of boxes' names, in a picture of _SIDE
+_FONT = 16  # height of class names in a picture of _SIDE
 
 
 @dataclass
 class Gallery:
-    """Pictures side by side.
+    """Pictures of predictions, by image and model.
 
     Attributes:
         names (list[str]): File name of each image.
-        columns (dict[str, list[str]]): A ``data:`` address for each image, by title.
-        seed (int | None): Seed of the runs that are shown.
-        kind (str): What is drawn: ``'boxes'``, ``'classes'`` or ``'saliency'``.
-        classes (list[tuple[str, str]]): Name and CSS colour of the classes that are drawn.
-        notes (list[str]): Why something is missing.
+        columns (dict[str, list[str]]): ``data:`` URL for each image, by title of the column.
+        seed (int | None): Seed of the shown runs.
+        kind (str): Kind of prediction: ``'boxes'``, ``'classes'`` or ``'saliency'``.
+        classes (list[tuple[str, str]]): Names and CSS colours of the classes.
+        notes (list[str]): Reasons for missing pictures.
     """
     names: list = field(default_factory=list)
     columns: dict = field(default_factory=dict)
@@ -39,24 +39,24 @@ class Gallery:
     notes: list = field(default_factory=list)
 
 
-def data_address(picture: np.ndarray) -> str:
-    """A JPEG of an RGB picture as a ``data:`` address.
+def data_url(picture: np.ndarray) -> str:
+    """Return a ``data:`` URL with a JPEG of an RGB picture.
 
     Raises:
-        DataError: OpenCV cannot encode it.
+        DataError: OpenCV cannot encode the picture.
     """
     scale = _MOST / max(picture.shape[:2])
     if scale < 1:
         picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     done, encoded = cv2.imencode('.jpg', picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     if not done:
-        raise DataError(f'a picture of shape {picture.shape} cannot be encoded as JPEG; leave the '
-                        'pictures out with --images 0')
+        raise DataError(f'a picture of shape {picture.shape} cannot be encoded as JPEG; omit the '
+                        'pictures with --images 0')
     return 'data:image/jpeg;base64,' + base64.b64encode(encoded.tobytes()).decode('ascii')
 
 
 def _shown_runs(study: Study) -> dict:
-    """One run a variant, by its name: of the first seed that all have, else of its first."""
+    """Return one run per variant, by name, with the first common seed or else the first seed."""
     seeds = [{run.seed for run in variant.runs} for variant in study.variants]
     shared = sorted(seed for seed in set.intersection(*seeds) if seed is not None)
     return {variant.name: next((run for run in variant.runs if shared and run.seed == shared[0]),
@@ -65,16 +65,15 @@ def _shown_runs(study: Study) -> dict:
 
 def gallery(study: Study, count: int, score_thr: float = 0.3,
             device: str | None = None) -> Gallery:
-    """Predict with one run of each variant and draw the answers beside the truth.
+    """Draw the predictions of one run per variant beside the ground truth.
 
-    What is missing on this machine (data, checkpoints) leaves its pictures out and a note in their
-    place.
+    If data or checkpoints are missing, a note replaces their pictures.
 
     Args:
         study (Study): The runs.
-        count (int): How many images of the test split; 0 for none.
-        score_thr (float): Boxes below this score are not drawn.
-        device (str, optional): A GPU where there is one by default.
+        count (int): Number of images of the test split; 0 for none.
+        score_thr (float): Minimum score of drawn boxes.
+        device (str, optional): Such as ``'cuda'`` or ``'cpu'``; default: a GPU if available.
     """
     result = Gallery()
     if count < 1 or not study.variants:
@@ -85,37 +84,37 @@ def gallery(study: Study, count: int, score_thr: float = 0.3,
     except (UserError, OSError) as error:
         result.notes.append(f'No pictures: {error}.')
         return result
-    answers: dict[str, list] = {}
-    with progress_bar(len(runs)) as tell:
+    predictions: dict[str, list] = {}
+    with progress_bar(len(runs)) as advance:
         for name, run in runs.items():
             if run.checkpoint is None:
-                result.notes.append(f'{name}: no checkpoint is left in {run.path}.')
+                result.notes.append(f'{name}: there is no checkpoint in {run.path}.')
             else:
                 try:
                     model = load_model(run.cfg, run.checkpoint, device)
-                    answers[name] = samples.predictions(model)
+                    predictions[name] = samples.predictions(model)
                 except UserError as error:
                     result.notes.append(f'{name}: {error}.')
-            tell()
-    if not answers:
+            advance()
+    if not predictions:
         return result
-    first = next(iter(answers.values()))[0]
+    first = next(iter(predictions.values()))[0]
     truths = samples.truths(first)
     if None not in truths:
-        answers = {'Truth': truths, **answers}
+        predictions = {'Truth': truths, **predictions}
     result.names = samples.names
     result.kind = next(kind for kind in ('boxes', 'classes', 'saliency')
                        if kind in first or (kind == 'boxes' and 'bboxes' in first))
     seeds = {run.seed for run in runs.values()}
     result.seed = seeds.pop() if len(seeds) == 1 else None
     if result.kind != 'saliency' and samples.palette and not isinstance(samples.palette, str):
-        result.classes = [(name, f'rgb({",".join(str(int(part)) for part in color)})')
+        result.classes = [(name, f'rgb({",".join(str(int(channel)) for channel in color)})')
                           for name, color in zip(samples.classes, samples.palette, strict=False)]
-    for name, column in answers.items():
+    for name, column in predictions.items():
         result.columns[name] = [
-            data_address(draw_prediction(
-                image, answer, samples.classes, samples.palette, score_thr, _SIDE,
-                # Names stay legible where four columns share a page.
+            data_url(draw_prediction(
+                image, prediction, samples.classes, samples.palette, score_thr, _SIDE,
+                # Readable with four columns on a page.
                 font_size=round(_FONT * max(1., max(image.shape[:2]) / _SIDE))))
-            for image, answer in zip(samples.images, column, strict=True)]
+            for image, prediction in zip(samples.images, column, strict=True)]
     return result

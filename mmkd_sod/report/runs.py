@@ -1,4 +1,4 @@
-"""Finding runs in work folders and reading what they left there."""
+"""Finding runs in folders, and reading their configs, logs and scores."""
 import json
 import re
 from dataclasses import dataclass, field
@@ -17,19 +17,19 @@ _TABLE = re.compile(r'per class results:.*?\n((?:[|+].*\n?)+)', re.DOTALL)
 
 @dataclass
 class Run:
-    """One work folder: of a training, or of a test of its checkpoint.
+    """A run of training, or of a test of a checkpoint.
 
     Attributes:
-        path (Path): The folder, as the user wrote it.
-        cfg (Config): Its dumped config.
+        path (Path): Work directory as given by the user.
+        cfg (Config): Dumped config.
         train (dict[int, dict]): Training records by iteration.
-        val (dict[int, dict]): Validation scores by epoch, or iteration.
-        test (dict): Scores of the newest test, empty where there was none.
-        class_tables (dict): Scores by class that stand only in the text log, ``{split: {metric:
-            {class: value}}}``, of the last validation and the newest test.
-        by_epoch (bool): Whether ``val`` counts epochs.
-        tested (Path | None): The checkpoint of the newest test.
-        forced_role (str | None): The role that the user gave.
+        val (dict[int, dict]): Validation scores by epoch or iteration.
+        test (dict): Scores of the latest test, if any.
+        class_tables (dict): Scores per class from the text log, ``{split: {metric: {class:
+            value}}}``, of the last validation and the latest test.
+        by_epoch (bool): Whether the keys of ``val`` are epochs.
+        tested (Path | None): Checkpoint of the latest test.
+        forced_role (str | None): Role given by the user.
     """
     path: Path
     cfg: Config
@@ -43,26 +43,26 @@ class Run:
 
     @property
     def seed(self) -> int | None:
-        """The seed of its config."""
+        """Seed of the config."""
         return (self.cfg.get('randomness') or {}).get('seed')
 
     @property
     def config_name(self) -> str:
-        """Name of the config file that was dumped, without suffix."""
+        """Name of the dumped config file without suffix."""
         named = sorted(self.path.glob('*.py'), key=lambda path: path.stat().st_mtime)
         return named[-1].stem if named else self.path.name
 
     @property
     def checkpoint(self) -> Path | None:
-        """The checkpoint that was tested, if it lies in this folder, or the newest one."""
+        """The tested checkpoint if it is in this folder, else the latest one."""
         if self.tested is not None:
-            here = self.path / self.tested.name
-            if here.is_file():
-                return here
+            path = self.path / self.tested.name
+            if path.is_file():
+                return path
         return newest_checkpoint(self.path)
 
     def scores(self, split: str) -> dict[str, float]:
-        """Final scores of ``'test'`` or ``'val'``, with those of classes from the text log."""
+        """Return the final scores of ``'test'`` or ``'val'``, including those per class."""
         record = self.test if split == 'test' else (
             self.val[max(self.val)] if self.val else {})
         scores = metrics_of(record)
@@ -72,43 +72,43 @@ class Run:
 
 
 def metrics_of(record: dict) -> dict[str, float]:
-    """The numbers of a record that are scores."""
+    """Return the scores of a record."""
     return {key: float(value) for key, value in record.items()
             if isinstance(value, (int, float)) and key not in _BOOKKEEPING}
 
 
 def _config_file(folder: Path) -> Path | None:
-    """The newest config that a run in ``folder`` was logged with."""
+    """Return the latest dumped config of a run."""
     dumped = sorted(folder.glob('*/vis_data/config.py'))
     return dumped[-1] if dumped else None
 
 
-def find_runs(places: list[str]) -> list[Run]:
-    """All runs in the given folders and below them.
+def find_runs(entries: list[str]) -> list[Run]:
+    """Find all runs in folders and their subfolders.
 
     Args:
-        places (list[str]): Folders; ``teacher=FOLDER``, ``plain=FOLDER`` or ``distilled=FOLDER``
-            says the role that the configs would otherwise tell.
+        entries (list[str]): Folders; ``teacher=FOLDER``, ``plain=FOLDER`` or ``distilled=FOLDER``
+            sets the role, which is otherwise derived from the configs.
 
     Returns:
-        list[Run]: Without repetitions, in the order of the arguments, each sorted by path.
+        list[Run]: Runs without duplicates in the order of ``entries``, sorted by path within each.
 
     Raises:
-        DataError: A folder is missing or holds no run, or a log cannot be read.
+        DataError: A folder is missing or has no runs, or a log cannot be read.
     """
     found: dict[Path, Run] = {}
-    for place in places:
-        named, sign, rest = place.partition('=')
+    for entry in entries:
+        named, sign, rest = entry.partition('=')
         given = sign and named in ('teacher', 'plain', 'distilled')
-        role, folder = (named, Path(rest)) if given else (None, Path(place))
+        role, folder = (named, Path(rest)) if given else (None, Path(entry))
         if not folder.is_dir():
-            raise DataError(f"run '{folder}' is no folder; give the work_dir of a run, or a folder "
-                            'of several')
-        below = sorted({path.parents[2] for path in folder.rglob('*/vis_data/config.py')})
-        if not below:
-            raise DataError(f"'{folder}' holds no run (*/vis_data/config.py); give the work_dir of "
+            raise DataError(f"run '{folder}' is not a folder; give the work_dir of a run, or a "
+                            'folder of several')
+        paths = sorted({path.parents[2] for path in folder.rglob('*/vis_data/config.py')})
+        if not paths:
+            raise DataError(f"'{folder}' has no runs (*/vis_data/config.py); give the work_dir of "
                             'a run, or a folder of several')
-        for path in below:
+        for path in paths:
             run = found.get(path.resolve()) or read_run(path)
             run.forced_role = role or run.forced_role
             found[path.resolve()] = run
@@ -116,7 +116,7 @@ def find_runs(places: list[str]) -> list[Run]:
 
 
 def read_run(folder: Path) -> Run:
-    """Read config, logs and test scores of one work folder.
+    """Read config, logs and test scores of a run.
 
     Raises:
         DataError: The config or a log cannot be read.
@@ -124,9 +124,9 @@ def read_run(folder: Path) -> Run:
     path = _config_file(folder)
     try:
         cfg = Config.fromfile(path, import_custom_modules=False)
-    except Exception as error:  # a config is Python: anything may come out of a broken one
-        raise DataError(f"config '{path}' cannot be read ({type(error).__name__}: {error}); put "
-                        'the dumped config back') from None
+    except Exception as error:  # configs are Python and may raise any error
+        raise DataError(f"config '{path}' cannot be read ({type(error).__name__}: {error}); "
+                        'restore the dumped config') from None
     run = Run(folder, cfg)
     if any(folder.glob('*/vis_data/scalars.json')):
         for record in scalar_records(folder):
@@ -141,14 +141,15 @@ def read_run(folder: Path) -> Run:
 
 
 def _read_test(run: Run, stamp: Path) -> None:
-    """Scores of a test that ran at ``stamp``, and classes' scores from its text log."""
+    """Read the scores of a test in the folder ``stamp``, and scores per class from its text log.
+    """
     test = stamp / f'{stamp.name}.json'
     if test.is_file():
         try:
             run.test = json.loads(test.read_text(encoding='utf-8').splitlines()[-1])
             run.test.items()
         except (ValueError, IndexError, AttributeError):
-            raise DataError(f"'{test}' holds no scores of a test; remove it, or test "
+            raise DataError(f"'{test}' has no scores of a test; remove it, or test "
                             'again') from None
         loaded = run.cfg.get('load_from')
         run.tested = Path(loaded) if loaded else None
@@ -161,7 +162,7 @@ def _read_test(run: Run, stamp: Path) -> None:
 
 
 def parse_table(text: str) -> dict[str, dict[str, float]]:
-    """Columns of a text table whose first column names classes, ``{column: {class: value}}``."""
+    """Parse a text table with classes in its first column to ``{column: {class: value}}``."""
     rows = [[cell.strip() for cell in line.strip().strip('|').split('|')]
             for line in text.splitlines() if line.startswith('|')]
     if len(rows) < 2:
@@ -171,6 +172,6 @@ def parse_table(text: str) -> dict[str, dict[str, float]]:
         for column, cell in zip(columns, cells, strict=False):
             try:
                 columns[column][name] = float(cell)
-            except ValueError:  # a class that no image shows
+            except ValueError:  # no score for a class without images
                 continue
     return columns

@@ -1,4 +1,4 @@
-"""Sorting runs by what they were for: teachers, plain students, distilled students."""
+"""Grouping runs into studies of teachers, plain students and distilled students."""
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,29 +13,29 @@ from mmkd_sod.models.student import is_distillation
 from .runs import Run
 
 ROLES = ('teacher', 'plain', 'distilled')
-# What may differ between runs that only repeat one another.
+# Keys that may differ between repetitions of a run.
 _NOT_THE_RECIPE = (
     'randomness', 'work_dir', 'load_from', 'resume', 'launcher', 'default_hooks', 'log_level',
     'log_processor', 'env_cfg', 'vis_backends', 'visualizer', 'test_dataloader', 'test_evaluator')
-# A plain model this far from both sides of a distillation has nothing to do with it.
-_STRANGER = 0.5
+# Minimum distance at which a plain model does not belong to a distillation.
+_UNRELATED = 0.5
 
 
 @dataclass
 class Variant:
-    """Runs of one recipe that differ in their seed.
+    """Runs of one recipe with different seeds.
 
     Attributes:
         role (str): One of ``ROLES``.
-        name (str): What it is called on the page.
-        runs (list[Run]): Sorted by seed.
+        name (str): Displayed name.
+        runs (list[Run]): Runs sorted by seed.
     """
     role: str
     name: str
     runs: list = field(default_factory=list)
 
     def by_seed(self, split: str, key: str) -> dict:
-        """Values of a score, ``{seed: [values]}``; runs without it are left out."""
+        """Return the values of a score, ``{seed: [values]}``; runs without it are skipped."""
         table: dict = {}
         for run in self.runs:
             scores = run.scores(split)
@@ -44,23 +44,23 @@ class Variant:
         return table
 
     def values(self, split: str, key: str) -> list[float]:
-        """Values of a score, one a run."""
+        """Return the values of a score, one per run."""
         return [value for values in self.by_seed(split, key).values() for value in values]
 
 
 @dataclass
 class Study:
-    """One student network with its teacher: what belongs into one table.
+    """Runs of one student network and its teachers, which share a table.
 
     Attributes:
-        name (str): Its title.
-        variants (list[Variant]): Teachers first, then plain, then distilled students.
+        name (str): Title.
+        variants (list[Variant]): Teachers, plain students and distilled students, in this order.
     """
     name: str
     variants: list = field(default_factory=list)
 
     def of(self, role: str) -> list[Variant]:
-        """The variants of a role."""
+        """Return the variants of a role."""
         return [variant for variant in self.variants if variant.role == role]
 
     @property
@@ -70,7 +70,7 @@ class Study:
 
 
 def leaves(node, prefix: str = '') -> Iterator[tuple[str, str]]:
-    """Every setting of a nested config as (path, value); scopes and weights' origins left out."""
+    """Yield the settings of a nested config as (path, value), without scopes and checkpoints."""
     if isinstance(node, dict):
         for key, value in node.items():
             if key not in ('_scope_', 'init_cfg', 'teacher_ckpt'):
@@ -83,14 +83,14 @@ def leaves(node, prefix: str = '') -> Iterator[tuple[str, str]]:
 
 
 def distance(model, other) -> float:
-    """Share of settings in which two model configs differ, 0 to 1."""
-    mine, theirs = set(leaves(model)), set(leaves(other))
-    both = {key for key, _ in mine | theirs}
-    return len({key for key, _ in mine ^ theirs}) / len(both) if both else 0.
+    """Return the share of settings in which two model configs differ, in [0, 1]."""
+    ours, theirs = set(leaves(model)), set(leaves(other))
+    keys = {key for key, _ in ours | theirs}
+    return len({key for key, _ in ours ^ theirs}) / len(keys) if keys else 0.
 
 
 def _sides(cfg: Config) -> tuple:
-    """Models of student and teacher of a distillation; None where its file is not there."""
+    """Return the model configs of student and teacher, None if a config file is missing."""
     sides = []
     for name in ('architecture', 'teacher'):
         try:
@@ -102,16 +102,16 @@ def _sides(cfg: Config) -> tuple:
 
 
 def _same_folder(one: Path, other: Path) -> bool:
-    """Whether two paths may be one folder, seen from different places: one ends with the other."""
+    """Return whether two paths may be the same folder: one ends with the other."""
     count = min(len(one.parts), len(other.parts))
     return count > 0 and one.parts[-count:] == other.parts[-count:]
 
 
 def writer_of(checkpoint: Path, runs: list[Run]) -> Run | None:
-    """The run in whose folder a checkpoint was written; None if that is not certain.
+    """Return the run that wrote a checkpoint to its folder or a subfolder, or None if unknown.
 
-    The folder's name when the run was logged counts as well as where it lies now, since folders
-    move. A checkpoint that was exported into a folder below is the run's too.
+    Folders are compared with the run's current path and its logged ``work_dir``, since folders may
+    have been moved.
     """
     for folder in list(checkpoint.parents)[:2]:
         owners = [run for run in runs if _same_folder(run.path.resolve(), folder) or _same_folder(
@@ -122,12 +122,10 @@ def writer_of(checkpoint: Path, runs: list[Run]) -> Run | None:
 
 
 def join_tests(runs: list[Run]) -> tuple[list[Run], list[str]]:
-    """Hand the scores of tests in folders of their own to the runs that were tested.
-
-    A test's config is a plain model's, whoever trained it: only its checkpoint tells.
+    """Assign the scores of tests with separate folders to the runs of the tested checkpoints.
 
     Returns:
-        tuple: The runs that stay, and a sentence for each that was left out.
+        tuple: The remaining runs, and a note for each test without a run.
     """
     kept = [run for run in runs if run.train or run.val or run.forced_role]
     notes = []
@@ -136,8 +134,8 @@ def join_tests(runs: list[Run]) -> tuple[list[Run], list[str]]:
             continue
         owner = writer_of(test.tested, kept) if test.tested is not None else None
         if owner is None:
-            notes.append(f'{test.path}: the run that wrote the tested checkpoint is not among '
-                         'those given; add it, or give the folder as role=FOLDER.')
+            notes.append(f'{test.path}: the run that wrote the tested checkpoint is missing; add '
+                         'it, or give the folder as role=FOLDER.')
         elif test.test:
             owner.test, owner.tested = test.test, test.tested
             owner.class_tables.update(
@@ -146,19 +144,19 @@ def join_tests(runs: list[Run]) -> tuple[list[Run], list[str]]:
 
 
 def _recipe(run: Run) -> str:
-    """What two repetitions of a run have in common, as text."""
+    """Return the settings that repetitions of a run have in common, as text."""
     cfg = {key: value for key, value in run.cfg._cfg_dict.items() if key not in _NOT_THE_RECIPE}
     return json.dumps(sorted(leaves(cfg)))
 
 
 def _distiller_name(cfg: Config) -> str:
-    """Name of a distillation's method, such as ``CrossKD``, or ``CSKD + CrossKD``."""
+    """Return the method of a distillation, such as ``CrossKD`` or ``CSKD + CrossKD``."""
     def names(distiller) -> list[str]:
-        parts = distiller.get('distillers')
-        parts = list(parts.values()) if isinstance(parts, dict) else parts
-        if parts:
-            return [name for part in parts if isinstance(part.get('distiller', part), dict)
-                    for name in names(part.get('distiller', part))]
+        entries = distiller.get('distillers')
+        entries = list(entries.values()) if isinstance(entries, dict) else entries
+        if entries:
+            return [name for entry in entries if isinstance(entry.get('distiller', entry), dict)
+                    for name in names(entry.get('distiller', entry))]
         kind = str(distiller.get('type', 'distilled')).split('.')[-1]
         return [kind.removesuffix('Distiller') or kind]
 
@@ -166,13 +164,14 @@ def _distiller_name(cfg: Config) -> str:
 
 
 def group(runs: list[Run]) -> list[Study]:
-    """Sort runs into studies and roles.
+    """Group runs into studies, and derive their roles.
 
-    A distillation tells its student and its teacher; a plain run belongs to the side whose model
-    its own is nearest to. Runs without any distillation make one study of plain models.
+    Each distillation defines a pair of student and teacher; a plain run gets the role of the model
+    that is most similar to its own. Runs without related distillation form one study of plain
+    models.
     """
     pairs: list[tuple[list[Run], tuple]] = []
-    strangers: list[Run] = []
+    unrelated: list[Run] = []
     for run in runs:
         if not is_distillation(run.cfg):
             continue
@@ -194,19 +193,19 @@ def group(runs: list[Run]) -> list[Study]:
         best = min(near, default=None)
         if run.forced_role and len(pairs) == 1:
             best = (0., 0, run.forced_role)
-        if best is None or best[0] > _STRANGER:
-            strangers.append(run)
+        if best is None or best[0] > _UNRELATED:
+            unrelated.append(run)
             continue
         roles[id(run)] = best[2]
         pairs[best[1]][0].append(run)
-    studies = [_study(members, roles, len(pairs)) for members, _ in pairs]
-    if strangers:
-        studies.append(_study(strangers, roles, 2 if studies else 1, 'Other runs'))
+    studies = [_study(members, roles) for members, _ in pairs]
+    if unrelated:
+        studies.append(_study(unrelated, roles, 'Other runs'))
     return studies
 
 
-def _study(members: list[Run], roles: dict, count: int, name: str | None = None) -> Study:
-    """The study of some runs, repetitions put together and named apart."""
+def _study(members: list[Run], roles: dict, name: str | None = None) -> Study:
+    """Return the study of some runs, with repetitions grouped and unique names."""
     variants: dict[tuple, Variant] = {}
     for run in members:
         role = run.forced_role or roles.get(id(run), 'plain')
@@ -217,7 +216,7 @@ def _study(members: list[Run], roles: dict, count: int, name: str | None = None)
                 _distiller_name(run.cfg) if is_distillation(run.cfg) else 'Distilled'))
         variants[key].runs.append(run)
     ordered = sorted(variants.values(), key=lambda variant: ROLES.index(variant.role))
-    # Of equal names the config's, and where that is equal too a number, tells them apart.
+    # Equal names get the name of the config, and if that is equal too a number.
     for name_of in (lambda v, n: f'{v.name} ({v.runs[0].config_name})',
                     lambda v, n: f'{v.name} {n}'):
         for title in {variant.name for variant in ordered}:

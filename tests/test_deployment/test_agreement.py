@@ -80,10 +80,10 @@ def test_metrics_write_nothing_and_must_measure(tmp_path, scenes):
     metric, = build_metrics(cfg, 'test_evaluator', {})
     assert metric.out_dir is None
     cfg.test_evaluator.format_only = True
-    with pytest.raises(ConfigError, match='measures nothing'):
+    with pytest.raises(ConfigError, match='computes no metrics'):
         build_metrics(cfg, 'test_evaluator', {})
     cfg.test_evaluator = None
-    with pytest.raises(ConfigError, match='measures nothing'):
+    with pytest.raises(ConfigError, match='computes no metrics'):
         build_metrics(cfg, 'test_evaluator', {})
 
 

@@ -40,13 +40,13 @@ def test_file_answers_as_torch_for_any_batch(inferencer, tmp_path):
         with torch.no_grad():
             expected = SaliencyModule(inferencer.model)(x).numpy()
         np.testing.assert_allclose(session.run(None, dict(image=x.numpy()))[0], expected, atol=1e-4)
-    with pytest.raises(UserError, match='is there already'):
+    with pytest.raises(UserError, match='exists already'):
         export_onnx(inferencer, out)
 
 
 def test_refuses(inferencer, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__('sys').modules, 'onnx', None)
-    with pytest.raises(UserError, match='needs the package onnx'):
+    with pytest.raises(UserError, match='the package onnx is not'):
         export_onnx(inferencer, tmp_path / 'a.onnx')
     inferencer.model.decode_head = torch.nn.Identity()
     with pytest.raises(ConfigError, match='has no decode_head'):
@@ -73,7 +73,7 @@ class Strange(torch.nn.Module):
 
 def test_an_operation_that_onnx_does_not_know(tmp_path):
     pytest.importorskip('onnx')
-    with pytest.raises(ConfigError, match='Identity cannot be written as ONNX'):
+    with pytest.raises(ConfigError, match='Identity cannot be exported to ONNX'):
         write_onnx(Strange(), torch.rand(1, 3, 4, 4), tmp_path / 'a.onnx')
 
 

@@ -51,7 +51,7 @@ def test_fill_is_told_before_normalisation():
 
 
 def test_two_inputs_are_refused():
-    with pytest.raises(ConfigError, match='not that of one RGB image'):
+    with pytest.raises(ConfigError, match='data preprocessor .* is not supported'):
         final_fill(RGBDDataPreprocessor())
 
 

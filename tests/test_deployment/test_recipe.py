@@ -66,7 +66,7 @@ def test_models_that_predict_otherwise_are_refused(parts):
     cfg, model = parts
     kind = type(model)
     model.__class__ = type('Odd', (kind, ), dict(predict=lambda self, *args, **kwargs: None))
-    with pytest.raises(ConfigError, match='Odd predicts in its own way'):
+    with pytest.raises(ConfigError, match='Odd has its own predict method'):
         make_recipe(cfg, model, {}, LOADER)
 
 

@@ -38,7 +38,7 @@ def shipped(request, tmp_path_factory, scenes):
     task, folder = request.param, tmp_path_factory.mktemp(request.param)
     cfg, path = tiny(task, folder, scenes)
     lines = []
-    return task, ship(cfg, path, folder / 'out', 'a_name', tell=lines.append), folder, cfg
+    return task, ship(cfg, path, folder / 'out', 'a_name', log=lines.append), folder, cfg
 
 
 @pytest.mark.parametrize('shipped', TASKS, indirect=True)
@@ -93,10 +93,10 @@ def test_nothing_is_overwritten(shipped):
     _, _, folder, cfg = shipped
     path, card = str(folder / 'saliency.pth'), folder / 'out' / 'CARD.md'
     card.write_text('mine')
-    with pytest.raises(ConfigError, match='is there already'):
-        ship(cfg, path, folder / 'out', 'a_name', tell=lambda line: None)
+    with pytest.raises(ConfigError, match='exists already'):
+        ship(cfg, path, folder / 'out', 'a_name', log=lambda line: None)
     assert card.read_text() == 'mine'
-    ship(cfg, path, folder / 'out', 'another', force=True, tell=lambda line: None)
+    ship(cfg, path, folder / 'out', 'another', force=True, log=lambda line: None)
     assert card.read_text().startswith('# another')
 
 
@@ -107,7 +107,7 @@ def test_a_predictor_that_errs_is_not_shipped(shipped, monkeypatch):
     monkeypatch.setattr(Predictor, '__call__',
                         lambda self, image: dict(saliency=1 - call(self, image)['saliency']))
     with pytest.raises(UserError, match='metrics differ by 0.001 or more, first sod/'):
-        ship(cfg, str(folder / 'saliency.pth'), folder / 'bad', 'bad', tell=lambda line: None)
+        ship(cfg, str(folder / 'saliency.pth'), folder / 'bad', 'bad', log=lambda line: None)
     assert not (folder / 'bad').exists()
     assert not [p for p in folder.iterdir() if p.name.startswith('.')]
 

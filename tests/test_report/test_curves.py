@@ -21,9 +21,9 @@ def test_terms_of_plain_and_distilled_are_one():
 def test_every_term_has_a_chart_and_the_teacher_its_block(tmp_path):
     page = curve_blocks(study_of(seeds(tmp_path, {0: (.6, .4, .5), 1: (.6, .4, .5)})))
     above, teacher = page.split('<div class="teacher-block">')
-    for term in ('loss_cls', 'loss_bbox', 'loss_kd', 'loss (with what the distiller adds)'):
+    for term in ('loss_cls', 'loss_bbox', 'loss_kd', 'loss (with distillation terms)'):
         assert f'<figcaption>{term}</figcaption>' in above
-    assert 's-teacher' not in above.split("Student's own loss terms")[1]
+    assert 's-teacher' not in above.split('Task loss terms')[1]
     assert 'class="tag">teacher</span>The teacher' in teacher
     assert 'loss_kd' not in teacher and 's-plain' not in teacher
     assert 'reference s-teacher' in above  # its final score, in the validation chart

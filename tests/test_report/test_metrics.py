@@ -3,7 +3,7 @@ import math
 
 import pytest
 
-from mmkd_sod.report.metrics import describe, gains, headline, mean, spread, with_spread
+from mmkd_sod.report.metrics import describe, gains, headline, mean, std, with_std
 
 
 @pytest.mark.parametrize('key, name, shown, less, group, member', [
@@ -38,9 +38,9 @@ def test_headline_follows_save_best_then_custom():
 
 
 def test_mean_and_sample_deviation():
-    assert mean([1., 3.]) == 2. and spread([1., 3.]) == pytest.approx(2 ** .5)
-    assert spread([1.]) is None and math.isnan(mean([]))
-    assert with_spread(describe('mIoU'), [1., 3.]) == '2.00 ± 1.41'
+    assert mean([1., 3.]) == 2. and std([1., 3.]) == pytest.approx(2 ** .5)
+    assert std([1.]) is None and math.isnan(mean([]))
+    assert with_std(describe('mIoU'), [1., 3.]) == '2.00 ± 1.41'
 
 
 def test_gains_pair_by_seed_where_they_can():

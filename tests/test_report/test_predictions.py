@@ -1,19 +1,19 @@
-"""Pictures of the models' answers, where they can be made."""
+"""Pictures of predictions, and notes on missing ones."""
 import base64
 
 import cv2
 import numpy as np
 import torch
 
-from mmkd_sod.report.predictions import data_address, gallery
+from mmkd_sod.report.predictions import data_url, gallery
 from mmkd_sod.report.runs import find_runs
 from mmkd_sod.report.studies import group, join_tests
 from tests.saliency import save_network, scfnet_config
 from tests.work_dirs import work_dir
 
 
-def decode(address):
-    kind, _, text = address.partition(',')
+def decode(url):
+    kind, _, text = url.partition(',')
     assert kind == 'data:image/jpeg;base64'
     return cv2.imdecode(np.frombuffer(base64.b64decode(text), np.uint8), cv2.IMREAD_COLOR)
 
@@ -39,11 +39,11 @@ def test_pictures_of_a_saliency_network(tmp_path):
 
     (folder / 'epoch_12.pth').unlink()
     found = gallery(study, 2, device='cpu')
-    assert not found.columns and 'no checkpoint is left' in found.notes[0]
+    assert not found.columns and 'there is no checkpoint' in found.notes[0]
     (tmp_path / 'set' / 'image').rename(tmp_path / 'elsewhere')
     assert 'No pictures' in gallery(study, 2).notes[0]
     assert gallery(study, 0).notes == []
 
 
 def test_large_pictures_are_reduced():
-    assert decode(data_address(np.zeros((900, 1800, 3), np.uint8))).shape == (360, 720, 3)
+    assert decode(data_url(np.zeros((900, 1800, 3), np.uint8))).shape == (360, 720, 3)

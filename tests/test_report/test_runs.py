@@ -51,13 +51,13 @@ def test_find_runs_goes_down_and_takes_roles(tmp_path):
 
 
 def test_bad_folders_are_named(tmp_path):
-    with pytest.raises(DataError, match='is no folder'):
+    with pytest.raises(DataError, match='is not a folder'):
         find_runs([str(tmp_path / 'absent')])
-    with pytest.raises(DataError, match='holds no run'):
+    with pytest.raises(DataError, match='has no runs'):
         find_runs([str(tmp_path)])
     folder = work_dir(tmp_path / 'run', STUDENT, test={})
     (folder / '20260101_000000' / '20260101_000000.json').write_text('[1]')
-    with pytest.raises(DataError, match='holds no scores'):
+    with pytest.raises(DataError, match='has no scores'):
         read_run(folder)
     (folder / '20260101_000000' / 'vis_data' / 'config.py').write_text('model = (')
     with pytest.raises(DataError, match='cannot be read'):

@@ -30,7 +30,7 @@ def test_without_all_tests_validation_counts(tmp_path):
 def test_mae_gains_are_good_when_negative(tmp_path):
     study = study_of(seeds(tmp_path, {0: (.03, .06, .04)}, key='sod/MAE'))
     page = score_blocks(study)
-    assert 'MAE ↓' in page and 'less is better' in page
+    assert 'MAE ↓' in page and 'lower is better' in page
     assert '<td class="good">−0.0200</td>' in page
 
 
