@@ -119,7 +119,7 @@ def examine_config(cfg: Config,
 
 
 def examine_environment() -> Report:
-    """Look at installed versions and at the device alone."""
+    """Report installed versions and the device, without a config."""
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         return Report('environment', [_examine(versions, Context(Config(), get_device()))])
