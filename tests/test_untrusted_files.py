@@ -201,7 +201,7 @@ def test_names_of_sets_become_no_paths(tmp_path, capsys, name):
     root = write_set(tmp_path / 'set')
     for kind in (SODDataset, UnlabelledImageDataset, RGBDCoSODDataset):
         sentence = sentence_of(lambda kind=kind: kind(data_root=str(root), name=name), capsys)
-        assert 'give a plain word' in sentence
+        assert 'set a name without slashes' in sentence
 
 
 def test_links_give_names_below_the_output_folder(tmp_path):

@@ -159,17 +159,16 @@ def _judge(terms: list, norm: float, context: Context, section: Section) -> dict
         ratio, weight = term.norm / norm, _weight_of(term, context)
         raised = weight is not None and weight.raised and ratio > NOTABLE
         text, data = suggestion(weight, ratio)
-        size = None
+        reason = (f'its gradient at the student is {number(ratio)} times that of the task loss; '
+                  f'{text}')
         if ratio > LARGE or raised:
-            report = section.error if ratio > HOPELESS or raised else section.warn
-            size = 'large'
-        elif ratio < SMALL:
-            report = section.warn if all_small else section.note
-            size = 'small'
-        if size:
             advice[term.name] = data
-            report(f'{term.name} is too {size}: its gradient at the student is {number(ratio)} '
-                   f'times that of the task loss; {text}')
+            report = section.error if ratio > HOPELESS or raised else section.warn
+            report(f'{term.name} is too large: {reason}')
+        elif ratio < SMALL:
+            advice[term.name] = data
+            report = section.warn if all_small else section.note
+            report(f'{term.name} is too small: {reason}')
     return advice
 
 

@@ -54,9 +54,9 @@ def test_a_list_of_images(tmp_path):
 
 @pytest.mark.parametrize('change, words', [
     (lambda root: (root / 'depth/a/2.png').unlink(),
-     r"1 of 3 images have no depth map in '.*depth', first 'a/2', where the nearest name is"),
+     r"1 of 3 images have no depth map in '.*depth', first 'a/2' .the most similar name is"),
     (lambda root: (root / 'depth/a/2.png').rename(root / 'depth/a/2_depth.png'),
-     r"first 'a/2', where the nearest name is 'a/(2_depth|1)\.png'"),
+     r"first 'a/2' .the most similar name is 'a/(2_depth|1)\.png'"),
     (lambda root: shutil.rmtree(root / 'depth/b'), "first 'b/1'"),
     (lambda root: shutil.rmtree(root / 'depth'), 'the folder of depth maps .* does not exist'),
     (lambda root: (root / 'mask/a/2.png').unlink(), r"the image 'a/2\.jpg' has no mask"),

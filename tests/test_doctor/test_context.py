@@ -23,7 +23,7 @@ def test_user_errors_keep_their_message():
 
 def test_other_errors_name_their_position():
     found = caught(lambda: 1 / 0)
-    assert found.startswith('ZeroDivisionError: division by zero (test_case.py, line ')
+    assert found.startswith('ZeroDivisionError: division by zero (test_context.py, line ')
 
     def wordy():
         raise ValueError('x' * 1000)
