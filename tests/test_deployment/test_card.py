@@ -33,4 +33,4 @@ def test_many_classes_and_own_parts(facts, tmp_path):
     facts.ours = ['mmkd_sod.SCFHead']
     card = write_card(facts, tmp_path)
     assert '80, named in `model.json`' in card and 'class79' not in card
-    assert 'it builds `mmkd_sod.SCFHead` of mmkd_sod' in card
+    assert 'it needs `mmkd_sod.SCFHead` of mmkd_sod' in card

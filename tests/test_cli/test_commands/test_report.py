@@ -24,7 +24,7 @@ def test_page_is_written_and_kept(tmp_path, capsys):
 
 
 @pytest.mark.parametrize('args, message', [
-    (['absent'], 'is no folder'),
+    (['absent'], 'is not a folder'),
     (['{runs}', '--images', '-1'], 'less than 0'),
     (['{runs}', '--metric', 'nothing'], 'choose one of coco/bbox_mAP'),
     (['{runs}/0/test_kd'], 'none of 1 arguments')])

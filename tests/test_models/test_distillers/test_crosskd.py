@@ -213,8 +213,8 @@ def test_a_class_without_counterpart_takes_no_part():
 
 @pytest.mark.parametrize('mapping, sentence', [
     ([0, 1], 'names 2 classes, the student has 3'),
-    ([0, 1, 5], 'holds 5, the teacher has the classes 0 ... 4'),
-    ([0, 1, '2'], "holds '2'"), ([0, 1, True], 'holds True'),
+    ([0, 1, 5], 'contains 5, the teacher has the classes 0 ... 4'),
+    ([0, 1, '2'], "contains '2'"), ([0, 1, True], 'contains True'),
     ([None] * 3, 'maps no class')])
 def test_mappings_that_do_not_fit(mapping, sentence):
     with pytest.raises(ConfigError, match=sentence):

@@ -119,7 +119,7 @@ def test_two_channels_and_aligned_corners():
     (dict(distiller=dict(source='offline')), "needs teacher=None, got EncoderDecoder"),
     (dict(student=dict(type='mmseg.EncoderDecoder', backbone=scfnet().backbone,
                        decode_head=dict(type='mmseg.FCNHead', in_channels=80, channels=8,
-                                        num_classes=5))), 'the student .* gives 5 channels')])
+                                        num_classes=5))), 'the student .* has 5 output channels')])
 def test_refuses_pairs(kwargs, words):
     with pytest.raises(ConfigError, match=words):
         distill(**dict(dict(check_preprocessor=False), **kwargs))
