@@ -1,4 +1,4 @@
-"""COCO, 12 epochs, 16 images a step, SGD 0.01: what the CrossKD recipes share."""
+"""COCO, 12 epochs, 16 images per step, SGD 0.01: shared by the CrossKD recipes."""
 _base_ = [
     'mmdet::_base_/datasets/coco_detection.py', 'mmdet::_base_/schedules/schedule_1x.py',
     'mmdet::_base_/default_runtime.py'

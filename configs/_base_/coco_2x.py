@@ -1,4 +1,4 @@
-"""As coco_1x.py, 24 epochs."""
+"""Like coco_1x.py, 24 epochs."""
 _base_ = [
     'mmdet::_base_/datasets/coco_detection.py', 'mmdet::_base_/schedules/schedule_2x.py',
     'mmdet::_base_/default_runtime.py'

@@ -1,4 +1,4 @@
-"""As coco_2x.py, with what mmdet changes for FCOS: two sizes, warm-up, biases, clipping."""
+"""Like coco_2x.py, with mmdet's changes for FCOS: two sizes, warm-up, biases, clipping."""
 _base_ = ['./coco_2x.py']
 
 train_pipeline = _base_.train_pipeline

@@ -1,4 +1,4 @@
-"""A schedule for one distiller: CSKD warms up over 100 steps; another, PNLAD, follows it."""
+"""Two distillers in turn: CSKD with a warm-up of 100 steps, then PNLAD."""
 _base_ = ['../demo/camvid_pspnet_cskd.py']
 pnlad = dict(
     type='mmkd_sod.HKDDistiller',
@@ -8,7 +8,7 @@ model = dict(
         _delete_=True,
         type='mmkd_sod.CompositeDistiller',
         distillers=[
-            # 45 steps an epoch: it stops after 30 of 40 epochs.
+            # 45 steps per epoch: it ends after 30 of 40 epochs.
             dict(distiller=_base_.model.distiller, by_epoch=False, warmup=100, end=1350),
             dict(distiller=pnlad, begin=30, warmup=2, curve='cosine')
         ]))

@@ -1,9 +1,9 @@
-"""The student sees 120 x 90 pixels, the teacher the same crops at 240 x 180, as it was trained."""
+"""The student sees 120 x 90 pixels, the teacher the same crops at 240 x 180, its training size."""
 _base_ = ['../demo/camvid_pspnet_cskd.py']
 model = dict(
     architecture=dict(data_preprocessor=dict(size=(90, 120))),
     teacher_input=dict(view='teacher_view'),
-    # The teacher's maps are brought to the student's size.
+    # The teacher's feature maps and logits are resized to the student's size.
     distiller=dict(resize='teacher'))
 pipeline = _base_.train_pipeline
 view = dict(

@@ -1,4 +1,4 @@
-"""An RGB-D teacher, HKDNet, for a student that sees the image alone, SCFNet."""
+"""An RGB-D teacher, HKDNet, for a student that sees only the image, SCFNet."""
 _base_ = ['../demo/groups_hkdnet_student.py']
 model = dict(
     _delete_=True,

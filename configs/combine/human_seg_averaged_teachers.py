@@ -1,4 +1,4 @@
-"""Two teachers of different seeds; the student follows the average of their logits."""
+"""Two teachers of different seeds; the student mimics the average of their logits."""
 _base_ = ['../demo/human_seg_scfnet_kd.py']
 teacher = dict(cfg_path='configs/demo/human_seg_scfnet_teacher.py')
 ckpt = 'work_dirs/human_seg_scfnet_teacher_seed{}/epoch_60.pth'

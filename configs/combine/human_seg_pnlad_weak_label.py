@@ -1,6 +1,6 @@
-"""Weak labels beside PNLAD: the student learns from masks, the teacher's maps and its logits."""
+"""Weak labels and PNLAD: the student learns from masks, the teacher's maps and its logits."""
 _base_ = ['../demo/human_seg_scfnet_masks_kd.py']
-# The stages of human_seg_scfnet_pnlad.py; the student's own loss is in the total already.
+# The stages of human_seg_scfnet_pnlad.py. No label_weight: the student's own loss is added anyway.
 pnlad = dict(
     type='mmkd_sod.HKDDistiller',
     loss_pnlad=dict(

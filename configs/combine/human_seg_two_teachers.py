@@ -1,4 +1,4 @@
-"""Two teachers, each with its distiller: one trained here, and SCFNet-R50, trained on DUTS."""
+"""Two teachers, one distiller each: SCFNet trained on human_seg, and SCFNet-R50 trained on DUTS."""
 _base_ = ['../demo/human_seg_scfnet_kd.py']
 model = dict(
     teacher=dict(
@@ -14,7 +14,7 @@ model = dict(
         type='mmkd_sod.CompositeDistiller',
         distillers=[
             dict(distiller=_base_.model.distiller, name='human', teacher='human'),
-            # Once it is off, after epoch 20, its teacher does not run.
+            # After epoch 20 it is inactive, and its teacher does not run.
             dict(distiller=_base_.model.distiller, name='duts', teacher='duts', weight=0.3,
                  end=20, decay=10)
         ]))

@@ -1,4 +1,4 @@
-"""Two distillers, each with its weight and time: CrossKD throughout, PKD until epoch 6."""
+"""Two distillers with weight and schedule: CrossKD throughout, PKD until epoch 6."""
 _base_ = ['../demo/scenes_gfl_crosskd.py', '../_base_/distillers/pkd.py']
 model = dict(
     distiller=dict(
@@ -6,7 +6,7 @@ model = dict(
         type='mmkd_sod.CompositeDistiller',
         distillers=[
             _base_.model.distiller,
-            # Half as strong as alone; from epoch 4 on it fades.
+            # Half of its usual weight, fading out from epoch 4.
             dict(distiller=_base_.pkd, name='pkd', weight=0.5, end=6, decay=2)
         ]))
 custom_hooks = [dict(type='mmkd_sod.EpochScheduleHook')]

@@ -1,6 +1,6 @@
 """RetinaNet R50 1x <- RetinaNet Swin-T 1x. Published AP: 36.5 alone, 38.0 distilled, teacher 37.3.
 
-mmdet's zoo has this teacher's config and no weights: train it first (README.md in this folder).
+mmdet's model zoo has this teacher's config but no weights: train it first (README.md here).
 """
 _base_ = ['../_base_/coco_1x.py', '../_base_/distillers/crosskd_retinanet.py']
 model = dict(

@@ -1,4 +1,4 @@
-"""BCCD: the student distilled by CrossKD, alike in all else to bccd_gfl_student.py."""
+"""BCCD: the student distilled by CrossKD; otherwise equal to bccd_gfl_student.py."""
 _base_ = [
     '../_base_/distillers/crosskd_gfl.py', './_base_/bccd_detection.py',
     './_base_/schedule_small.py'

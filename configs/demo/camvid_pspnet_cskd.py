@@ -1,4 +1,4 @@
-"""CamVid: the student distilled by CSKD, alike in all else to camvid_pspnet_student.py."""
+"""CamVid: the student distilled by CSKD; otherwise equal to camvid_pspnet_student.py."""
 _base_ = [
     '../_base_/distillers/cskd.py', './_base_/camvid_small.py', './_base_/schedule_camvid.py'
 ]

@@ -1,4 +1,4 @@
-"""CamVid: positive and negative logits, over the classes; alike in all else to the student."""
+"""CamVid: positive and negative logits over the classes; otherwise equal to the plain student."""
 _base_ = [
     '../_base_/distillers/pnlad.py', './_base_/camvid_small.py', './_base_/schedule_camvid.py'
 ]
@@ -7,6 +7,6 @@ model = dict(
     teacher=dict(cfg_path='configs/demo/camvid_pspnet_teacher.py'),
     teacher_ckpt='work_dirs/camvid_pspnet_teacher/epoch_40.pth',
     distiller=dict(
-        # 16 is tau squared: the gradient's size at temperature 1. No stages: one temperature.
+        # 16 is tau squared, for gradients as large as at temperature 1. One temperature, no stages.
         loss_pnlad=dict(mode='pixel', level_weights=None, pos_weight=16.),
         schedule=None))

@@ -1,6 +1,7 @@
-"""A quarter of the RGB-D groups, a teacher that saw all: logits, as soft as the teacher allows.
+"""A quarter of the RGB-D groups, a teacher trained on all: logits with a fitted temperature.
 
-Its maps are sure, so the temperature is fitted to them; similarities weigh a tenth of the released.
+The teacher's maps are nearly saturated, so the temperature is fitted to them. Similarities have a
+tenth of the released weight.
 """
 _base_ = ['../_base_/distillers/hkd.py', './_base_/few_groups.py']
 model = dict(
@@ -12,5 +13,5 @@ model = dict(
         loss_fpd=None,
         loss_dssd=dict(loss_weight=0.4),
         loss_dssd_decoder=dict(loss_weight=0.1),
-        # The released stages, at 60 epochs in place of 100.
+        # The released stages, at 60 epochs instead of 100.
         schedule=dict(stage_ends=(18, 36), tau_step=5)))

@@ -1,4 +1,4 @@
-"""human_seg with one mask in four: KD-SCFNet, which sees all 220 photographs and no mask."""
+"""human_seg with one mask in four: KD-SCFNet on all 220 photographs without masks."""
 _base_ = ['./human_seg_scfnet_kd.py']
 model = dict(
     architecture=dict(cfg_path='configs/demo/human_seg_few_student.py'),

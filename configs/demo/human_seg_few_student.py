@@ -1,4 +1,4 @@
-"""human_seg with one mask in four: FS-SCFNet on 55 photographs, as many steps as on all 220."""
+"""human_seg with one mask in four: FS-SCFNet on 55 photographs, with as many steps as on 220."""
 _base_ = ['./human_seg_scfnet_student.py']
 labelled = dict(_base_.train_dataloader.dataset, indices=55)
 train_dataloader = dict(

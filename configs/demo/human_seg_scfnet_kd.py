@@ -1,4 +1,4 @@
-"""human_seg: KD-SCFNet, which sees no mask, alike in all else to human_seg_scfnet_student.py."""
+"""human_seg: KD-SCFNet without masks; otherwise equal to human_seg_scfnet_student.py."""
 _base_ = ['./human_seg_scfnet_masks_kd.py']
 model = dict(calculate_student_loss=False)
 train_dataloader = dict(

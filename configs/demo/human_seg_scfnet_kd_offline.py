@@ -1,4 +1,4 @@
-"""human_seg: as human_seg_scfnet_kd.py, with the teacher's maps written beforehand:
+"""human_seg: like human_seg_scfnet_kd.py, with the teacher's maps written beforehand:
 
 python tools/generate_weak_labels.py configs/demo/human_seg_scfnet_teacher.py
     work_dirs/human_seg_scfnet_teacher/epoch_60.pth --side 224

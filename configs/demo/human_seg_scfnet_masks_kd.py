@@ -1,4 +1,4 @@
-"""human_seg: masks and the teacher's maps together, alike in all else to the plain student."""
+"""human_seg: masks and the teacher's maps; otherwise equal to the plain student."""
 _base_ = [
     '../_base_/distillers/weak_label.py', './_base_/human_seg.py',
     './_base_/schedule_human_seg.py'

@@ -1,4 +1,4 @@
-"""Generated scenes: the student distilled by CrossKD, alike in all else to the plain one."""
+"""Generated scenes: the student distilled by CrossKD; otherwise equal to the plain student."""
 _base_ = [
     '../_base_/distillers/crosskd_gfl.py', './_base_/scenes_detection.py',
     './_base_/schedule_scenes.py'

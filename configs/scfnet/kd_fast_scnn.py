@@ -1,4 +1,4 @@
-"""Fast-SCNN with one output <- SCFNet R50, without any mask: any segmentor can be the student."""
+"""Fast-SCNN with one output <- SCFNet R50, without masks: any segmentor can be the student."""
 _base_ = ['./kd_scfnet_mobilenetv3.py']
 model = dict(
     architecture=dict(

@@ -1,4 +1,4 @@
-"""KD-SCFNet <- SCFNet R50, without any mask. Published MAE: DUTS-TE .035, ECSSD .035."""
+"""KD-SCFNet <- SCFNet R50, without masks. Published MAE: DUTS-TE .035, ECSSD .035."""
 _base_ = [
     '../_base_/distillers/weak_label.py', '../_base_/datasets/kd_sod80k.py',
     '../_base_/schedules/scfnet_69e.py'

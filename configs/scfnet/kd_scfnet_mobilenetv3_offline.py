@@ -1,4 +1,4 @@
-"""As kd_scfnet_mobilenetv3.py, with the teacher's maps written beforehand:
+"""Like kd_scfnet_mobilenetv3.py, with the teacher's maps written beforehand:
 
 python tools/generate_weak_labels.py configs/scfnet/scfnet_r50.py work_dirs/scfnet_r50/epoch_69.pth
     --data configs/scfnet/kd_scfnet_mobilenetv3.py --out data/weak_labels/r50

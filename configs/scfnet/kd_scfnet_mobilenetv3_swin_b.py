@@ -1,4 +1,4 @@
-"""KD-SCFNet <- SCFNet Swin-B, without any mask. Published MAE: DUTS-TE .035, ECSSD .030."""
+"""KD-SCFNet <- SCFNet Swin-B, without masks. Published MAE: DUTS-TE .035, ECSSD .030."""
 _base_ = ['./kd_scfnet_mobilenetv3.py']
 model = dict(
     teacher=dict(cfg_path='configs/scfnet/scfnet_swin_b.py'),

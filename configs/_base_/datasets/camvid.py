@@ -1,4 +1,4 @@
-"""CamVid at its own size, 480 x 360, crops of 360 x 360; 16 images a step on 4 GPUs.
+"""CamVid at its own size, 480 x 360, crops of 360 x 360; 16 images per step on 4 GPUs.
 
 ln -s PATH_TO_CAMVID data/camvid
 """
@@ -14,7 +14,7 @@ train_pipeline = [
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=(480, 360), keep_ratio=True),
-    # After the resizing: the score counts pixels of the image's own size.
+    # After resizing: mIoU is computed at the image's original size.
     dict(type='LoadAnnotations'),
     dict(type='PackSegInputs')
 ]

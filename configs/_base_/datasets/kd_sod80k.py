@@ -1,4 +1,4 @@
-"""Train on images without masks below data/KD-SOD80K; validate and test as sod_benchmarks.py."""
+"""Train on images without masks in data/KD-SOD80K; validate and test like sod_benchmarks.py."""
 _base_ = ['./sod_benchmarks.py']
 train_dataloader = dict(
     dataset=dict(

@@ -1,6 +1,6 @@
-"""RGB-D co-salient object detection: 8 images of one group a step, 256 x 256; three test sets.
+"""RGB-D co-salient object detection: 8 images of one group per step, 256 x 256; three test sets.
 
-Below each root lie `image`, `depth` and `mask` with one folder a group.
+Each root contains `image`, `depth` and `mask` with one folder per group.
 """
 train_pipeline = [
     dict(type='mmkd_sod.LoadSODImage'),
@@ -14,7 +14,7 @@ test_pipeline = [
     dict(type='mmkd_sod.LoadSODImage'),
     dict(type='mmkd_sod.LoadDepth'),
     dict(type='mmseg.Resize', scale=(256, 256), keep_ratio=False),
-    # After the resizing: metrics want the mask at the image's own size.
+    # After resizing: metrics are computed at the image's original size.
     dict(type='mmkd_sod.LoadSODMask'),
     dict(type='mmkd_sod.PackRGBDInputs')
 ]

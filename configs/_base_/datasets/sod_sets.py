@@ -1,12 +1,12 @@
-"""Salient object detection: pipelines, loaders and where the five public sets lie.
+"""Salient object detection: pipelines, data loaders and paths of the five public sets.
 
-Folders below each root are named as in the sets' own archives. The files beside this one choose.
+Folders are named as in the archives of the sets. The other files of this folder select sets.
 """
 augment = [
     dict(type='mmkd_sod.RandomBlur'),
     dict(type='mmkd_sod.RandomContrastBrightness'),
     dict(type='mmkd_sod.RandomEdgeCrop'),
-    # Left-right with probability 0.5 and, independently, up-down with 0.2.
+    # Horizontal flip with probability 0.5 and, independently, vertical flip with 0.2.
     dict(
         type='mmseg.RandomFlip',
         prob=[0.4, 0.1, 0.1],
@@ -21,7 +21,7 @@ unlabelled_pipeline = [dict(type='mmkd_sod.LoadSODImage'), *augment]
 test_pipeline = [
     dict(type='mmkd_sod.LoadSODImage'),
     dict(type='mmseg.Resize', scale=(352, 352), keep_ratio=False),
-    # After the resizing: metrics want the mask at the image's own size.
+    # After resizing: metrics are computed at the image's original size.
     dict(type='mmkd_sod.LoadSODMask'),
     dict(type='mmkd_sod.PackSODInputs')
 ]

@@ -1,4 +1,4 @@
-"""CrossKD for ATSS heads, weights of arXiv 2306.11369: as RetinaNet, and centerness."""
+"""CrossKD for ATSS heads, weights of arXiv 2306.11369: like RetinaNet, plus centerness."""
 _base_ = ['./crosskd_retinanet.py']
 model = dict(
     distiller=dict(

@@ -1,4 +1,4 @@
-"""CSKD with the paper's weights; CKA sees the images of all GPUs."""
+"""CSKD with the paper's weights; CKA compares the images of all GPUs."""
 model = dict(
     type='mmkd_sod.DenseDistill',
     distiller=dict(

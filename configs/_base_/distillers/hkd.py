@@ -1,4 +1,4 @@
-"""HKDNet's whole distillation as released; all terms have weight 1 in the total."""
+"""HKDNet's complete distillation as released; all terms have weight 1 in the total."""
 _base_ = ['./pnlad.py']
 model = dict(
     distiller=dict(

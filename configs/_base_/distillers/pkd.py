@@ -1,4 +1,4 @@
-"""mmrazor's PKD loss on the neck, to stand beside another distiller in a CompositeDistiller."""
+"""mmrazor's PKD loss on the neck, for use with another distiller in a CompositeDistiller."""
 neck = dict(neck=dict(type='mmrazor.ModuleOutputs', source='neck'))
 pkd = dict(
     type='mmrazor.ConfigurableDistiller',

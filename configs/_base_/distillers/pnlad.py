@@ -1,7 +1,7 @@
-"""Positive and negative logits distillation as HKDNet released it, for any segmentor.
+"""Positive and negative logits distillation as released with HKDNet, for any segmentor.
 
-The level weights are those of HKDNet's four maps. mmkd_sod.EpochScheduleHook has to be among the
-custom_hooks: it tells the epoch, which decides on stage and temperature.
+The level weights are those of HKDNet's four maps. Add mmkd_sod.EpochScheduleHook to custom_hooks:
+it sets the epoch, which determines stage and temperature.
 """
 model = dict(
     type='mmkd_sod.DenseDistill',

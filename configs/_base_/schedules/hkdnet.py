@@ -1,4 +1,4 @@
-"""100 epochs of Adam 3e-5, seed 7; the best model by S-measure is kept."""
+"""100 epochs of Adam 3e-5, seed 7; saves the best checkpoint by S-measure."""
 _base_ = ['mmseg::_base_/default_runtime.py']
 custom_imports = dict(imports=['mmkd_sod'], allow_failed_imports=False)
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=100, val_interval=5)
@@ -6,7 +6,7 @@ val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=3e-5))
 log_processor = dict(by_epoch=True)
-# Tells a distiller the epoch, which decides on stage and temperature.
+# Sets the distiller's epoch, which determines stage and temperature.
 custom_hooks = [dict(type='mmkd_sod.EpochScheduleHook')]
 default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50),

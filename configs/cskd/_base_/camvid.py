@@ -1,4 +1,4 @@
-"""CamVid, crops of 360 x 360, 16 images a step on 4 GPUs; teacher DeepLabV3-R101."""
+"""CamVid, crops of 360 x 360, 16 images per step on 4 GPUs; teacher DeepLabV3-R101."""
 _base_ = [
     '../../_base_/distillers/cskd.py', '../../_base_/datasets/camvid.py',
     '../../_base_/schedules/cskd_40k.py'

@@ -1,4 +1,4 @@
-"""Cityscapes, crops of 512 x 1024, 16 images a step on 4 GPUs; teacher DeepLabV3-R101."""
+"""Cityscapes, crops of 512 x 1024, 16 images per step on 4 GPUs; teacher DeepLabV3-R101."""
 _base_ = [
     '../../_base_/distillers/cskd.py', 'mmseg::_base_/datasets/cityscapes.py',
     '../../_base_/schedules/cskd_40k.py'

@@ -1,4 +1,4 @@
-"""Cityscapes under a teacher PSPNet-R101."""
+"""Cityscapes, with teacher PSPNet-R101."""
 _base_ = ['./cityscapes.py']
 model = dict(
     teacher=dict(cfg_path='mmseg::pspnet/pspnet_r101-d8_4xb2-80k_cityscapes-512x1024.py'),

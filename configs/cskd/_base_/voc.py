@@ -1,4 +1,4 @@
-"""VOC2012-aug, crops of 512 x 512, 16 images a step on 4 GPUs; teacher DeepLabV3-R101."""
+"""VOC2012-aug, crops of 512 x 512, 16 images per step on 4 GPUs; teacher DeepLabV3-R101."""
 _base_ = [
     '../../_base_/distillers/cskd.py', 'mmseg::_base_/datasets/pascal_voc12_aug.py',
     '../../_base_/schedules/cskd_40k.py'

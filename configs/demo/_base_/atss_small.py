@@ -1,4 +1,4 @@
-"""As gfl_small.py with an ATSS head: boxes as deltas, and centerness."""
+"""Like gfl_small.py with an ATSS head: boxes as deltas, and centerness."""
 _base_ = ['./gfl_small.py']
 head = {key: value for key, value in _base_.model.bbox_head.items()
         if key not in ('type', 'loss_cls', 'loss_dfl', 'reg_max')}

@@ -5,18 +5,18 @@ python tools/dataset_converters/voc_to_coco.py data/bccd
 """
 _base_ = ['./small_detection.py']
 
-scale = (320, 240)  # width, height: half of the images' own size
+scale = (320, 240)  # width, height: half of the original size
 
 train_pipeline = _base_.train_pipeline
 train_pipeline[2].scale = scale
-# Cells know no up or down. One of three with probability 1/4 each: left-right and up-down,
-# independently, by 1/2.
+# Cells have no orientation: horizontal, vertical or diagonal flip with probability 1/4 each, like
+# independent horizontal and vertical flips with probability 1/2.
 train_pipeline[3] = dict(
     type='RandomFlip', prob=0.75, direction=['horizontal', 'vertical', 'diagonal'])
 test_pipeline = _base_.test_pipeline
 test_pipeline[1].scale = scale
 
-# The names stand in the order of the json, which the converter sorts.
+# In the order of the json, in which the converter sorts classes by name.
 bccd = dict(
     data_root='data/',
     metainfo=dict(

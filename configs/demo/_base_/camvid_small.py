@@ -1,4 +1,4 @@
-"""CamVid at 240 x 180, half of the images' own size.
+"""CamVid at 240 x 180, half of the original size.
 
 ln -s PATH_TO_CAMVID data/camvid
 """
@@ -18,7 +18,7 @@ test_pipeline[1].scale = (240, 180)
 loader = dict(num_workers=0, persistent_workers=False)
 train_dataloader = dict(
     batch_size=8,
-    # CKA wants whole batches.
+    # CKA needs complete batches.
     drop_last=True,
     sampler=dict(type='DefaultSampler'),
     dataset=dict(pipeline=train_pipeline),

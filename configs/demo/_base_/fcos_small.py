@@ -1,4 +1,4 @@
-"""As gfl_small.py with an FCOS head: distances from points, and centerness."""
+"""Like gfl_small.py with an FCOS head: distances from points, and centerness."""
 _base_ = ['./gfl_small.py']
 model = dict(
     type='FCOS',

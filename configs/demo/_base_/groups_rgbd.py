@@ -1,4 +1,6 @@
-"""Generated RGB-D groups at 128 x 128 (tools/make_rgbd_groups.py); the test split is the val split.
+"""Generated RGB-D groups at 128 x 128 (tools/make_rgbd_groups.py).
+
+The validation split is also the test split.
 """
 _base_ = ['../../_base_/datasets/rgbd_cosod.py']
 

@@ -1,4 +1,4 @@
-"""A small HKDNet from random weights: a quarter of the released channels, one block a stage."""
+"""A small HKDNet from random weights: a quarter of the released channels, one block per stage."""
 _base_ = ['../../_base_/models/hkdnet.py']
 dims = (16, 32, 64, 128)
 model = dict(

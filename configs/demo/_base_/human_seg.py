@@ -1,4 +1,4 @@
-"""Human-Segmentation-Dataset at up to 224 x 224: 220 photographs to train on, 70 to test on.
+"""Human-Segmentation-Dataset at up to 224 x 224: 220 training and 70 test photographs.
 
 ln -s PATH_TO_HUMAN_SEG data/human_seg
 """

@@ -1,4 +1,4 @@
-"""As gfl_small.py with a RetinaNet head: 9 anchors a location, boxes as deltas."""
+"""Like gfl_small.py with a RetinaNet head: 9 anchors per location, boxes as deltas."""
 _base_ = ['./gfl_small.py']
 model = dict(
     type='RetinaNet',

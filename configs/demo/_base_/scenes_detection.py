@@ -1,4 +1,4 @@
-"""Generated scenes at 160 x 160 (tools/make_scenes.py); the test split is the val split."""
+"""Generated scenes at 160 x 160 (tools/make_scenes.py); the test split is the validation split."""
 _base_ = ['./small_detection.py']
 
 scenes = dict(

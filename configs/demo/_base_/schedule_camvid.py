@@ -1,4 +1,4 @@
-"""40 epochs of AdamW with poly decay, from random weights; runtime of the demos on CamVid."""
+"""40 epochs of AdamW with poly decay, from random weights; runtime settings of the CamVid demos."""
 _base_ = ['mmseg::_base_/default_runtime.py']
 custom_imports = dict(imports=['mmkd_sod'], allow_failed_imports=False)
 max_epochs = 40

@@ -1,4 +1,4 @@
-"""40 epochs of AdamW with cosine decay; runtime of the demos on RGB-D groups."""
+"""40 epochs of AdamW with cosine decay; runtime settings of the RGB-D demos."""
 _base_ = ['../../_base_/schedules/hkdnet.py']
 train_cfg = dict(max_epochs=40, val_interval=10)
 optim_wrapper = dict(

@@ -1,4 +1,4 @@
-"""60 epochs of AdamW with cosine decay, from random weights; runtime of the human_seg demos."""
+"""60 epochs of AdamW with cosine decay, from random weights; runtime settings of human_seg."""
 _base_ = ['mmseg::_base_/default_runtime.py']
 custom_imports = dict(imports=['mmkd_sod'], allow_failed_imports=False)
 

@@ -1,4 +1,4 @@
-"""As the small schedule, 10 epochs."""
+"""Like schedule_small.py, 10 epochs."""
 _base_ = ['./schedule_small.py']
 train_cfg = dict(max_epochs=10, val_interval=2)
 param_scheduler = [

@@ -1,4 +1,4 @@
-"""Loaders of the two small detection sets; the files beside this one say which data."""
+"""Data loaders for bccd_detection.py and scenes_detection.py, which add the data."""
 _base_ = ['mmdet::_base_/datasets/coco_detection.py']
 
 batch_size = 8
