@@ -98,7 +98,7 @@ def convolve(images: Tensor, weight: Tensor, offset: Tensor, mask: Tensor | None
 
 
 def gradients(images: Tensor, weight: Tensor, offset: Tensor, mask: Tensor | None,
-              grad_output: Tensor, geometry: Geometry, by_inputs: bool, by_weight: bool
+              grad_output: Tensor, geometry: Geometry, *, by_inputs: bool, by_weight: bool
               ) -> tuple[Tensor | None, ...]:
     """Gradients of :func:`convolve` by images, offsets, mask (or None) and kernel."""
     rows, matrix = to_rows(images, geometry.deform_groups), geometry.matrix(weight)
@@ -150,7 +150,8 @@ def deform_conv_backward_input(images: Tensor, offset: Tensor, grad_output: Tens
                                columns: Tensor, **geometry) -> None:
     """Write the gradients by the images and by the offsets."""
     grads = gradients(images, weight, offset, None, grad_output,
-                      _geometry(images, grad_output, **geometry), True, False)
+                      _geometry(images, grad_output, **geometry), by_inputs=True,
+                      by_weight=False)
     grad_input.copy_(grads[0])
     grad_offset.copy_(grads[1])
 
@@ -161,7 +162,8 @@ def deform_conv_backward_parameters(images: Tensor, offset: Tensor, grad_output:
                                     scale: float, **geometry) -> None:
     """Add ``scale`` times the gradient by the kernel to ``grad_weight``."""
     grads = gradients(images, grad_weight, offset, None, grad_output,
-                      _geometry(images, grad_output, **geometry), False, True)
+                      _geometry(images, grad_output, **geometry), by_inputs=False,
+                      by_weight=True)
     grad_weight.add_(grads[3], alpha=scale)
 
 

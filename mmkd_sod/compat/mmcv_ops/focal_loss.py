@@ -25,21 +25,17 @@ def _positive(scores: Tensor, target: Tensor) -> Tensor:
     return target.unsqueeze(1) == torch.arange(scores.shape[1], device=scores.device)
 
 
-def _class_weights(weight: Tensor, target: Tensor) -> Tensor | float:
-    """Weight of each row's target (N,), or 1; rows without a target class have none of their own.
+def _weighted(values: Tensor, weight: Tensor, target: Tensor) -> Tensor:
+    """Values (N, ...) times the weights of their rows' targets, if there are weights (C,).
 
-    For those the compiled operator reads beyond the weights.
+    Rows of background or without a target keep their values; for them the compiled operator reads
+    beyond the weights.
     """
     if not weight.numel():
-        return 1.
+        return values
     known = (target >= 0) & (target < len(weight))
-    return weight[target.where(known, 0)].where(known, 1)
-
-
-def _weighted(values: Tensor, weight: Tensor, target: Tensor) -> Tensor:
-    factor = _class_weights(weight, target)
-    return values * (factor if values.dim() == 1 or isinstance(factor, float)
-                     else factor.unsqueeze(1))
+    factor = weight[target.where(known, 0)].where(known, 1)
+    return values * factor.view(-1, *[1] * (values.dim() - 1))
 
 
 @plain

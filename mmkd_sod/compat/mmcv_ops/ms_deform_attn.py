@@ -6,7 +6,16 @@ only; on a CPU it uses a function of its own.
 import torch
 from torch import Tensor
 
-from ._sampling import crossed, plain, weighted_rows, zero_padded
+from ._sampling import crossed, limit, plain, weighted_rows, zero_padded
+
+# Weighted pixels at once.
+ENTRIES = dict(cpu=2 ** 22, gpu=2 ** 25)
+
+
+def _images(attention: Tensor) -> list[slice]:
+    """Slices of the images that are worked on at once."""
+    step = max(1, limit(ENTRIES, attention) // max(1, 4 * attention[:1].numel()))
+    return [slice(start, start + step) for start in range(0, len(attention), step)]
 
 
 def _attend(value: Tensor, shapes: Tensor, starts: Tensor, locations: Tensor, attention: Tensor
@@ -42,8 +51,11 @@ def ms_deform_attn_forward(value: Tensor, spatial_shapes: Tensor, level_start_in
         attention_weights (Tensor): (N, Q, heads, levels, points).
         im2col_step (int): Images at once in the compiled operator; not used.
     """
-    return _attend(value, spatial_shapes, level_start_index, sampling_locations,
-                   attention_weights)
+    output = value.new_empty(*sampling_locations.shape[:2], value.shape[2] * value.shape[3])
+    for some in _images(attention_weights):
+        output[some] = _attend(value[some], spatial_shapes, level_start_index,
+                               sampling_locations[some], attention_weights[some])
+    return output
 
 
 @plain
@@ -52,13 +64,15 @@ def ms_deform_attn_backward(value: Tensor, spatial_shapes: Tensor, level_start_i
                             grad_output: Tensor, grad_value: Tensor, grad_sampling_loc: Tensor,
                             grad_attn_weight: Tensor, *, im2col_step: int) -> None:
     """Write the gradients by values, locations and attention weights."""
-    with torch.enable_grad():
-        leaves = [one.detach().requires_grad_()
-                  for one in (value, sampling_locations, attention_weights)]
-        output = _attend(leaves[0], spatial_shapes, level_start_index, *leaves[1:])
-    grads = torch.autograd.grad(output, leaves, grad_output.view_as(output))
-    for target, grad in zip((grad_value, grad_sampling_loc, grad_attn_weight), grads, strict=True):
-        target.copy_(grad)
+    for some in _images(attention_weights):
+        with torch.enable_grad():
+            leaves = [one[some].detach().requires_grad_()
+                      for one in (value, sampling_locations, attention_weights)]
+            output = _attend(leaves[0], spatial_shapes, level_start_index, *leaves[1:])
+        grads = torch.autograd.grad(output, leaves, grad_output[some].view_as(output))
+        for target, grad in zip((grad_value, grad_sampling_loc, grad_attn_weight), grads,
+                                strict=True):
+            target[some] = grad
 
 
 OPERATORS = dict(ms_deform_attn_forward=ms_deform_attn_forward,

@@ -53,6 +53,21 @@ def test_no_images(operators):
     assert not any(one.any() for one in grads)
 
 
+def test_larger_offsets_are_read_number_after_number(operators):
+    """As by the compiled operator, with which mmdet's DyHead was trained."""
+    (images, offset, mask, weight, bias), arguments = made(GEOMETRIES[0])
+    large = [F.pad(one.flatten(1), (0, one.shape[1] * 8)).view(2, -1, 1, one[0, 0].numel() + 8)
+             for one in (offset, mask)]
+    leaves = [one.requires_grad_() for one in (images, *large, weight, bias)]
+    result = operators.modulated_deform_conv2d(*leaves, *arguments)
+    expected = operators.modulated_deform_conv2d(images, offset, mask, weight, bias, *arguments)
+    torch.testing.assert_close(result, expected)
+    for grad, one in zip(torch.autograd.grad(result.sum(), leaves[1:3]), (offset, mask),
+                         strict=True):
+        grad = grad.flatten(1)
+        assert grad[:, :one[0].numel()].any() and not grad[:, one[0].numel():].any()
+
+
 def test_strides_change_nothing(operators):
     """The compiled operator reads what is not contiguous as if it were, and computes nonsense."""
     inputs, arguments = made(GEOMETRIES[2])
@@ -92,3 +107,10 @@ def test_the_module_runs_on_ours(operators):
     images = torch.randn(2, 4, 7, 7)
     mine, other = operators.both(lambda: module(images).detach())
     assert difference(mine, other) <= FORWARD
+
+
+@needs_compiled
+def test_agrees_on_offsets_that_are_larger_than_the_output(operators):
+    (images, offset, mask, weight, bias), _ = made(GEOMETRIES[2], size=(8, 8))
+    assert_alike(operators, lambda *args: operators.modulated_deform_conv2d(
+        *args, 2, 2, 2, 1, 4), images, offset, mask, weight, bias)

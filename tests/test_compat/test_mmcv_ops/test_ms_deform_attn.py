@@ -22,8 +22,10 @@ def made(dtype=torch.float32, number=2, queries=7, heads=3, points=4, channels=5
 
 
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
-def test_agrees_with_the_function_mmcv_uses_on_a_cpu(operators, dtype):
-    (shapes, starts), inputs = made(dtype)
+@pytest.mark.parametrize('entries', [ours.ENTRIES['cpu'], 1])
+def test_agrees_with_the_function_mmcv_uses_on_a_cpu(operators, monkeypatch, dtype, entries):
+    monkeypatch.setitem(ours.ENTRIES, 'cpu', entries)
+    (shapes, starts), inputs = made(dtype, number=3)
     mine = gradients(lambda value, *others: operators.MultiScaleDeformableAttnFunction.apply(
         value, shapes, starts, *others, 64), *inputs)
     theirs = gradients(lambda value, *others: operators.multi_scale_deformable_attn_pytorch(
