@@ -75,6 +75,9 @@ format: $(STAMP)
 	@$(PY) -m ruff format .
 
 docs: $(STAMP)
+	@$(PY) -c "import sys; sys.exit(sys.version_info < (3, 11))" || { \
+		echo "[docs] $(VENV) has Python 3.10, the tools of the pages need 3.11 or later; make another:" \
+		"make docs VENV=.venv-docs PYTHON=python3.12"; exit 1; }
 	@$(PY) -c "import material, mkdocstrings_handlers.python" 2>/dev/null || \
 		$(PIP_INSTALL) -r requirements/docs.txt
 	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
