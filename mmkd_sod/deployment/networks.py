@@ -3,6 +3,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from mmkd_sod.errors import ConfigError
@@ -16,16 +17,16 @@ class ImageNetwork(nn.Module):
     Inputs are images (N, 3, H, W), floating, RGB, 0 to 255, also for models of BGR images.
 
     Args:
-        model (nn.Module): Model in eval mode.
+        model (BaseModel): Model in eval mode.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: BaseModel) -> None:
         super().__init__()
         self.model: Any = model
-        found = normalisation_of(self.model.data_preprocessor)
+        found = normalisation_of(model.data_preprocessor)
         self.rgb = found.swap
         for name, values in (('mean', found.mean or (0., ) * 3), ('std', found.std or (1., ) * 3)):
             self.register_buffer(name, torch.tensor(values).view(-1, 1, 1))

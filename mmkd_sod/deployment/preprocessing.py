@@ -105,7 +105,7 @@ def final_fill(preprocessor: Any) -> dict:
                           'DetDataPreprocessor, SegDataPreProcessor or SODDataPreprocessor')
     found = normalisation_of(preprocessor)
     value = [float(pad)] * 3
-    if found.mean is not None:
+    if found.mean is not None and found.std is not None:
         # Padding values are normalised ones, but the predictor pads before normalisation.
         value = [mean + pad * std for mean, std in zip(found.mean, found.std, strict=True)]
     return dict(size=size, divisor=divisor, value=value if found.swap else value[::-1])
