@@ -14,12 +14,12 @@ from mmkd_sod.datasets.scenes import SceneSettings, make_scenes
 
 ROOT = Path(__file__).resolve().parents[1]
 OWN_GOLDEN = ROOT / 'tests' / 'data' / 'golden'
-# Numbers of the authors' programs; MMKD_GOLDEN names another folder of them.
+# Numbers of the authors' programs; MMKD_GOLDEN sets another folder.
 GOLDEN = Path(os.environ.get('MMKD_GOLDEN', OWN_GOLDEN))
 
 
 def golden_files(pattern: str) -> list:
-    """Parameters for a golden test: one a file of the pattern, or one skip that says why."""
+    """Return parameters of a golden test: one per file of the pattern, or a skip with a reason."""
     files = sorted(GOLDEN.glob(pattern))
     if not files:
         reason = f'no {pattern} in the golden folder {GOLDEN.name}; set MMKD_GOLDEN'
@@ -41,8 +41,8 @@ def forget_visualizers() -> None:
 def release_captured_streams() -> None:
     """Let loggers made in a test write to the process's own stream from now on.
 
-    pytest closes what it captured a test's output with; a logger that kept it would tell so with a
-    traceback in the middle of a later test's output.
+    pytest closes the stream that captured a test's output; a logger that kept it would print a
+    traceback in a later test's output.
     """
     loggers = [logging.getLogger(), *logging.getLogger().manager.loggerDict.values(),
                *MMLogger._instance_dict.values()]

@@ -39,14 +39,14 @@ HEADS = dict(
         loss_bbox=dict(type='IoULoss', loss_weight=1.0), loss_centerness=CENTER), None))
 
 GIOU_KD = dict(type='mmdet.GIoULoss', loss_weight=1.0)
-# The terms that CrossKD compares for each head.
+# CrossKD's terms for each head.
 REG_KD = dict(
     gfl=dict(type='mmkd_sod.KDKLDivLoss', loss_weight=4.0), retinanet=GIOU_KD, atss=GIOU_KD,
     fcos=dict(type='mmdet.IoULoss', loss_weight=0.75))
 
 
 def detector(head='gfl', width=4, channels=32, convs=4, classes=3, **bbox_head) -> dict:
-    """A small detector's config; ``width`` is the backbone's base width."""
+    """Return a small detector's config; ``width`` is the backbone's base width."""
     kind, head_cfg, assigner = HEADS[head]
     cfg = dict(
         type=kind,
@@ -68,7 +68,7 @@ def detector(head='gfl', width=4, channels=32, convs=4, classes=3, **bbox_head) 
 
 
 def crosskd_cfg(head='gfl', idx=2, weight=1.0, **options) -> dict:
-    """CrossKDDistiller of a head; ``weight`` scales every term."""
+    """Return the CrossKDDistiller config of a head; ``weight`` scales every term."""
     reg = dict(REG_KD[head])
     reg['loss_weight'] *= weight
     return dict(
@@ -78,7 +78,7 @@ def crosskd_cfg(head='gfl', idx=2, weight=1.0, **options) -> dict:
 
 
 def build_distill(head='gfl', distiller=None, student=None, teacher=None, **options):
-    """A DenseDistill of small detectors with a random teacher, in train mode."""
+    """Build a DenseDistill of small detectors with a random teacher, in training mode."""
     init_default_scope('mmdet')
     options.setdefault('teacher_allow_missing', ['*'])
     return MODELS.build(dict(
@@ -89,11 +89,11 @@ def build_distill(head='gfl', distiller=None, student=None, teacher=None, **opti
 
 
 def losses_of(model, data=None) -> dict:
-    """Losses of one batch, in the model's training mode."""
+    """Return the losses of one batch."""
     data = model.data_preprocessor(data or batch(), training=True)
     return model(**data, mode='loss')
 
 
 def sum_loss(value) -> torch.Tensor:
-    """The scalar of a loss that may be a list over levels."""
+    """Return the sum of a loss, which may be a list over levels."""
     return sum(v.sum() for v in value) if isinstance(value, (list, tuple)) else value.sum()

@@ -1,4 +1,4 @@
-"""Configs for the tests of the doctor: the demo on few small scenes, with narrow networks."""
+"""Configs for the tests of the doctor: the demo on a few small scenes, with narrow networks."""
 from mmengine.config import Config
 from mmengine.config.config import DictAction
 
@@ -10,7 +10,7 @@ from tests.runs import DEMO, RANDOM_TEACHER, TINY_DISTILL, TINY_STUDENT, on
 
 
 def tiny_config(scenes, *options, run: str = 'crosskd') -> Config:
-    """The demo's config of a run; for a distilled one the teacher is random, and may be."""
+    """Return a demo config; the teacher of a distilled one is random, which is allowed."""
     cfg = Config.fromfile(ROOT / DEMO.format(run))
     sizes = (*TINY_DISTILL, *RANDOM_TEACHER) if run == 'crosskd' else TINY_STUDENT
     pairs = (option.split('=', 1) for option in (*on(scenes), *sizes, *options))

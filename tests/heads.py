@@ -1,4 +1,4 @@
-"""Small detectors with every head that can be crossed, and what one training step of them says."""
+"""Small detectors with every supported head, and records of one training step."""
 import copy
 import functools
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ from mmkd_sod.testing.small_detectors import random_batch, small_detector
 
 @functools.cache
 def built(name):
-    """A small detector with random weights, in eval mode."""
+    """Build a small detector with random weights, in eval mode."""
     init_default_scope('mmdet')
-    # TOOD asks the running training for its epoch: here one behind its first stage.
+    # TOOD reads the epoch of the current run: here one after its first stage.
     MessageHub.get_current_instance().update_info('epoch', 10)
     torch.manual_seed(1)
     model = build_model(small_detector(name))
@@ -40,7 +40,7 @@ class Step:
 
 
 def record(name, **batch) -> Step:
-    """The reader of a head and what it says of one training step."""
+    """Return the reader of a head and its outputs in one training step."""
     model = built(name)
     head, reader = model.bbox_head, find_reader(model.bbox_head, 'student')
     data = model.data_preprocessor(random_batch(**batch), training=True)

@@ -1,8 +1,8 @@
-"""Hiding modules, as if their files had been deleted."""
+"""Hiding modules as if their files did not exist."""
 
 
 class HiddenModules:
-    """An import hook that finds none of the given modules; first in ``sys.meta_path``."""
+    """Import hook that refuses the given modules; first in ``sys.meta_path``."""
 
     def __init__(self, *names: str) -> None:
         self.names = names

@@ -1,4 +1,4 @@
-"""One tiny training of each method, on data made up in memory, for tests of whole runs."""
+"""One small training of each method on generated data, for tests of complete runs."""
 import copy
 import functools
 import itertools
@@ -22,13 +22,13 @@ _COUNT = itertools.count()
 
 
 class Samples(Dataset):
-    """Samples of one kind; each look at one adds noise of every random stream there is.
+    """Data set of generated samples; each access adds noise from every random generator.
 
     Args:
-        kind (str): What :data:`MAKERS` knows.
-        number (int): How many.
+        kind (str): Key of :data:`MAKERS`.
+        number (int): Number of samples.
         noise (bool): Whether to add noise.
-        empty (tuple): Numbers of images without an object.
+        empty (tuple): Indices of images without objects.
     """
 
     metainfo = dict(classes=('background', 'salient'))
@@ -140,7 +140,7 @@ FOUR = ('crosskd', 'cskd_resampled', 'weak_label', 'hkd')
 
 
 def build(method, **options):
-    """The DenseDistill of a method, its random teacher always the same."""
+    """Build the DenseDistill of a method; its random teacher is always the same."""
     scope, _, model = METHODS[method]
     init_default_scope(scope)
     cfg = dict(type='mmkd_sod.DenseDistill', teacher_allow_missing=['*'], **model())
@@ -151,7 +151,7 @@ def build(method, **options):
 
 
 def loader(method, batch_size=4, **samples):
-    """The config of a training loader of the method's samples."""
+    """Return the config of a training loader of the method's samples."""
     cfg = dict(dataset=Samples(METHODS[method][1], **samples), num_workers=0,
                sampler=dict(type='DefaultSampler', shuffle=True), collate_fn=pseudo_collate)
     if method == 'hkd':
@@ -161,20 +161,20 @@ def loader(method, batch_size=4, **samples):
 
 def runner(method, work_dir, steps=6, by_epoch=True, interval=1, hooks=(), resume=False,
            model=None, keep=2, seed=3, **options):
-    """A Runner of a method: epochs of two steps, momentum, a schedule, EMA.
+    """Return a Runner of a method: epochs of two steps, momentum, a schedule, EMA.
 
     Args:
         method (str): Key of :data:`METHODS`.
-        work_dir (str | Path): Its folder.
+        work_dir (str | Path): Folder of the run.
         steps (int): Length of the training.
         by_epoch (bool): Count epochs, else iterations.
         interval (int): Epochs or iterations between checkpoints.
         hooks (tuple): Further hooks.
-        resume (bool): Go on from what the folder holds.
-        model: Instead of the method's.
+        resume (bool): Resume from the checkpoint in the folder.
+        model: Model config instead of the method's.
         keep (int): Checkpoints to keep.
-        seed (int): Of the run.
-        options: Of the Runner.
+        seed (int): Seed of the run.
+        options: Further arguments of the Runner.
     """
     forget_visualizers()
     torch.manual_seed(seed)

@@ -1,4 +1,4 @@
-"""What mmcv's Python code asks of its compiled module."""
+"""Names that mmcv's Python code uses of its compiled module."""
 import ast
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import mmcv
 
 
 def asked_operators() -> set:
-    """Names that the files of mmcv/ops hand to ``load_ext``."""
+    """Return the names that the files of mmcv/ops pass to ``load_ext``."""
     names = set()
     for path in (Path(mmcv.__path__[0]) / 'ops').glob('*.py'):
         for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):

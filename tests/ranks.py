@@ -1,4 +1,4 @@
-"""Several processes of a gloo group, forked from this one."""
+"""Running functions in several forked processes of a gloo group."""
 import datetime
 import multiprocessing
 import os
@@ -23,9 +23,9 @@ def _rank(work, rank, world, folder):
 
 
 def in_ranks(world, work, folder, timeout=150) -> list:
-    """What ``work(rank, world)`` gives in each of so many processes, as ``torch.save`` keeps it.
+    """Return the results of ``work(rank, world)`` in each process, as saved by ``torch.save``.
 
-    Fails with the ranks' errors where one of them fails, or where they wait for each other.
+    Fails with the ranks' errors if one of them fails or they are blocked.
     """
     folder.mkdir(parents=True)
     start = multiprocessing.get_context('fork').Process

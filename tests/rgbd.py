@@ -1,4 +1,4 @@
-"""Tiny HKDNets and RGB-D batches that several tests share."""
+"""Small HKDNets and RGB-D batches for tests."""
 import torch
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
@@ -7,7 +7,7 @@ DIMS = (16, 16, 32, 32)
 
 
 def hkdnet(**head) -> dict:
-    """Config of an HKDNet of 0.2 M parameters; keyword arguments change its head."""
+    """Return the config of an HKDNet of 0.2 M parameters; arguments are those of its head."""
     return dict(
         type='mmkd_sod.HKDNet',
         data_preprocessor=dict(type='mmkd_sod.RGBDDataPreprocessor'),
@@ -18,7 +18,7 @@ def hkdnet(**head) -> dict:
 
 
 def batch(number: int, height: int, width: int, labels: bool = True) -> dict:
-    """A batch as the loader gives it; the images' own size is a little larger."""
+    """Return a batch of the data loader; the original size of the images is a little larger."""
     data = dict(inputs=dict(img=[], depth=[]), data_samples=[])
     for _ in range(number):
         data['inputs']['img'].append(

@@ -1,4 +1,4 @@
-"""Tiny runs of the tools, in this process or in one of their own."""
+"""Small runs of the tools, in this process or in a new one."""
 import os
 import runpy
 import signal
@@ -11,8 +11,8 @@ from tests.conftest import forget_visualizers
 ROOT = Path(__file__).resolve().parents[1]
 DEMO = 'configs/demo/scenes_gfl_{}.py'
 RANDOM_TEACHER = ('model.teacher_ckpt=None', "model.teacher_allow_missing=['*']")
-# A model that trains in moments: 16 images, narrow backbones, one validation.
-# Scores of a fresh model are low: all are kept, so that there is something to compare.
+# A model that trains in seconds: 16 images, narrow backbones, one validation.
+# Scores of a new model are low; all are kept for comparison.
 TINY_STUDENT = ('model.backbone.base_channels=4', 'model.neck.in_channels=[4,8,16,32]',
                 'model.test_cfg.score_thr=0.0')
 TINY_DISTILL = tuple(f'model.{part}.{option.removeprefix("model.")}'
@@ -20,7 +20,7 @@ TINY_DISTILL = tuple(f'model.{part}.{option.removeprefix("model.")}'
 
 
 def on(scenes: Path, epochs: int = 1) -> tuple:
-    """cfg-options that point a demo config to these scenes, for so many short epochs."""
+    """Return cfg-options that train a demo config on these scenes for some short epochs."""
     val = f'{scenes}/annotations/val.json'
     roots = [f'{loader}_dataloader.dataset.data_root={scenes}/'
              for loader in ('train', 'val', 'test')]
@@ -30,7 +30,7 @@ def on(scenes: Path, epochs: int = 1) -> tuple:
 
 
 def tool(name: str, *args, cfg_options=()) -> None:
-    """Run a tool in this process; it raises SystemExit where it fails."""
+    """Run a tool in this process; raise SystemExit if it fails."""
     forget_visualizers()
     argv, folder = sys.argv, os.getcwd()
     sys.argv = [f'tools/{name}.py', *map(str, args)]
@@ -45,9 +45,9 @@ def tool(name: str, *args, cfg_options=()) -> None:
 
 
 def command(script, *args, cfg_options=(), environment=None, **popen) -> subprocess.Popen:
-    """Start a script in a process of its own, its output in one pipe; SIGINT ends it.
+    """Start a script in a new process with its output in one pipe; SIGINT ends it.
 
-    A shell's background jobs have SIGINT ignored, and so would their children.
+    Background jobs of a shell ignore SIGINT, and so do their children.
     """
     options = ['--cfg-options', *cfg_options] if cfg_options else []
     return subprocess.Popen(

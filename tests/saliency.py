@@ -12,14 +12,14 @@ MODELS_DIR = ROOT / 'configs/_base_/models'
 
 
 def scfnet(**head):
-    """Config of SCFNet on MobileNetV3, its head's arguments overridden."""
+    """Return the config of SCFNet on MobileNetV3; keyword arguments are those of its head."""
     cfg = Config.fromfile(MODELS_DIR / 'scfnet_mobilenetv3.py').model
     cfg.decode_head.update(head)
     return cfg
 
 
 def distill(student=None, teacher='scfnet', distiller=None, **kwargs):
-    """A DenseDistill with a WeakLabelDistiller; the default teacher is random."""
+    """Build a DenseDistill with a WeakLabelDistiller; the default teacher is random."""
     return MODELS.build(dict(
         type='mmkd_sod.DenseDistill', architecture=student or scfnet(),
         teacher=scfnet() if teacher == 'scfnet' else teacher, teacher_allow_missing=['*'],
@@ -28,7 +28,7 @@ def distill(student=None, teacher='scfnet', distiller=None, **kwargs):
 
 
 def batch(n=2, side=64, label=False, weak=False, seed=0):
-    """Preprocessed inputs and their samples."""
+    """Return preprocessed inputs and their samples."""
     generator = torch.Generator().manual_seed(seed)
     inputs, samples = torch.randn(n, 3, side, side, generator=generator), []
     for _ in range(n):
@@ -55,7 +55,7 @@ def save_network(folder, name='teacher', seed=0):
 
 
 def scfnet_config(folder):
-    """Config of a SCFNet with a test set of three images, which is written below ``folder``."""
+    """Return the config of an SCFNet with a test set of three images, written to ``folder``."""
     base = Config.fromfile(ROOT / 'configs/_base_/datasets/sod_sets.py')
     dataset = dict(
         type='mmkd_sod.SODDataset', name='s', data_root=str(write_set(folder / 'set')),

@@ -1,4 +1,4 @@
-"""Small models of each task with their data, for the tests of shipping."""
+"""Small models of each task with their data, for the tests of the export."""
 import cv2
 import numpy as np
 import torch
@@ -16,11 +16,11 @@ def _detection(scenes) -> Config:
     cfg = Config.fromfile(ROOT / 'configs/demo/scenes_gfl_student.py')
     cfg.test_dataloader.dataset.data_root = f'{scenes}/'
     cfg.test_evaluator.ann_file = f'{scenes}/annotations/val.json'
-    # Small enough for moments; every score counts, since the weights are random.
+    # Small enough for seconds; every score is kept, since the weights are random.
     cfg.model.backbone.base_channels = 4
     cfg.model.neck.in_channels = [4, 8, 16, 32]
     cfg.model.test_cfg.score_thr = 0.0
-    # Images of several sizes lead to inputs of several sizes.
+    # Images of several sizes give inputs of several sizes.
     cfg.test_dataloader.dataset.pipeline[1].update(scale=(200, 140), keep_ratio=True)
     return cfg
 
@@ -50,14 +50,14 @@ def _saliency(folder) -> Config:
 
 
 def tiny(task: str, folder, scenes) -> tuple[Config, str]:
-    """A config with data below ``folder`` and a checkpoint of random weights."""
+    """Write a config with data in ``folder`` and a checkpoint of random weights."""
     cfg = _detection(scenes) if task == 'detection' else (
         _segmentation if task == 'segmentation' else _saliency)(folder / 'data')
     torch.manual_seed(0)
     init_default_scope(cfg.default_scope)
     model = MODELS.build(ConfigDict(cfg.model, _scope_=cfg.default_scope))
     if task == 'detection':
-        # Fresh heads give every location about the same score; spread them.
+        # New heads predict about the same score everywhere; spread scores.
         for parameter in model.bbox_head.parameters():
             torch.nn.init.normal_(parameter, std=0.05)
     path = folder / f'{task}.pth'

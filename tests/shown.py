@@ -1,4 +1,4 @@
-"""What the command line shows of an error."""
+"""Messages that the command line prints for an error."""
 import traceback
 
 from mmkd_sod.cli.errors import explained
@@ -7,12 +7,12 @@ from mmkd_sod.utils.notes import Note
 
 
 def end_of(error: BaseException) -> str:
-    """Type and message of an error as Python prints them, and its notes."""
+    """Return type, message and notes of an error as Python prints them."""
     text = ''.join(traceback.format_exception_only(error))
     first = error
     while (inner := first.__cause__ or first.__context__) is not None:
         first = inner
-    # Python 3.10 has no notes, and shows them above the traceback.
+    # Python 3.10 has no notes; they are printed above the traceback.
     return text + (str(first) if isinstance(first, Note) else '')
 
 

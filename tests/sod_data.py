@@ -4,7 +4,7 @@ import numpy as np
 
 
 def disc(height, width, seed=0):
-    """An image with a bright disc, BGR uint8, and its mask, 0 or 255."""
+    """Return an image with a bright disc, BGR uint8, and its mask, 0 or 255."""
     rng = np.random.default_rng(seed)
     image = rng.integers(0, 120, (height, width, 3), dtype=np.uint8)
     mask = np.zeros((height, width), np.uint8)

@@ -1,10 +1,10 @@
-"""A small teacher with what BN folding acts on."""
+"""A small teacher with BN layers that can be folded."""
 from mmengine.model import BaseModel
 from torch import nn
 
 
 class Toy(BaseModel):
-    """Two conv + BN pairs and a dropout; ``shared`` uses one convolution in both."""
+    """Two pairs of convolution and BN, and a dropout; ``shared`` uses one convolution in both."""
 
     def __init__(self, shared=False):
         super().__init__()
@@ -20,5 +20,5 @@ class Toy(BaseModel):
 
 
 def norms(module):
-    """How many BN layers a module has."""
+    """Return the number of BN layers of a module."""
     return sum(isinstance(m, nn.BatchNorm2d) for m in module.modules())

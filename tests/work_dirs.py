@@ -1,4 +1,4 @@
-"""Work folders as mmengine leaves them, without a training."""
+"""Work folders as mmengine writes them, without a training."""
 import json
 
 from mmengine.config import Config
@@ -10,7 +10,7 @@ TRAIN = [dict(lr=.1, loss=3 / step, loss_cls=1 / step, loss_bbox=2 / step, time=
 
 
 def distilled_records(records):
-    """Training records as DenseDistill logs them."""
+    """Return training records as DenseDistill logs them."""
     renamed = {'loss_cls': 'student.loss_cls', 'loss_bbox': 'student.loss_bbox'}
     return [{**{renamed.get(key, key): value for key, value in record.items()},
              'distill.loss_kd': .5} for record in records]
@@ -37,7 +37,7 @@ def work_dir(folder, model, seed=0, train=TRAIN, val=(), test=None, log='', load
 
 
 def seeds(root, scores, key='coco/bbox_mAP'):
-    """Teacher, plain and distilled runs of several seeds, tested in folders of their own.
+    """Write teacher, plain and distilled runs of several seeds, and tests in separate folders.
 
     ``scores`` is ``{seed: (teacher, plain, distilled)}``.
     """

@@ -1,4 +1,4 @@
-"""compare gives the numbers of a test run, and its maps."""
+"""compare returns the numbers of a test run and its maps."""
 import numpy as np
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Files, folders, patterns and videos become a stream of named images."""
+"""Reading named images from files, folders, patterns and videos."""
 import cv2
 import numpy as np
 import pytest
@@ -42,13 +42,13 @@ def test_folders_patterns_and_files(tmp_path):
         find_sources([str(root / 'notes.txt/x')])
 
 
-def test_names_that_clash_keep_their_suffix(tmp_path):
+def test_equal_names_keep_their_suffix(tmp_path):
     for name in ('a.png', 'a.jpg', 'b.png'):
         cv2.imwrite(str(tmp_path / name), np.zeros((4, 4, 3), np.uint8))
     assert names(find_sources([str(tmp_path)])) == ['a.jpg', 'a.png', 'b']
 
 
-def test_corrupt_files_are_told_and_the_rest_is_read(tmp_path):
+def test_corrupt_files_are_reported_and_the_rest_is_read(tmp_path):
     root = write_set(tmp_path)
     (root / 'image/1.png').write_bytes(b'broken')
     (root / 'image/clip.mp4').write_bytes(b'broken')

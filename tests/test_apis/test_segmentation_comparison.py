@@ -1,4 +1,4 @@
-"""Segmentors compared on a small set, with the tool that does it."""
+"""Comparing segmentors on a small set, by function and by tool."""
 import json
 
 import pytest
@@ -23,13 +23,13 @@ def load(config, checkpoint):
 
 @pytest.fixture
 def pair(tmp_path):
-    """A set, and weights of two students that see class 0 and class 4 everywhere."""
+    """Return a set and checkpoints of two students that predict class 0 and class 4 everywhere."""
     write_camvid(tmp_path / 'camvid')
     init_default_scope('mmseg')
     paths = []
     for seed in range(2):
         state = build_model(Config.fromfile(STUDENT).model).state_dict()
-        state['decode_head.conv_seg.bias'][4 * seed] = 100  # it sees this class everywhere
+        state['decode_head.conv_seg.bias'][4 * seed] = 100  # predicts this class everywhere
         path = tmp_path / f'{seed}.pth'
         torch.save(dict(state_dict=state), path)
         paths.append(str(path))
@@ -39,7 +39,7 @@ def pair(tmp_path):
     return config, paths
 
 
-def test_scores_count_the_pixels_and_pictures_are_those_asked_for(pair):
+def test_scores_and_selected_images(pair):
     config, (first, second) = pair
     models = dict(a=load(STUDENT, first), b=load(STUDENT, second))
     dataset = DATASETS.build(Config.fromfile(config).test_dataloader.dataset)

@@ -1,4 +1,4 @@
-"""Weak labels are written once, by many processes, resumably, with a report."""
+"""Writing weak labels: several processes, resuming, and the report."""
 import json
 
 import numpy as np
@@ -43,14 +43,14 @@ def test_resumes_without_writing_again(setup):
     writer().run(show=False)
     stamps = {p: p.stat().st_mtime_ns for p in (out / 'set').iterdir()}
     (out / 'set/2.png').unlink()
-    (out / 'stats.0of1.jsonl').write_text('{"image": "set/0", "confid')  # cut off
+    (out / 'stats.0of1.jsonl').write_text('{"image": "set/0", "confid')  # truncated
     report = writer().run(show=False)
     assert report['kept'] == 5
     changed = [p.name for p in stamps if p.stat().st_mtime_ns != stamps[p]]
     assert changed == ['2.png']
 
 
-def test_shares_among_processes(setup):
+def test_processes_share_the_images(setup):
     writer, out, _ = setup
     assert writer(rank=1, world=2).run(show=False) is None
     assert sorted(p.name for p in (out / 'set').iterdir()) == ['1.png', '3.png']

@@ -1,4 +1,4 @@
-"""CamVid in both layouts, and what is wrong with a folder."""
+"""CamVid in both layouts, and errors of a folder."""
 import numpy as np
 import pytest
 from mmengine.registry import init_default_scope
@@ -26,7 +26,7 @@ def load(root, **more):
 
 
 @pytest.mark.parametrize('layout', LAYOUTS, ids=['images', 'flat'])
-def test_both_layouts_and_what_does_not_count(tmp_path, layout):
+def test_both_layouts_and_ignored_files(tmp_path, layout):
     write(tmp_path, layout)
     data = load(tmp_path)
     assert len(data) == 2 and len(data.metainfo['classes']) == 11

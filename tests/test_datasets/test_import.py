@@ -1,4 +1,4 @@
-"""Scenes, converter and pictures need neither mmdet nor mmseg nor mmrazor."""
+"""Scenes, converters and visualization import without mmdet, mmseg and mmrazor."""
 import subprocess
 import sys
 

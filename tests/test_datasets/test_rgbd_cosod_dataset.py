@@ -1,4 +1,4 @@
-"""RGBDCoSODDataset: groups of any size are matched, what does not pair up is named."""
+"""RGBDCoSODDataset: groups of any size, and messages for unmatched files."""
 import shutil
 
 import pytest
@@ -9,7 +9,7 @@ from mmkd_sod.registry import DATASETS
 
 
 def write(root, groups, kinds=('image', 'depth', 'mask')):
-    """Empty files ``KIND/GROUP/NAME``: matching looks at names only."""
+    """Write empty files ``KIND/GROUP/NAME``; matching uses names only."""
     for kind in kinds:
         for group, names in groups.items():
             (root / kind / group).mkdir(parents=True)
@@ -65,7 +65,7 @@ def test_a_list_of_images(tmp_path):
     (lambda root: [(root / kind / f'x{suffix}').touch() for kind, suffix in
                    (('image', '.jpg'), ('depth', '.png'), ('mask', '.png'))], 'not in the folder'),
 ])
-def test_what_does_not_pair_up_is_named(tmp_path, change, words):
+def test_unmatched_files_are_named(tmp_path, change, words):
     root = write(tmp_path, dict(a=['1', '2'], b=['1']))
     change(root)
     with pytest.raises(DataError, match=words):

@@ -1,4 +1,4 @@
-"""SODDataset and UnlabelledImageDataset: matching, lists, and what is refused."""
+"""SODDataset and UnlabelledImageDataset: matching, lists, and errors."""
 import shutil
 
 import cv2
@@ -68,7 +68,7 @@ def test_refuses_lines(tmp_path, line, words):
         SODDataset(data_root=str(root), ann_file='list.txt')
 
 
-def test_names_what_is_missing(tmp_path):
+def test_missing_files_are_named(tmp_path):
     root = write_set(tmp_path)
     with pytest.raises(DataError, match="list '.*none.txt' cannot be read"):
         SODDataset(data_root=str(root), ann_file='none.txt')

@@ -40,7 +40,7 @@ class Voc:
 
 @pytest.fixture
 def voc(tmp_path):
-    """Two splits: cat and dog in train, one dog in val."""
+    """Write two splits: cat and dog in train, one dog in val."""
     voc = Voc(tmp_path / 'voc')
     voc.add('a', thing('dog', (1, 1, 64, 48)), thing('cat', (11, 21, 31, 26)))
     voc.add('b', thing('dog', (5, 6, 25, 16)))
@@ -79,7 +79,7 @@ def test_convert_writes_what_pycocotools_reads(voc, tmp_path, capsys):
     assert [report.split for report in reports] == ['train', 'val']
     coco = COCO(str(tmp_path / 'out' / 'train.json'))
     assert [category['name'] for category in coco.loadCats(coco.getCatIds())] == ['cat', 'dog']
-    # One order of classes over all splits, also where a split lacks a class.
+    # The order of classes is the same in all splits, also if a split lacks a class.
     val = json.loads((tmp_path / 'out' / 'val.json').read_text())
     assert [category['name'] for category in val['categories']] == ['cat', 'dog']
     assert val['annotations'][0]['category_id'] == 2

@@ -1,4 +1,4 @@
-"""Metrics of both sides; a predictor that errs is found out."""
+"""Metrics of model and predictor; wrong predictors are detected."""
 import math
 import sys
 
@@ -26,7 +26,7 @@ def parts(task, folder, scenes):
 
 
 def of_truth(task, loader, spoil):
-    """A predictor that answers with the model's own pipeline left out: the truth, or not."""
+    """Return a predictor that returns the ground truth, or a wrong one."""
     samples = iter(range(len(loader)))
 
     def predictor(image):
@@ -45,7 +45,7 @@ def of_truth(task, loader, spoil):
 
 
 @pytest.mark.parametrize('task', TASKS)
-def test_the_predictor_is_what_is_measured(task, tmp_path, scenes):
+def test_the_predictor_is_evaluated(task, tmp_path, scenes):
     cfg, loader, model = parts(task, tmp_path, scenes)
     name = dict(detection='coco/bbox_mAP', segmentation='mIoU', saliency='sod/Smeasure')[task]
     best = dict(detection=1, segmentation=100, saliency=1)[task]
@@ -60,7 +60,7 @@ def test_the_predictor_is_what_is_measured(task, tmp_path, scenes):
     assert list(good.differences) == sorted(good.differences)
 
 
-def test_worst_tells_one_sided_metrics():
+def test_worst_includes_one_sided_metrics():
     assert math.isnan(Agreement(1, {}, {}, dict(a=0., b=math.nan, c=1.), 1, 1).worst)
     assert Agreement(1, {}, {}, dict(a=0., c=.5), 1, 1).worst == .5
 
@@ -74,7 +74,7 @@ def test_mmdets_metrics_do_not_round(tmp_path, scenes):
     assert not hasattr(module, 'round')
 
 
-def test_metrics_write_nothing_and_must_measure(tmp_path, scenes):
+def test_metrics_write_no_files_and_must_return_values(tmp_path, scenes):
     cfg, _, _ = parts('saliency', tmp_path, scenes)
     cfg.test_evaluator.out_dir = str(tmp_path / 'maps')
     metric, = build_metrics(cfg, 'test_evaluator', {})

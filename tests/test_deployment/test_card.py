@@ -1,4 +1,4 @@
-"""The card tells what was measured, on one page."""
+"""The model card lists all measurements."""
 import sys
 import types
 

@@ -1,4 +1,4 @@
-"""What is exported, finished by the shipped script, is what mmdet and mmseg predict."""
+"""Exported networks with the exported script predict as mmdet and mmseg."""
 import numpy as np
 import pytest
 import torch
@@ -17,7 +17,7 @@ from tests.conftest import ROOT
 from tests.detection import HEADS, detector
 from tests.saliency import scfnet
 
-# Heads of mmdet that answer as BaseDenseHead or GFLHead do, and some that do not.
+# Heads of mmdet that predict as BaseDenseHead or GFLHead, and some that do not.
 SHIPPED = ('ATSSHead', 'AutoAssignHead', 'CenterNetUpdateHead', 'DDODHead', 'FCOSHead', 'FSAFHead',
            'FreeAnchorRetinaHead', 'GFLHead', 'NASFCOSHead', 'PISARetinaHead', 'RTMDetHead',
            'RTMDetSepBNHead', 'RetinaHead', 'RetinaSepBNHead', 'VFNetHead', 'YOLOFHead')
@@ -28,15 +28,15 @@ def build(cfg):
     init_default_scope('mmdet')
     torch.manual_seed(1)
     model = MODELS.build(ConfigDict(cfg))
-    # Fresh heads give every location about the same score; spread them, but not up to ties at 1.
+    # New heads predict about the same score everywhere; spread scores, but not up to ties at 1.
     for parameter in model.bbox_head.parameters():
         torch.nn.init.normal_(parameter, std=0.05)
     model.eval()
     return model
 
 
-def both_answers(model, height=120, width=150, scale=(0.5, 0.8)):
-    """mmdet's detections of an image, and the script's."""
+def both_predictions(model, height=120, width=150, scale=(0.5, 0.8)):
+    """Return the detections of mmdet and of the script for an image."""
     batch = random_batch(1, height, width)
     batch['data_samples'][0].set_metainfo(dict(scale_factor=scale))
     image = batch['inputs'][0].permute(1, 2, 0).numpy()
@@ -52,7 +52,7 @@ def both_answers(model, height=120, width=150, scale=(0.5, 0.8)):
 
 
 def assert_same(expected, found):
-    """The same boxes in the same order, but for the order of equal scores."""
+    """Check for the same boxes in the same order, except for equal scores."""
     scores = expected.scores.numpy()
     assert len(scores) == len(found['scores']) > 0
     np.testing.assert_allclose(found['scores'], scores, atol=1e-5)
@@ -60,7 +60,7 @@ def assert_same(expected, found):
     same &= expected.labels.numpy()[:, None] == found['labels'][None]
     tied = np.abs(scores[:, None] - found['scores'][None]) < 1e-6
     np.fill_diagonal(tied, True)
-    # Where equal scores are cut off at the end, either side may keep another of them.
+    # Of equal scores at the limit, the two may keep different ones.
     missing = ~(same & tied).any(1)
     assert (np.abs(scores[missing] - scores[-1]) < 1e-6).all()
     assert missing.mean() < 0.1
@@ -73,16 +73,16 @@ def test_detections_are_mmdets(head, score_thr, agnostic):
     cfg = detector(head)
     cfg['test_cfg'].update(score_thr=score_thr, max_per_img=40,
                            nms=dict(type='nms', iou_threshold=0.5, class_agnostic=agnostic))
-    assert_same(*both_answers(build(cfg)))
+    assert_same(*both_predictions(build(cfg)))
 
 
 @pytest.mark.parametrize('head', SHIPPED)
 def test_other_heads(head):
-    assert_same(*both_answers(build(dict(small_detector(head), _scope_='mmdet'))))
+    assert_same(*both_predictions(build(dict(small_detector(head), _scope_='mmdet'))))
 
 
 @pytest.mark.parametrize('head', REFUSED)
-def test_heads_of_their_own_mind_are_refused(head):
+def test_heads_with_their_own_prediction_are_refused(head):
     model = build(dict(small_detector(head), _scope_='mmdet'))
     with pytest.raises(ConfigError, match=f'{head} does not predict as'):
         DetectionNetwork(model)
@@ -91,7 +91,7 @@ def test_heads_of_their_own_mind_are_refused(head):
 def test_nothing_found():
     cfg = detector('gfl')
     cfg['test_cfg'].update(score_thr=1.0)
-    expected, found = both_answers(build(cfg))
+    expected, found = both_predictions(build(cfg))
     assert len(expected.scores) == len(found['scores']) == 0
     assert found['bboxes'].shape == (0, 4)
 
@@ -122,7 +122,7 @@ def test_label_maps_are_mmsegs(cfg):
     settings = dict(align_corners=network.align_corners,
                     threshold=getattr(model.decode_head, 'threshold', None))
     labels = predict.label_map(outputs, frame, settings)['labels']
-    # A logit that ties within rounding may fall to either side.
+    # Logits that are equal up to rounding may give either class.
     assert (labels != expected.pred_sem_seg.data[0].numpy()).mean() < 1e-3
     if outputs['logits'].shape[1] == 1:
         found = predict.saliency_map(outputs, frame, settings)['saliency']
@@ -139,7 +139,7 @@ def test_two_channels_give_one_saliency_logit():
     torch.testing.assert_close(one.sigmoid(), both.softmax(1)[:, 1:], rtol=1e-4, atol=1e-5)
 
 
-def test_decode_heads_of_their_own_mind_are_refused():
+def test_decode_heads_with_their_own_prediction_are_refused():
     model = MODELS.build(pspnet()).eval()
     model.decode_head = torch.nn.Identity()
     with pytest.raises(ConfigError, match="does not predict as mmseg's BaseDecodeHead"):

@@ -1,4 +1,4 @@
-"""The exported module answers as testing does; with onnx, so does the file."""
+"""The exported module predicts as testing does; with onnx, so does the file."""
 import numpy as np
 import pytest
 import torch
@@ -21,7 +21,7 @@ def inferencer(tmp_path):
     return SaliencyInferencer(*save_network(tmp_path), side=64)
 
 
-def test_module_answers_as_the_inferencer(inferencer):
+def test_module_equals_the_inferencer(inferencer):
     image = disc(64, 64)[0]
     with torch.no_grad():
         rgb = torch.from_numpy(image[..., ::-1].copy()).permute(2, 0, 1)[None].float()
@@ -29,7 +29,7 @@ def test_module_answers_as_the_inferencer(inferencer):
     np.testing.assert_allclose(saliency, inferencer([image])[0], atol=1e-5)
 
 
-def test_file_answers_as_torch_for_any_batch(inferencer, tmp_path):
+def test_file_equals_torch_for_any_batch(inferencer, tmp_path):
     pytest.importorskip('onnx')
     runtime = pytest.importorskip('onnxruntime')
     out = tmp_path / 'a.onnx'
@@ -63,7 +63,7 @@ def test_a_model_of_bgr_images_gets_them(inferencer):
 
 
 class Strange(torch.nn.Module):
-    """A network with an operation that ONNX has no name for."""
+    """Network with an operation that ONNX does not support."""
 
     model, output_names = torch.nn.Identity(), ['y']
 
@@ -71,7 +71,7 @@ class Strange(torch.nn.Module):
         return torch.linalg.qr(x)[0]
 
 
-def test_an_operation_that_onnx_does_not_know(tmp_path):
+def test_an_operation_that_onnx_does_not_support(tmp_path):
     pytest.importorskip('onnx')
     with pytest.raises(ConfigError, match='Identity cannot be exported to ONNX'):
         write_onnx(Strange(), torch.rand(1, 3, 4, 4), tmp_path / 'a.onnx')

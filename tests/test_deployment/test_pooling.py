@@ -1,4 +1,4 @@
-"""Adaptive pooling by matrices is torch's."""
+"""Adaptive pooling by matrices equals torch's."""
 import pytest
 import torch
 from torch import nn
@@ -8,7 +8,7 @@ from mmkd_sod.deployment.pooling import MatmulAdaptivePool, with_exportable_pool
 
 @pytest.mark.parametrize('output', [1, 2, 3, 6, (4, 7), (None, 5), (5, None)])
 @pytest.mark.parametrize('size', [(23, 30), (6, 6), (5, 3), (1, 8)])
-def test_answers_as_torch(output, size):
+def test_equals_torch(output, size):
     x = torch.randn(2, 3, *size)
     expected = nn.AdaptiveAvgPool2d(output)(x)
     torch.testing.assert_close(MatmulAdaptivePool(output)(x), expected, rtol=1e-5, atol=1e-6)

@@ -1,4 +1,4 @@
-"""The shipped script prepares, chooses and resizes as mmdet, mmseg and mmcv do."""
+"""The exported script preprocesses and postprocesses as mmdet, mmseg and mmcv do."""
 import ast
 import sys
 
@@ -43,7 +43,7 @@ def test_nms_is_mmcvs(threshold, count):
 
 
 def test_nms_by_hand():
-    # The second overlaps the first by 1/2 of their union, the third by nothing.
+    # The second overlaps the first by 1/2 of their union, the third not at all.
     boxes = np.array([[0, 0, 3, 1], [1, 0, 4, 1], [9, 9, 10, 10]], np.float32)
     scores = np.array([.5, .9, .7], np.float32)
     assert predict.nms(boxes, scores, 0.5).tolist() == [1, 2, 0]
@@ -89,7 +89,7 @@ def test_images_are_prepared_as_the_pipeline_does(shape, pipeline):
     np.testing.assert_allclose(frame['scale'], results.get('scale_factor', (1, 1)), rtol=1e-12)
 
 
-def test_maps_lose_the_filling():
+def test_padding_is_removed_from_maps():
     logits = np.full((1, 1, 8, 8), 5, np.float32)
     logits[:, :, :4, :6] = -5
     frame = dict(image=(8, 12), shape=(4, 6), scale=(.5, .5))
@@ -129,7 +129,7 @@ def test_painting_changes_a_copy(task):
         assert abs(int(painted[inside][1]) - (int(image[inside][1]) + 255) / 2) <= 1
 
 
-def test_results_are_saved_whole(tmp_path):
+def test_results_are_saved_atomically(tmp_path):
     spec = dict(task='detection', classes=['a', 'b'], palette=[[255, 0, 0], [0, 255, 0]])
     predict.save(SPECS['detection'][0], random_image(16, 16), spec, tmp_path / 'x', 0.3)
     assert sorted(p.name for p in tmp_path.iterdir()) == ['x.json', 'x_painted.png']

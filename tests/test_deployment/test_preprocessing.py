@@ -1,4 +1,4 @@
-"""Pipelines that the predictor knows, and those that it refuses."""
+"""Pipelines that the predictor supports, and others."""
 import pytest
 from mmdet.models import DetDataPreprocessor
 from mmengine.config import Config
@@ -34,10 +34,10 @@ def test_refuses(transform, part):
         pipeline_steps([transform])
 
 
-def test_fill_is_told_before_normalisation():
+def test_padding_value_is_given_before_normalisation():
     det = DetDataPreprocessor(**NORM, bgr_to_rgb=True, pad_size_divisor=32, pad_value=2)
     assert final_fill(det) == dict(size=None, divisor=32, value=[12., 24., 38.])
-    # A model of BGR images has its numbers in that order.
+    # Values of a model of BGR images are in that order.
     bgr = DetDataPreprocessor(**NORM, pad_size_divisor=1)
     assert final_fill(bgr)['value'] == [30., 20., 10.]
     plain = DetDataPreprocessor(pad_value=7)
@@ -45,7 +45,7 @@ def test_fill_is_told_before_normalisation():
     seg = SegDataPreProcessor(**NORM, bgr_to_rgb=True, size=(8, 9),
                               test_cfg=dict(size=(30, 40)))
     assert final_fill(seg)['size'] == [40, 30]
-    # What fills a batch in training says nothing of testing.
+    # Padding in training does not affect testing.
     assert final_fill(SegDataPreProcessor(**NORM, size=(8, 9))) == dict(
         size=None, divisor=None, value=[30., 20., 10.])
 

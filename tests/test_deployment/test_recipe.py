@@ -1,4 +1,4 @@
-"""What is written of a model, and the models that are refused."""
+"""Settings of the predictor, and models that are refused."""
 import json
 
 import pytest

@@ -1,4 +1,4 @@
-"""Whole shipments of each task, and what is refused before anything is written."""
+"""Exports of each task, and errors before anything is written."""
 import json
 import os
 import subprocess
@@ -17,7 +17,7 @@ from mmkd_sod.errors import CheckpointError, ConfigError, DataError, UserError
 from mmkd_sod.models.student import load_student
 from tests.shipments import TASKS, tiny
 
-# The shipped script in a process where torch and all of OpenMMLab are out of reach.
+# Runs the exported script in a process without torch and OpenMMLab.
 ALONE = '''
 import runpy, sys
 class Blocker:
@@ -32,7 +32,7 @@ runpy.run_path(sys.argv[0], run_name='__main__')
 
 @pytest.fixture(scope='module')
 def shipped(request, tmp_path_factory, scenes):
-    """The task, what was measured, and where it lies."""
+    """Return the task, the measurements and the folder of an export."""
     pytest.importorskip('onnx')
     pytest.importorskip('onnxruntime')
     task, folder = request.param, tmp_path_factory.mktemp(request.param)
@@ -54,11 +54,11 @@ def test_shipment(shipped, scenes):
     card = (out / 'CARD.md').read_text()
     assert card.startswith('# a_name\n') and str(folder) not in card and '3 epochs' in card
 
-    # The plain config and weights are a model of their own.
+    # The plain config and checkpoint form a complete model.
     plain = Config.fromfile(out / 'config.py')
     load_student(plain, str(out / 'weights.pth'))
 
-    # The script runs without torch, and answers as it does here.
+    # The script runs without torch and predicts the same as here.
     images = folder / 'photos'
     images.mkdir()
     picture = np.random.default_rng(0).integers(0, 256, (70, 90, 3), dtype=np.uint8)
@@ -81,7 +81,7 @@ def test_shipment(shipped, scenes):
                   (result['saliency'] * 255 + 0.5).astype(np.uint8))
         assert np.array_equal(found, wanted)
 
-    # What is there is kept; what cannot be read is told.
+    # Existing files are kept; unreadable images are reported.
     (images / 'two.jpg').write_bytes(b'no image')
     again = subprocess.run(command, cwd=folder, env=env, text=True, capture_output=True)
     assert again.returncode == 1
@@ -101,7 +101,7 @@ def test_nothing_is_overwritten(shipped):
 
 
 @pytest.mark.parametrize('shipped', ['saliency'], indirect=True)
-def test_a_predictor_that_errs_is_not_shipped(shipped, monkeypatch):
+def test_a_wrong_predictor_is_not_exported(shipped, monkeypatch):
     _, _, folder, cfg = shipped
     call = Predictor.__call__
     monkeypatch.setattr(Predictor, '__call__',
@@ -120,7 +120,7 @@ def request_of_saliency(tmp_path, scenes, monkeypatch):
     return cfg, path, tmp_path / 'out'
 
 
-def test_missing_data_is_told_first(request_of_saliency):
+def test_missing_data_is_reported_first(request_of_saliency):
     cfg, path, out = request_of_saliency
     cfg.test_dataloader.dataset.data_root = 'nowhere'
     with pytest.raises(DataError, match='does not exist'):

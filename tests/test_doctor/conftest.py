@@ -1,4 +1,4 @@
-"""One report on the tiny demo, and the scope that its types live in."""
+"""Fixtures: one report on the tiny demo, and the default scope."""
 import os
 
 import pytest
@@ -18,7 +18,7 @@ def _scope(monkeypatch):
 
 @pytest.fixture(scope='session')
 def report(scenes):
-    """The report on the tiny demo with a random teacher."""
+    """Return the report on the tiny demo with a random teacher."""
     folder = os.getcwd()
     os.chdir(ROOT)
     try:
@@ -30,5 +30,5 @@ def report(scenes):
 
 @pytest.fixture
 def section(report):
-    """A section of that report by its name."""
+    """Return a section of that report by its name."""
     return lambda name: next(found for found in report.sections if found.name == name)

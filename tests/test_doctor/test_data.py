@@ -32,25 +32,25 @@ def test_validation_images_that_are_trained_on_are_counted(scenes):
     assert '16 of the 16 validation images are also training images' in findings(section, 'warning')
 
 
-def test_classes_that_the_annotations_do_not_know_are_called_out(scenes):
+def test_classes_missing_in_the_annotations_are_reported(scenes):
     _, section = run_section(data, scenes, *(f'{name}_dataloader.dataset.metainfo.classes=[cat,dog]'
                                       for name in ('train', 'val')))
     assert 'cat' in findings(section, 'error')
 
 
-def test_train_and_val_of_different_classes_are_called_out(scenes):
+def test_different_classes_of_train_and_val_are_reported(scenes):
     _, section = run_section(data, scenes, 'val_dataloader.dataset.metainfo.classes=[disk,square]')
     assert 'train and val have different classes, 6 and 2' in findings(section, 'error')
 
 
-def test_a_loader_without_a_batch_is_called_out(scenes):
+def test_a_loader_without_a_batch_is_reported(scenes):
     context, section = run_section(data, scenes, 'train_dataloader.batch_size=32',
                          'train_dataloader.batch_sampler=None', 'train_dataloader.drop_last=True')
     assert 'has no batches: 16 images are fewer than batch_size' in findings(section, 'error')
     assert context.batch is None
 
 
-def test_a_config_without_data_says_so():
+def test_a_config_without_data_is_reported():
     _, section = run_section(data)
     assert 'no train_dataloader' in findings(section, 'error')
 

@@ -1,4 +1,4 @@
-"""The whole examination: broken configs are reported, valid ones are ok."""
+"""Complete reports: faulty configs are reported, valid ones are ok."""
 import re
 
 import pytest
@@ -30,7 +30,7 @@ def test_a_plain_config_is_ok_and_writes_nothing(scenes, tmp_path):
     assert not (tmp_path / 'out').exists()
 
 
-def test_a_random_teacher_is_called_out(report):
+def test_a_random_teacher_is_reported(report):
     assert report.exit_code == 1
     assert has(report, 'the teacher is random: none of its weights was loaded')
     # The rest of the run would go.
@@ -38,7 +38,7 @@ def test_a_random_teacher_is_called_out(report):
         <= {'weights', 'score', 'losses'}
 
 
-def test_a_checkpoint_of_an_untrained_teacher_is_called_out(scenes, tmp_path):
+def test_a_checkpoint_of_an_untrained_teacher_is_reported(scenes, tmp_path):
     cfg = tiny_config(scenes)
     init_default_scope('mmdet')
     teacher = build_model(cfg.model.teacher)
@@ -50,26 +50,26 @@ def test_a_checkpoint_of_an_untrained_teacher_is_called_out(scenes, tmp_path):
     assert has(report, 'the teacher (is no better than a random one|predicts nothing)')
 
 
-def test_a_teacher_without_a_checkpoint_is_called_out(scenes):
+def test_a_teacher_without_a_checkpoint_is_reported(scenes):
     report = examine(scenes, 'model.teacher_allow_missing=[]')
     assert report.exit_code == 1 and has(report, 'the teacher would be random')
     assert [found.level for found in report.sections][-5:] == ['skipped'] * 5
 
 
-def test_a_wrong_class_count_is_called_out(scenes):
+def test_a_wrong_class_count_is_reported(scenes):
     report = examine(scenes, *(f'model.{part}.bbox_head.num_classes=4'
                                for part in ('architecture', 'teacher')))
     assert report.exit_code == 1
     assert has(report, r"the student's bbox_head has 4 classes, the data have 6 \(disk, square")
 
 
-def test_a_teacher_of_other_classes_is_called_out(scenes):
+def test_a_teacher_of_other_classes_is_reported(scenes):
     report = examine(scenes, 'model.teacher.bbox_head.num_classes=4')
     assert report.exit_code == 1
     assert has(report, 'classes of the heads must agree, student 6, teacher 4')
 
 
-def test_missing_data_are_called_out_on_both_sides(scenes, tmp_path):
+def test_missing_data_are_reported_on_both_sides(scenes, tmp_path):
     report = examine(scenes, *(f'{name}_dataloader.dataset.data_root={tmp_path}/none/'
                                for name in ('train', 'val')))
     assert report.exit_code == 1
@@ -78,7 +78,7 @@ def test_missing_data_are_called_out_on_both_sides(scenes, tmp_path):
                            'does not exist')
 
 
-def test_weights_a_thousand_times_too_large_are_called_out(scenes, report):
+def test_weights_a_thousand_times_too_large_are_reported(scenes, report):
     weights = dict(loss_cls_kd=1000., loss_reg_kd=4000.)
     found = examine(scenes, *(f'model.distiller.{term}.loss_weight={weight}'
                               for term, weight in weights.items()))
@@ -87,12 +87,12 @@ def test_weights_a_thousand_times_too_large_are_called_out(scenes, report):
     for term, weight in weights.items():
         assert has(found, rf'distill\.{term} is too large: .*model\.distiller\.{term}\.'
                           rf'loss_weight=[0-9.e+-]+ \(now {weight:g}\)')
-        # As it is published, it does not.
+        # The published weight is not reported.
         assert not has(report, f'{term} is too large')
         assert 0 < advice[f'distill.{term}']['suggested'] < weight / 100
 
 
-def test_features_of_other_size_are_called_out(scenes):
+def test_features_of_other_size_are_reported(scenes):
     report = examine(scenes, 'model.teacher.neck.out_channels=32',
                      'model.teacher.bbox_head.in_channels=32',
                      'model.teacher.bbox_head.feat_channels=32')
@@ -100,7 +100,7 @@ def test_features_of_other_size_are_called_out(scenes):
     assert has(report, 'needs equal tower channels, student 64, teacher 32')
 
 
-def test_pyramids_that_a_loss_would_cut_silently_are_called_out(scenes):
+def test_pyramids_that_a_loss_would_cut_silently_are_reported(scenes):
     cfg = tiny_config(scenes, 'model.teacher.neck.num_outs=4',
                       'model.teacher.bbox_head.anchor_generator.strides=[8,16,32,64]')
     pkd = Config.fromfile(ROOT / 'configs/_base_/distillers/pkd.py').pkd
@@ -113,7 +113,7 @@ def test_pyramids_that_a_loss_would_cut_silently_are_called_out(scenes):
 @pytest.mark.slow
 @pytest.mark.parametrize('path', DISTILLED, ids=lambda path: path.stem)
 def test_demo_configs_are_ok(path):
-    """Where data and teacher are there: in this checkout's data and work_dirs."""
+    """Test the demo configs whose data and teacher exist in this checkout."""
     cfg = Config.fromfile(path)
     report = examine_config(cfg)
     absent = [text for text in report.findings('error') if 'does not exist' in text]

@@ -1,4 +1,4 @@
-"""Recorded calls of losses: inputs, outputs, and nothing left behind."""
+"""Recorded calls of losses: inputs, outputs, and restored methods."""
 import pytest
 import torch
 from torch import nn
@@ -10,7 +10,7 @@ from tests.detection import build_distill, losses_of
 
 
 class Outer(nn.Module):
-    """A loss that uses another one, beside a connector."""
+    """Distiller with a nested loss and a connector."""
 
     def __init__(self):
         super().__init__()
@@ -28,7 +28,7 @@ def distiller(**losses):
     return module
 
 
-def test_only_outermost_comparisons_are_kept():
+def test_only_outermost_calls_are_recorded():
     module = distiller(loss=Outer(), adapter=nn.Linear(2, 2))
     with record_loss_calls(module) as calls:
         result = module.loss(module.adapter(torch.zeros(3, 2)), teacher=torch.ones(3, 2))
@@ -39,7 +39,7 @@ def test_only_outermost_comparisons_are_kept():
     assert calls[0].outputs[0] is result['loss']
 
 
-def test_methods_that_compare_are_recorded():
+def test_methods_of_student_and_teacher_are_recorded():
     module = distiller(pnlad=PNLADLoss())
     maps = [torch.randn(2, 1, 8, 8)]
     with record_loss_calls(module) as calls:
@@ -49,7 +49,7 @@ def test_methods_that_compare_are_recorded():
     assert calls[0].outputs[0] is term
 
 
-def test_a_failing_loss_is_passed_on_and_nothing_is_left():
+def test_an_error_is_raised_and_methods_are_restored():
     module = distiller(loss=Outer())
     with pytest.raises(RuntimeError), record_loss_calls(module) as calls:
         module.loss(torch.zeros(3, 5), torch.zeros(3, 2))
@@ -59,7 +59,7 @@ def test_a_failing_loss_is_passed_on_and_nothing_is_left():
     assert len(calls) == 1
 
 
-def test_values_that_are_not_finite_are_left_out_of_the_range():
+def test_the_range_ignores_values_that_are_not_finite():
     found = summarise('x', [torch.tensor([1., float('nan')]), torch.tensor([3.])])
     assert (found.low, found.high, found.finite) == (1, 3, False)
     assert not summarise('x', [torch.tensor([float('inf')])]).finite

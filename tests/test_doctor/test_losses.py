@@ -1,4 +1,4 @@
-"""Gradients of terms beside the task's, and the weights that would balance them."""
+"""Gradients of loss terms compared with the task's, and suggested weights."""
 import pytest
 import torch
 from mmengine.config import Config

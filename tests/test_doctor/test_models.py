@@ -1,4 +1,4 @@
-"""Sizes of the models, and classes against the data."""
+"""Sizes of the models, and their classes compared with the data."""
 import pytest
 import torch
 from mmengine.structures import InstanceData, PixelData
@@ -27,7 +27,7 @@ def test_sizes_are_counted(section):
 
 
 @pytest.mark.parametrize('label, error', [(5, ''), (6, 'a box of label 6, the student has labels')])
-def test_labels_beyond_the_classes_are_called_out(scenes, label, error):
+def test_labels_beyond_the_classes_are_reported(scenes, label, error):
     sample = SegDataSample()
     sample.gt_instances = InstanceData(labels=torch.tensor([0, label]))
     _, section = run_section(models, scenes, run='student', batch=dict(data_samples=[sample]))
@@ -40,6 +40,6 @@ def test_ignored_pixels_are_no_labels(scenes):
     assert not findings(section, 'error')
 
 
-def test_a_plain_model_is_said_to_be_one(scenes):
+def test_a_plain_model_is_reported_as_plain(scenes):
     context, section = run_section(models, scenes, run='student')
     assert 'nothing is distilled' in findings(section, 'note') and not context.distils

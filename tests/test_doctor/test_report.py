@@ -27,7 +27,7 @@ def test_levels_and_exit_code():
     assert doubtful.level == 'warning' and Report('x.py', [doubtful]).exit_code == 0
 
 
-def test_text_fits_a_terminal_and_ends_with_the_verdict():
+def test_text_fits_a_terminal_and_ends_with_the_result():
     text = Report('x.py', sections()).as_text()
     assert max(map(len, text.splitlines())) <= 100
     assert 'Bad  [error]' in text and '    skipped: something is missing' in text
@@ -36,14 +36,14 @@ def test_text_fits_a_terminal_and_ends_with_the_verdict():
     assert Report('x.py', sections()[:1]).as_text().endswith('no warnings (0 s)')
 
 
-def test_json_has_no_numbers_that_json_lacks():
+def test_json_has_no_nan():
     found = json.loads(json.dumps(Report('x.py', sections()).as_dict(), allow_nan=False))
     assert found['ok'] is False and found['notes'] == ['worth knowing']
     assert found['sections']['a'] == dict(
         level='ok', seconds=0., shape=[1, 2], bad=None, counts={'3': 4})
 
 
-def test_table_sets_numbers_right():
+def test_table_aligns_numbers_right():
     assert table(['', 'n', 'what'], [['a', '1', 'x'], ['bb', '10', 'yy']]) == [
         '     n  what', 'a    1  x', 'bb  10  yy']
 

@@ -1,4 +1,4 @@
-"""A teacher's score beside an untrained network's, and what it says."""
+"""The teacher's score compared with that of an untrained network."""
 import pytest
 
 from mmkd_sod.doctor.report import Section
@@ -37,7 +37,7 @@ def test_networks_that_predict_nothing():
     assert judged({'coco/bbox_mAP': .0}, {}).level == 'error'
 
 
-def test_unknown_metrics_decide_nothing():
+def test_unknown_metrics_are_not_judged():
     assert 'no known primary metric' in findings(judged({'x/y': 1.}, {'x/y': 2.}), 'note')
 
 

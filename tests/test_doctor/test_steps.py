@@ -1,4 +1,4 @@
-"""Time, memory and the end of the run."""
+"""Time, memory and estimated end of the run."""
 from types import SimpleNamespace
 
 import pytest

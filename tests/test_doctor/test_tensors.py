@@ -1,4 +1,4 @@
-"""Shapes and ranges of what is compared, and pairs that do not fit."""
+"""Shapes and ranges of compared tensors, and pairs that do not fit."""
 import pytest
 from torch import nn
 

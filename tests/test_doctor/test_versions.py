@@ -1,4 +1,4 @@
-"""Versions, and those that the package's requirements exclude."""
+"""Installed versions, and those that the requirements exclude."""
 import pytest
 import torch
 
@@ -47,7 +47,7 @@ def test_two_packages_in_the_folder_of_mmcv_are_named(monkeypatch, tmp_path, ins
     assert section.data['operators'] in ('compiled', 'plain torch')
 
 
-def test_a_package_that_is_not_installed_asks_for_nothing(monkeypatch):
+def test_a_package_that_is_not_installed_has_no_requirements(monkeypatch):
     def absent(name):
         raise versions.metadata.PackageNotFoundError(name)
 
@@ -56,7 +56,7 @@ def test_a_package_that_is_not_installed_asks_for_nothing(monkeypatch):
     assert section.level == 'ok'
 
 
-def test_upstream_problems_that_are_not_mended_are_named(monkeypatch):
+def test_upstream_problems_without_a_patch_are_named(monkeypatch):
     entry = compat.ENTRIES[0]
     monkeypatch.setattr(compat, 'outcomes', lambda: [
         compat.Outcome(entry, compat.OFF, 'MMKD_COMPAT_OFF names it')])

@@ -1,4 +1,4 @@
-"""How much was loaded, and from where."""
+"""Shares of loaded weights and their sources."""
 import pytest
 import torch
 from mmengine.registry import MODELS
@@ -10,7 +10,7 @@ from tests.doctor import findings, run_section
 
 @pytest.fixture
 def weigh(scenes):
-    """Weights of a tiny config's model: context and section."""
+    """Run the section on a tiny config; return its context and the section."""
     def run(*options, name='crosskd'):
         context, _ = run_section(Nothing, scenes, *options, run=name)
         context.model = MODELS.build(context.cfg.model)
@@ -22,7 +22,7 @@ def weigh(scenes):
 
 
 class Nothing:
-    """A concern that looks at nothing."""
+    """Section that does nothing."""
     NAME = TITLE = 'nothing'
 
     @staticmethod
@@ -42,7 +42,7 @@ def test_values_are_counted_per_module():
     assert weights.count_loaded(state, {'neck.a'}) == dict(neck=(6, 10), head=(0, 1))
 
 
-def test_a_whole_teacher_is_counted_with_its_epoch(weigh, teacher_state, tmp_path):
+def test_a_complete_teacher_is_counted_with_its_epoch(weigh, teacher_state, tmp_path):
     path = tmp_path / 'teacher.pth'
     torch.save(dict(state_dict=teacher_state, meta=dict(epoch=7)), path)
     context, section = weigh(f'model.teacher_ckpt={path}', 'model.teacher_allow_missing=[]')
@@ -52,7 +52,7 @@ def test_a_whole_teacher_is_counted_with_its_epoch(weigh, teacher_state, tmp_pat
     assert context.weights_loaded
 
 
-def test_a_part_that_stays_random_is_named(weigh, teacher_state, tmp_path):
+def test_a_module_with_random_weights_is_named(weigh, teacher_state, tmp_path):
     path = tmp_path / 'teacher.pth'
     torch.save({key: value for key, value in teacher_state.items()
                 if not key.startswith('bbox_head')}, path)
@@ -61,14 +61,14 @@ def test_a_part_that_stays_random_is_named(weigh, teacher_state, tmp_path):
     assert 0 < section.data['teacher']['share'] < 1
 
 
-def test_a_checkpoint_that_is_not_there_ends_the_section(weigh):
+def test_a_missing_checkpoint_ends_the_section(weigh):
     context, section = weigh('model.teacher_ckpt=none.pth')
     assert "'none.pth' does not exist" in findings(section, 'error')
     assert context.weights_loaded is None
     assert 'student' not in section.data
 
 
-def test_other_classes_of_the_checkpoint_are_doubted(weigh, teacher_state, tmp_path, scenes):
+def test_other_classes_of_the_checkpoint_are_reported(weigh, teacher_state, tmp_path, scenes):
     path = tmp_path / 'teacher.pth'
     torch.save(dict(state_dict=teacher_state,
                     meta=dict(dataset_meta=dict(classes=['cat', 'dog']))), path)
@@ -81,7 +81,7 @@ def test_other_classes_of_the_checkpoint_are_doubted(weigh, teacher_state, tmp_p
         section, 'warning')
 
 
-def test_what_the_student_starts_from_is_counted(weigh, scenes, tmp_path):
+def test_the_students_checkpoint_is_counted(weigh, scenes, tmp_path):
     context, _ = run_section(Nothing, scenes, run='student')
     state = MODELS.build(context.cfg.model).state_dict()
     torch.save(dict(state_dict={key: value for key, value in state.items()

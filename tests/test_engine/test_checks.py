@@ -1,4 +1,4 @@
-"""Missing data is told before anything is built."""
+"""Missing data is reported before anything is built."""
 import pytest
 from mmengine.config import Config
 
@@ -18,7 +18,7 @@ def data(tmp_path):
                 data_prefix=dict(img='images'))
 
 
-def test_data_that_is_there_passes(data):
+def test_existing_data_passes(data):
     check_data(config(data))
     check_data(config(dict(type='RepeatDataset', dataset=data)))
     check_data(config(dict(type='ConcatDataset', datasets=[data, data])))

@@ -1,4 +1,4 @@
-"""tools/train.py adds what every training should have."""
+"""Default hooks of tools/train.py."""
 from mmengine.config import Config
 
 from mmkd_sod.engine.default_hooks import add_default_hooks

@@ -1,4 +1,4 @@
-"""What a finished run says of itself."""
+"""Results of finished runs."""
 import json
 
 import pytest

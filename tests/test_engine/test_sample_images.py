@@ -12,7 +12,7 @@ from tests.saliency import save_network, scfnet_config
 
 
 def scenes_config(scenes):
-    """The plain student's config on these scenes, narrow."""
+    """Return the plain student's config on these scenes, with a narrow network."""
     cfg = Config.fromfile('configs/demo/scenes_gfl_student.py')
     options = dict(option.split('=', 1) for option in TINY_STUDENT)
     cfg.model.backbone.base_channels = int(options['model.backbone.base_channels'])

@@ -1,4 +1,4 @@
-"""SODMetric: PySODMetrics on the saved maps gives the same numbers."""
+"""SODMetric: equal to PySODMetrics on the saved maps."""
 import cv2
 import numpy as np
 import py_sod_metrics
@@ -28,7 +28,7 @@ def sample(i, dataset='A', shape=(40, 50), two_channels=False):
 
 
 def directly(folder, masks):
-    """The scores of saved maps as a user of PySODMetrics computes them."""
+    """Compute scores of saved maps with PySODMetrics."""
     metrics = dict(mae=py_sod_metrics.MAE(), sm=py_sod_metrics.Smeasure(),
                    wfm=py_sod_metrics.WeightedFmeasure(), em=py_sod_metrics.Emeasure(),
                    fm=py_sod_metrics.FmeasureV2(metric_handlers=dict(fm=py_sod_metrics.FmeasureHandler(
@@ -51,7 +51,7 @@ def test_equals_pysodmetrics_on_the_saved_maps(tmp_path):
     for i in range(6):
         one, mask = sample(i, shape=(40 + i, 50))
         masks[f'x/{i}'] = mask if i else np.zeros_like(mask)
-        if not i:  # an image with nothing salient in it
+        if not i:  # an image without salient pixels
             one['gt_sem_seg']['data'].zero_()
         metric.process({}, [one])
     scores, expected = metric.evaluate(6), directly(tmp_path / 'A', masks)
@@ -129,7 +129,7 @@ def test_refuses():
 
 
 @pytest.mark.slow
-def test_two_ranks_give_the_numbers_of_one(tmp_path):
+def test_two_ranks_equal_one(tmp_path):
     torch.multiprocessing.spawn(_rank, args=(2, str(tmp_path)), nprocs=2)
     whole = SODMetric()
     for i in range(3):
@@ -142,7 +142,7 @@ def _rank(rank, world, folder):
     torch.distributed.init_process_group(
         'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=world)
     metric = SODMetric()
-    for i in (0, 2) if rank == 0 else (1, 0):  # the sampler repeats an image to even ranks out
+    for i in (0, 2) if rank == 0 else (1, 0):  # one is repeated for equal numbers
         torch.manual_seed(i)
         metric.process({}, [sample(i)[0]])
     scores = metric.evaluate(3)

@@ -1,4 +1,4 @@
-"""From a config to a model."""
+"""Building models from configs."""
 import pytest
 from mmengine.registry import init_default_scope
 
@@ -33,7 +33,7 @@ def test_own_configs_are_found_from_any_folder(tmp_path, monkeypatch):
     assert cfg.bbox_head.num_classes == 3
 
 
-def test_an_installed_package_brings_its_configs_along(tmp_path, monkeypatch):
+def test_configs_of_an_installed_package_are_found(tmp_path, monkeypatch):
     folder = tmp_path / '.mim' / 'configs' / 'demo'
     folder.mkdir(parents=True)
     (folder / 'only_there.py').write_text("model = dict(type='A')\n")
@@ -44,7 +44,7 @@ def test_an_installed_package_brings_its_configs_along(tmp_path, monkeypatch):
 @pytest.mark.parametrize('path', [
     'mmdet::gfl/no_such_file.py', 'no/such/file.py'
 ])
-def test_paths_that_lead_nowhere(path):
+def test_missing_configs(path):
     with pytest.raises(ConfigError, match='is not a config file'):
         resolve_model_cfg(dict(cfg_path=path), 'teacher')
 
@@ -54,7 +54,7 @@ def test_config_without_a_model():
         resolve_model_cfg(dict(cfg_path='mmdet::_base_/default_runtime.py'))
 
 
-def test_what_is_no_model():
+def test_refuses_other_types():
     init_default_scope('mmdet')
     with pytest.raises(ConfigError, match='is a str'):
         build_model('gfl', 'teacher')

@@ -1,4 +1,4 @@
-"""SaliencyInferencer answers as testing does, for images of any sizes."""
+"""SaliencyInferencer predicts the same maps as testing, for images of any sizes."""
 import numpy as np
 import pytest
 import torch
@@ -17,7 +17,7 @@ def files(tmp_path):
     return save_network(tmp_path)
 
 
-def test_maps_have_the_images_sizes_whatever_the_batch(files):
+def test_maps_have_the_sizes_of_the_images_for_any_batch_size(files):
     images = [disc(40, 60)[0], disc(30, 30, 1)[0], disc(1, 1, 2)[0], disc(70, 20, 3)[0]]
     maps = SaliencyInferencer(*files, side=64, batch_size=3)(images)
     assert [m.shape for m in maps] == [i.shape[:2] for i in images]
@@ -28,7 +28,7 @@ def test_maps_have_the_images_sizes_whatever_the_batch(files):
     assert one([]) == []
 
 
-def test_answers_as_the_test_loop(files, tmp_path):
+def test_equals_the_test_loop(files, tmp_path):
     pipeline = Config.fromfile(ROOT / 'configs/_base_/datasets/sod_sets.py').test_pipeline
     dataset = SODDataset(data_root=str(write_set(tmp_path / 's')), pipeline=pipeline)
     inferencer = SaliencyInferencer(*files, fast=False)
@@ -40,7 +40,7 @@ def test_answers_as_the_test_loop(files, tmp_path):
                                result.seg_logits.data[0].numpy(), atol=1e-6)
 
 
-def test_the_fast_network_answers_alike(files):
+def test_the_fast_network_predicts_the_same(files):
     image = disc(60, 90)[0]
     fast, plain = (SaliencyInferencer(*files, side=96, fast=fast) for fast in (True, False))
     assert len(fast.model.state_dict()) < len(plain.model.state_dict())
@@ -66,7 +66,7 @@ def test_the_student_of_a_distillation(files, tmp_path):
     assert key_of_files(path, checkpoint) == key_of_files(config, checkpoint)
 
 
-def test_key_tells_weights_and_side_but_not_files(files, tmp_path):
+def test_key_depends_on_weights_and_side_but_not_on_files(files, tmp_path):
     config, checkpoint = files
     inferencer = SaliencyInferencer(config, checkpoint, side=64)
     assert inferencer.key == key_of_files(config, checkpoint, 64)

@@ -1,4 +1,4 @@
-"""From a distillation to a plain student."""
+"""Extracting the student of a distillation."""
 import pytest
 import torch
 from mmengine.config import Config
@@ -22,7 +22,7 @@ def test_student_of_a_recipe():
     assert plain.model.type == 'GFL' and plain.model.backbone.depth == 18
     assert not own_types(plain) and 'custom_imports' not in plain
     assert plain.optim_wrapper.optimizer.lr == cfg.optim_wrapper.optimizer.lr
-    assert cfg.model.type == 'mmkd_sod.DenseDistill'  # the original is left alone
+    assert cfg.model.type == 'mmkd_sod.DenseDistill'  # the original is unchanged
 
 
 def test_plain_configs_pass():
@@ -31,7 +31,7 @@ def test_plain_configs_pass():
     assert student_config(cfg).model == cfg.model
 
 
-def test_what_still_needs_the_package_is_kept():
+def test_types_of_this_package_are_listed():
     cfg = Config(dict(
         custom_imports=dict(imports=['mmkd_sod', 'mine']),
         custom_hooks=[dict(type='mmkd_sod.X'), dict(type='EMAHook')],
@@ -53,7 +53,7 @@ def test_checkpoint(tmp_path):
     assert found['meta'] == dict(epoch=2, dataset_meta=dict(classes=('a', )))
 
 
-def test_a_student_is_loaded_and_written_whole(tmp_path):
+def test_a_student_is_loaded_and_written(tmp_path):
     config, weights = save_network(tmp_path)
     cfg = Config.fromfile(config)
     cfg.load_from, cfg.resume = 'elsewhere.pth', True

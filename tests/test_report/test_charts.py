@@ -1,4 +1,4 @@
-"""Charts are well-formed SVG that says what it shows."""
+"""Charts are well-formed SVG with a text description."""
 import math
 from xml.etree import ElementTree
 
@@ -28,7 +28,7 @@ def test_thin_takes_means():
     assert len(few) == 100 and few[0] == (4.5, 9.) and thin(points[:5]) == points[:5]
 
 
-def test_line_chart_is_xml_and_spoken():
+def test_line_chart_is_xml_with_a_label():
     series = [Series('A <1>', 's-plain', {x: 1. / x for x in range(1, 60)}),
               Series('B', 's-distilled', {5: .2, 10: math.nan, 15: .4}, dots=True)]
     text = line_chart('loss & more', series, 'iteration', [('Teacher', 's-teacher', .3)], 100)

@@ -1,4 +1,4 @@
-"""Curves: one chart a term, the teacher's apart and labelled."""
+"""Curves: one chart per term, the teacher's in a labelled block."""
 from mmkd_sod.report.curves import curve_blocks, term_of
 from mmkd_sod.report.runs import find_runs
 from mmkd_sod.report.studies import group, join_tests

@@ -1,4 +1,4 @@
-"""Parts of the page escape what they are given."""
+"""Elements of the page escape their text."""
 from mmkd_sod.report.markup import details, legend, note, styles_of, table
 from mmkd_sod.report.studies import Study, Variant
 

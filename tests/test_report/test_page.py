@@ -1,4 +1,4 @@
-"""The page is whole, self-contained and well-formed."""
+"""The page is complete, self-contained and well-formed."""
 import re
 from datetime import datetime
 from html.parser import HTMLParser
@@ -13,7 +13,7 @@ VOID = {'meta', 'img', 'input', 'line', 'path', 'circle', 'rect'}
 
 
 class Checker(HTMLParser):
-    """Tags that are closed, and addresses that are asked for."""
+    """Checks that tags are closed and collects addresses."""
 
     def __init__(self):
         super().__init__()

@@ -19,7 +19,7 @@ def decode(url):
 
 
 def saliency_study(tmp_path):
-    """A plain SCFNet with its checkpoint and test set."""
+    """Return the study of a plain SCFNet with its checkpoint and test set."""
     _, checkpoint = save_network(tmp_path / 'net')
     cfg = scfnet_config(tmp_path)
     folder = work_dir(tmp_path / 'run', cfg.model, default_scope='mmseg',

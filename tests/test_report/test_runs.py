@@ -1,4 +1,4 @@
-"""Runs are found in work folders and read as mmengine left them."""
+"""Finding runs in work folders and reading mmengine's files."""
 import pytest
 import torch
 
@@ -34,7 +34,7 @@ def test_classes_of_the_text_log_join_the_scores(tmp_path):
     assert parse_table('| a |') == {}
 
 
-def test_the_tested_checkpoint_goes_before_the_newest(tmp_path):
+def test_the_tested_checkpoint_has_priority(tmp_path):
     folder = work_dir(tmp_path / 'run', STUDENT, test={'mIoU': 1.}, load_from='x/best.pth')
     (folder / 'last_checkpoint').write_text('epoch_9.pth')
     torch.save({}, folder / 'epoch_9.pth')
@@ -43,7 +43,7 @@ def test_the_tested_checkpoint_goes_before_the_newest(tmp_path):
     assert read_run(folder).checkpoint == folder / 'best.pth'
 
 
-def test_find_runs_goes_down_and_takes_roles(tmp_path):
+def test_find_runs_in_subfolders_and_with_roles(tmp_path):
     for name in ('a', 'b'):
         work_dir(tmp_path / 'all' / name, STUDENT)
     runs = find_runs([str(tmp_path / 'all'), f'teacher={tmp_path}/all/b'])

@@ -20,7 +20,7 @@ def test_means_spread_and_paired_gain(tmp_path):
         assert text in page
 
 
-def test_without_all_tests_validation_counts(tmp_path):
+def test_validation_is_used_if_a_test_is_missing(tmp_path):
     seeds(tmp_path, {0: (.6, .4, .5)})
     study = study_of(tmp_path / '0' / 'plain', tmp_path / '0' / 'kd')
     assert main_split(study) == 'val'
@@ -38,7 +38,7 @@ def test_mae_gains_are_good_when_negative(tmp_path):
     (('coco/bbox_mAP_s', 'coco/bbox_mAP_l'), 'AP by object size: CrossKD − Plain'),
     (('coco/RBC_precision',), 'AP by class: CrossKD − Plain'),
     (('sod/ECSSD/MAE', 'sod/DUTS/MAE'), 'MAE by data set: CrossKD − Plain')])
-def test_gains_by_part(tmp_path, keys, title):
+def test_gains_by_member(tmp_path, keys, title):
     for key in ('whole', *keys):
         seeds(tmp_path / key.replace('/', '_'), {0: (.6, .4, .5)}, key=key)
     study = study_of(tmp_path)
@@ -46,11 +46,11 @@ def test_gains_by_part(tmp_path, keys, title):
     assert title in page and 'As a table' in page
 
 
-def test_the_asked_for_metric_heads(tmp_path):
+def test_the_requested_metric_comes_first(tmp_path):
     study = study_of(work_dir(tmp_path / 'a', STUDENT, val=[{'mIoU': 1., 'aAcc': 2., 'step': 1}]))
     assert head_metric(study, 'val').key == 'mIoU'
     assert head_metric(study, 'val', 'aAcc').key == 'aAcc'
 
 
-def test_a_run_without_scores_says_so(tmp_path):
+def test_a_run_without_scores_is_reported(tmp_path):
     assert 'No run has logged a score' in score_blocks(study_of(work_dir(tmp_path / 'a', STUDENT)))

@@ -1,4 +1,4 @@
-"""Runs are sorted by what their configs say."""
+"""Grouping runs by their configs."""
 from pathlib import Path
 
 from mmkd_sod.report.runs import find_runs
@@ -17,7 +17,7 @@ def test_roles_seeds_and_tests(tmp_path):
         {0: [.6], 1: [.7]}, {0: [.4], 1: [.5]}, {0: [.5], 1: [.55]}]
 
 
-def test_a_test_whose_run_is_not_given_is_left_out_and_named(tmp_path):
+def test_a_test_without_its_run_is_skipped_and_named(tmp_path):
     seeds(tmp_path, {0: (.6, .4, .5), 1: (.7, .5, .55)})
     runs, notes = join_tests(find_runs([
         str(tmp_path / '0'), str(tmp_path / '1' / 'test_kd')]))
@@ -26,7 +26,7 @@ def test_a_test_whose_run_is_not_given_is_left_out_and_named(tmp_path):
     assert group(runs)[0].variants[0].role == 'distilled'
 
 
-def test_the_writer_of_a_checkpoint_must_be_certain(tmp_path):
+def test_an_ambiguous_checkpoint_has_no_run(tmp_path):
     seeds(tmp_path, {0: (.6, .4, .5), 1: (.7, .5, .55)})
     runs = [run for run in find_runs([str(tmp_path)]) if run.train]
 
@@ -40,7 +40,7 @@ def test_the_writer_of_a_checkpoint_must_be_certain(tmp_path):
     assert writer('2/kd/epoch_1.pth') is None
 
 
-def test_two_recipes_of_a_method_are_told_apart(tmp_path):
+def test_two_recipes_of_a_method_are_distinguished(tmp_path):
     seeds(tmp_path, {0: (.6, .4, .5)})
     work_dir(tmp_path / 'long', dict(
         type='mmkd_sod.DenseDistill', architecture=STUDENT, teacher=TEACHER,

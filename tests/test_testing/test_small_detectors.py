@@ -1,4 +1,4 @@
-"""Small detectors: sizes as asked for, unknown heads refused."""
+"""Small detectors: requested sizes, unknown heads refused."""
 import pytest
 import torch
 from mmengine.registry import init_default_scope
@@ -22,7 +22,7 @@ def test_unknown_heads_are_refused():
         small_detector('SSDHead')
 
 
-def test_batches_repeat_and_leave_the_random_stream_alone():
+def test_batches_are_reproducible_and_do_not_use_the_global_generator():
     torch.manual_seed(0)
     wanted = torch.rand(1)
     torch.manual_seed(0)

@@ -1,4 +1,4 @@
-"""Small segmentors and batches for trials."""
+"""Small segmentors and batches for tests."""
 import pytest
 import torch
 from mmengine.registry import init_default_scope
@@ -18,7 +18,7 @@ def test_trains_a_step(name):
     assert torch.isfinite(total)
 
 
-def test_batches_repeat_and_leave_the_random_stream_alone():
+def test_batches_are_reproducible_and_do_not_use_the_global_generator():
     torch.manual_seed(0)
     before = torch.get_rng_state()
     first, second = random_batch(seed=3), random_batch(seed=3)

@@ -1,4 +1,4 @@
-"""load_array_pickle: arrays come out, nothing runs."""
+"""load_array_pickle: arrays are loaded, no code runs."""
 import collections
 import os
 import pickle
@@ -22,7 +22,7 @@ def test_reads_arrays_of_every_protocol(tmp_path, protocol):
     state = collections.OrderedDict(
         a=np.random.rand(3, 4).astype(np.float32), b=np.asfortranarray(np.arange(6).reshape(2, 3)),
         c=np.array(2.), names=dict(a='conv_0.w_0'))
-    if protocol == 5:  # its way of storing buffers is no part of the format
+    if protocol == 5:  # its storage of buffers is not part of the format
         with pytest.raises(CheckpointError, match=r'_frombuffer'):
             load_array_pickle(write(tmp_path, state, protocol))
         return
@@ -54,7 +54,7 @@ def test_refuses_and_runs_nothing(tmp_path, call, capfd):
     (b'', 'not a pickle'), (b'\x80\x04garbage', 'not a pickle'), ([1, 2], 'must hold a dict'),
     (dict(a=1), 'holds no arrays'),
     (dict(a=np.array(['x'])), 'the dtype .U1., where only arrays of numbers')])
-def test_refuses_what_holds_no_weights(tmp_path, content, words):
+def test_refuses_files_without_weights(tmp_path, content, words):
     with pytest.raises(CheckpointError, match=words):
         load_array_pickle(write(tmp_path, content))
 

@@ -34,7 +34,7 @@ def test_no_weights(tmp_path, content):
         read_checkpoint(str(tmp_path / 'a.pth'))
 
 
-def test_names_of_wrappers_and_distillers_go(tmp_path):
+def test_prefixes_of_wrappers_and_distillers_are_removed(tmp_path):
     state = {'module.a': torch.ones(1), 'distiller.gamma': torch.ones(1)}
     torch.save(dict(state_dict=state, meta=dict(epoch=3)), tmp_path / 'a.pth')
     found, meta = read_checkpoint(str(tmp_path / 'a.pth'))
@@ -45,18 +45,18 @@ def test_names_of_wrappers_and_distillers_go(tmp_path):
     assert list(found) == ['a'] and found['a'] == 1
 
 
-def test_a_teacher_beside_a_plain_student_goes(tmp_path):
+def test_a_teacher_beside_a_plain_student_is_removed(tmp_path):
     state = {'a': torch.ones(1), 'b': torch.ones(1), 'teacher.a': torch.zeros(1),
              'teacher.c': torch.zeros(1)}
     torch.save(dict(state_dict=state), tmp_path / 'a.pth')
     assert list(read_checkpoint(str(tmp_path / 'a.pth'))[0]) == ['a', 'b']
-    # Two models side by side (mean teachers) stay as they are.
+    # Two models side by side (mean teachers) are not changed.
     state = {'student.a': torch.ones(1), 'teacher.a': torch.zeros(1)}
     torch.save(state, tmp_path / 'b.pth')
     assert list(read_checkpoint(str(tmp_path / 'b.pth'))[0]) == ['student.a', 'teacher.a']
 
 
-def test_saving_is_all_or_nothing(tmp_path, monkeypatch):
+def test_saving_is_atomic(tmp_path, monkeypatch):
     path = tmp_path / 'new' / 'a.pth'
     save_checkpoint(dict(state_dict=STATE), str(path))
     before = path.read_bytes()

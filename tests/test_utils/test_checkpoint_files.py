@@ -1,4 +1,4 @@
-"""Which checkpoint of a folder a run goes on from."""
+"""Choosing the checkpoint that a run resumes from."""
 import os
 
 import pytest
@@ -28,7 +28,7 @@ def cut(path):
 
 class TestLatest:
 
-    def test_is_what_the_pointer_names(self, tmp_path):
+    def test_uses_the_pointer(self, tmp_path):
         assert latest_checkpoint(tmp_path) is None
         wanted = save(tmp_path / 'epoch_2.pth', 200)
         # Of an older run in the same folder.
@@ -43,7 +43,7 @@ class TestLatest:
         assert latest_checkpoint(tmp_path) == wanted
 
     @pytest.mark.parametrize('name', ['', 'epoch_3.pth', 'epo', '\0'])
-    def test_skips_half_files_and_broken_pointers(self, tmp_path, name):
+    def test_skips_incomplete_files_and_broken_pointers(self, tmp_path, name):
         save(tmp_path / 'epoch_1.pth', 100)
         wanted = save(tmp_path / 'epoch_2.pth', 200)
         save(tmp_path / 'epoch_3.pth', 300)
@@ -54,7 +54,7 @@ class TestLatest:
         point(tmp_path, name)
         assert latest_checkpoint(tmp_path) == wanted
 
-    def test_knows_a_checkpoint_whose_name_was_not_written_yet(self, tmp_path):
+    def test_finds_a_checkpoint_newer_than_the_pointer(self, tmp_path):
         point(tmp_path, save(tmp_path / 'epoch_2.pth', 200), 200)
         wanted = save(tmp_path / 'epoch_3.pth', 300)
         assert latest_checkpoint(tmp_path) == wanted

@@ -1,4 +1,4 @@
-"""Files appear whole or not at all."""
+"""Files are written atomically."""
 import json
 
 import pytest
@@ -16,7 +16,7 @@ def test_atomic_path_replaces_at_the_end(tmp_path):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_atomic_path_leaves_the_old_file_when_writing_fails(tmp_path):
+def test_atomic_path_keeps_the_old_file_if_writing_fails(tmp_path):
     path = tmp_path / 'note.txt'
     path.write_text('old')
     with pytest.raises(KeyboardInterrupt), atomic_path(path) as temporary:

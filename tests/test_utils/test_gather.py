@@ -1,4 +1,4 @@
-"""Two processes of 4 images against one of 8, as DistributedDataParallel trains them."""
+"""Two processes with 4 images equal one with 8 under DistributedDataParallel."""
 import os
 import socket
 
@@ -17,7 +17,7 @@ PROJECTIONS = ('resampled', 'fixed', 'learned')
 
 
 class Step(nn.Module):
-    """A student layer and the losses, together as a data-parallel wrapper sees them."""
+    """Student layer and losses in one module for DistributedDataParallel."""
 
     def __init__(self, projection, gather):
         super().__init__()
@@ -59,7 +59,7 @@ def worker(rank, port, folder):
 
 @pytest.fixture(scope='module')
 def ranks(tmp_path_factory):
-    """What each of two gloo processes found."""
+    """Return the results of two gloo processes."""
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         port = probe.getsockname()[1]
@@ -79,7 +79,7 @@ def test_two_of_four_equal_one_of_eight(ranks, projection):
 
 
 def test_without_gather_they_differ(ranks):
-    """Guards the test above: 4 images alone give another loss."""
+    """Test that 4 images alone give another loss."""
     alone = run_step('fixed', False, slice(4), False)[0]
     assert abs(alone - ranks[0]['fixed'][0]) > 1e-3
 

@@ -1,4 +1,4 @@
-"""Signals wait until a block is done, and a checkpoint is such a block."""
+"""Signals are delayed until a block ends, as while writing a checkpoint."""
 import os
 import signal
 import threading
@@ -15,7 +15,7 @@ from tests.methods import runner
 
 @pytest.fixture(autouse=True)
 def handlers():
-    """Python's own handler, whatever the shell set; as it was afterwards."""
+    """Set Python's default handler and restore the previous one."""
     old = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
@@ -27,7 +27,7 @@ def interrupt(number=signal.SIGINT):
     os.kill(os.getpid(), number)
 
 
-def test_an_interruption_comes_once_the_block_is_done():
+def test_an_interruption_is_delayed_until_the_block_ends():
     done = []
     with pytest.raises(KeyboardInterrupt), held_signals():
         interrupt()
@@ -45,7 +45,7 @@ def test_any_handler_is_called_at_the_end():
     assert called == [(signal.SIGTERM, [1])]
 
 
-def test_what_is_ignored_stays_ignored():
+def test_ignored_signals_stay_ignored():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with held_signals():
         interrupt()
@@ -62,7 +62,7 @@ def test_an_error_within_is_not_lost():
     assert isinstance(caught.value.__context__, OSError)
 
 
-def test_other_threads_hold_nothing():
+def test_other_threads_do_not_delay_signals():
     seen = []
 
     def work():
@@ -76,11 +76,11 @@ def test_other_threads_hold_nothing():
 
 
 class Interrupted(Hook):
-    """From the first step on, an interruption arrives whenever the config is formatted."""
+    """Sends an interruption whenever the config is formatted, from the first step on."""
 
     def __init__(self, monkeypatch):
         self.monkeypatch, self.format = monkeypatch, yapf_api.FormatCode
-        # onedl-mmengine imports yapf's function where it calls it, mmengine at the head.
+        # onedl-mmengine imports yapf's function at the call, mmengine at the top.
         self.place = config if hasattr(config, 'FormatCode') else yapf_api
 
     def _format(self, *args, **kwargs):
@@ -98,6 +98,6 @@ def test_an_interruption_while_a_checkpoint_is_written_stays_one(tmp_path, monke
     path = latest_checkpoint(tmp_path)
     assert path == str(tmp_path / 'epoch_1.pth') and is_complete(path)
     assert (tmp_path / 'last_checkpoint').read_text() == path
-    # The guard: on its own the interruption ends as a remark on the config.
+    # Without the guard the interruption becomes an error about the config.
     with pytest.raises(SyntaxError, match='Failed to format the config file'):
         _ = run.cfg.pretty_text

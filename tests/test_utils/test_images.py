@@ -1,4 +1,4 @@
-"""Images and masks of all kinds are read as a viewer would show them, or refused by name."""
+"""Reading images and masks of all kinds, and errors of unreadable ones."""
 import cv2
 import numpy as np
 import pytest
@@ -89,7 +89,7 @@ def test_exif_orientation_is_applied(tmp_path):
     picture = np.zeros((10, 20, 3), np.uint8)
     picture[:5] = 255
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be shown turned by 90 degrees clockwise
+    exif[0x0112] = 6  # displayed rotated by 90 degrees clockwise
     save(tmp_path / 'e.jpg', picture, exif=exif, quality=95)
     shown = read_image(tmp_path / 'e.jpg')
     assert shown.shape == (20, 10, 3)

@@ -1,4 +1,4 @@
-"""Released SCFNet weights give the released network's answers."""
+"""Released SCFNet weights give the released network's outputs."""
 import importlib.util
 import pickle
 import sys
@@ -22,7 +22,7 @@ spec.loader.exec_module(tool)
 
 
 def paddle_names(state):
-    """The released names of our weights: the key map of the module, backwards."""
+    """Return the released names of weights by inverting the key map."""
     to_decoder = {f'decode_head.lateral_convs.{i}.': f'mp.cv{i + 1}.' for i in range(4)}
     to_decoder |= {f'decode_head.fusions.{i}.{part}_conv.': f'de{i + 1}.cv{j + 1}.'
                    for i in range(3) for j, part in enumerate(('high', 'low', 'out'))}
@@ -41,7 +41,7 @@ def paddle_names(state):
     return out
 
 
-def test_names_there_and_back():
+def test_names_are_inverted():
     state = network().state_dict()
     converted = convert_scfnet(paddle_names(state))
     assert converted.keys() == {k for k in state if not k.endswith('num_batches_tracked')}

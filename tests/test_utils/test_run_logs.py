@@ -5,7 +5,7 @@ from mmkd_sod.errors import DataError
 from mmkd_sod.utils.run_logs import is_training, scalar_records
 
 
-def test_logs_are_read_in_order_and_cut_ends_passed_over(tmp_path):
+def test_logs_are_read_in_order_and_truncated_ends_ignored(tmp_path):
     for stamp, text in (('1', '{"loss": 1, "step": 1}\n{"mAP": 2, "step": 2}\n{"lo'),
                         ('2', '{"lr": 3, "step": 3.0}\n')):
         (tmp_path / stamp / 'vis_data').mkdir(parents=True)
@@ -15,7 +15,7 @@ def test_logs_are_read_in_order_and_cut_ends_passed_over(tmp_path):
     assert [is_training(record) for record in records] == [True, False, True]
 
 
-def test_what_is_no_record_is_named(tmp_path):
+def test_lines_that_are_no_records_are_named(tmp_path):
     with pytest.raises(DataError, match='train there first'):
         list(scalar_records(tmp_path))
     (tmp_path / '1' / 'vis_data').mkdir(parents=True)

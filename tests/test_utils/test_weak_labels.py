@@ -18,7 +18,7 @@ from mmkd_sod.utils.weak_labels import (
 
 
 @pytest.mark.parametrize('bits', [8, 16])
-def test_there_and_back(tmp_path, bits):
+def test_written_labels_are_read(tmp_path, bits):
     values = np.random.default_rng(0).random((7, 9)).astype(np.float32)
     values[0, :2] = 0, 1
     path = label_path(tmp_path, 'set', 'a/b')

@@ -1,4 +1,4 @@
-"""Curves read mmengine's logs and end up in a picture."""
+"""Reading curves from mmengine's logs and plotting them."""
 import json
 
 import cv2
@@ -33,13 +33,13 @@ def test_loss_of_a_distilled_student_is_its_own(tmp_path):
     assert run.loss == {1: 3.} and not run.by_epoch
 
 
-def test_the_later_log_of_a_resumed_run_counts(tmp_path):
+def test_the_later_log_of_a_resumed_run_is_used(tmp_path):
     write_log(tmp_path, [dict(loss=5., epoch=1, step=1), dict(loss=4., epoch=1, step=2)])
     write_log(tmp_path, [dict(loss=3., epoch=1, step=2)], '20260102_000000')
     assert read_scalars(tmp_path).loss == {1: 5., 2: 3.}
 
 
-def test_a_last_line_cut_short_is_left_out(tmp_path):
+def test_a_truncated_last_line_is_ignored(tmp_path):
     path = write_log(tmp_path, TRAIN)
     path.write_text(path.read_text() + '{"loss": 1')
     assert len(read_scalars(tmp_path).loss) == 8

@@ -1,4 +1,4 @@
-"""Boxes and masks land where they belong."""
+"""Positions of boxes and masks."""
 import numpy as np
 import pytest
 
@@ -25,7 +25,7 @@ def test_scores_and_overlapping_names_do_not_fail():
     assert picture.shape == GREY.shape and (picture != GREY).any()
 
 
-def test_no_boxes_leave_the_image():
+def test_no_boxes_keep_the_image():
     np.testing.assert_array_equal(draw_boxes(GREY, [], [], ['a'], []), GREY)
     np.testing.assert_array_equal(draw_boxes(GREY, np.zeros((0, 4)), [], ['a']), GREY)
 

@@ -25,7 +25,7 @@ def test_a_row_has_one_height():
     assert (grid[8:28, 46:66] == 20).all()
 
 
-def test_titles_take_room_and_are_written():
+def test_titles_are_written():
     bare = image_grid([[plain(20, 90, 10)]])
     titled = image_grid([[plain(20, 90, 10)]], ['teacher'], ['0001.jpg'])
     room = titled.shape[0] - bare.shape[0]

@@ -18,7 +18,7 @@ def test_panel(tmp_path):
     panel = detection_panel(IMAGES, columns, ['cat', 'dog'], path, side=120,
                             palette=((255, 0, 0), (0, 0, 255)))
     assert panel.shape[1] == 8 + 2 * (120 + 8)
-    # The second detection's score is too low: no blue.
+    # The score of the second detection is too low, so there is no blue.
     assert (panel == (255, 0, 0)).all(axis=2).sum() > 200
     assert not (panel == (0, 0, 255)).all(axis=2).any()
     lower = detection_panel(IMAGES, columns, ['cat', 'dog'], score_thr=0.05, side=120,

@@ -39,7 +39,7 @@ def test_truth_of_each_task():
     assert truth_of({}, sample()) is None
 
 
-def test_masks_are_brought_to_the_image():
+def test_masks_are_resized_to_the_image():
     small = dict(classes=np.array([[0, 5]], np.int64))
     assert set(np.unique(fit_map(small, (20, 30, 3))['classes'])) == {0, 5}
     assert fit_map(dict(saliency=np.ones((2, 2))), (20, 30))['saliency'].shape == (20, 30)

@@ -34,7 +34,7 @@ def test_panel_holds_rows_columns_and_a_legend(tmp_path):
     assert panel.shape[1] > 3 * 200 and panel.shape[0] > 2 * 100
 
 
-def test_maps_must_pair_up():
+def test_maps_must_match_the_images():
     with pytest.raises(DataError, match="the maps of column 'truth' differ"):
         segmentation_panel([np.zeros((4, 4, 3), np.uint8)], dict(truth=[np.zeros((4, 5), int)]),
                            CLASSES, PALETTE)

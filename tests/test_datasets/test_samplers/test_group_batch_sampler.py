@@ -1,4 +1,4 @@
-"""GroupBatchSampler: one group a batch; seeded, resumable, as many steps on each rank."""
+"""GroupBatchSampler: one group per batch; seeded, resumable, as many steps on each rank."""
 import pytest
 from mmengine.dataset import ConcatDataset, DefaultSampler
 
@@ -11,7 +11,7 @@ SIZES = dict(one=1, few=5, many=20)
 
 
 class Groups:
-    """A data set of groups, interleaved."""
+    """Data set with interleaved groups."""
     metainfo = {}
 
     def __init__(self, sizes, name=None):
@@ -40,7 +40,7 @@ def on_rank(monkeypatch, rank, world_size, **kwargs):
     return build(**kwargs)
 
 
-def test_one_batch_a_group():
+def test_one_batch_per_group():
     sampler = build()
     groups, batches = sampler.sampler.dataset.groups, list(sampler)
     assert len(batches) == len(sampler) == 3
@@ -69,7 +69,7 @@ def test_seed_and_epoch_decide():
     assert list(build(epoch=2)) == list(build(epoch=2))
     assert list(build(epoch=2)) != list(build(epoch=1))
     assert list(build(seed=1)) != list(build(seed=2))
-    # A large group shows other images as epochs go by.
+    # Epochs use different images of a large group.
     seen = {i for epoch in range(20) for batch in build(epoch=epoch) for i in batch}
     assert seen == set(range(26))
 

@@ -1,4 +1,4 @@
-"""Generated groups: one shape recurs, image, depth and mask agree, files are reproducible."""
+"""Generated groups: a common shape, consistent image, depth and mask, reproducible files."""
 import cv2
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def test_files(root):
 
 
 @pytest.mark.parametrize('group', range(4))
-def test_one_shape_recurs_among_others(group):
+def test_one_shape_is_common(group):
     label = SHAPES.index(groups.group_shape('train', group))
     others = set()
     for index in range(6):
@@ -42,12 +42,12 @@ def test_one_shape_recurs_among_others(group):
     assert len(others) >= 2
 
 
-def test_depth_is_a_hint_with_noise():
+def test_depth_is_noisy():
     nearest, error = [], []
     for index in range(60):
         scene, depth, mask = make_group_image(SMALL, 'val', 0, index)
         nearest.append(mask[scene.instances == 1].all())
-        # Of unknown scale; apart from that, off by some percent.
+        # Unknown scale, and an error of some percent.
         true = scene.depth.astype(float)
         scale = (depth * true).sum() / np.square(true).sum()
         error.append(np.abs(depth - scale * true).mean() / 255)

@@ -18,7 +18,7 @@ def test_random_layout(seed):
         assert OBJECT_DEPTH[0] < item.depth < OBJECT_DEPTH[1]
 
 
-def test_depths_keep_apart():
+def test_depths_differ():
     for seed in range(20):
         layout = random_layout(np.random.default_rng(seed), 160, 160, shapes=['star'] * 6)
         gaps = np.diff([item.depth for item in layout.objects])
@@ -26,7 +26,7 @@ def test_depths_keep_apart():
         assert gaps.min() > 0.058
 
 
-def test_a_class_can_recur_through_a_group():
+def test_given_shapes_are_placed():
     for seed in range(4):
         shapes = ['disk', 'square', 'star']
         layout = random_layout(np.random.default_rng(seed), 160, 160, shapes=shapes)

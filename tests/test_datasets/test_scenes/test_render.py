@@ -1,4 +1,4 @@
-"""What is drawn and what is labelled agree."""
+"""Images and labels agree."""
 from dataclasses import replace
 from itertools import pairwise
 
@@ -61,7 +61,7 @@ def test_depth_follows_the_order_of_occlusion_everywhere():
             assert int(nearer.min()) >= int(farther.max())
 
 
-def test_a_hidden_object_is_left_out_and_hides_nothing():
+def test_a_hidden_object_is_omitted_and_hides_nothing():
     front, hidden, back = disk(50, 40, 20, 0.9), disk(50, 42, 19, 0.7), disk(66, 40, 18, 0.5)
     kept = [item for item, _, _ in visible_objects(layout_of(back, hidden, front))]
     assert kept == [front, back]

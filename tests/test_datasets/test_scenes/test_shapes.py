@@ -13,7 +13,7 @@ def draw(shape, **kwargs):
 
 
 @pytest.mark.parametrize('shape', SHAPES)
-def test_mask_is_there_and_inside_its_radius(shape):
+def test_mask_is_not_empty_and_inside_its_radius(shape):
     mask = draw(shape)
     assert mask.dtype == np.uint8 and mask.shape == (101, 101)
     y, x = np.nonzero(mask >= 128)

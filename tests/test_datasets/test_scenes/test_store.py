@@ -1,4 +1,4 @@
-"""store: a set is there whole or not at all, and nothing else is touched."""
+"""Sets are written atomically and other folders are not changed."""
 import json
 
 import numpy as np
@@ -38,7 +38,7 @@ def test_an_interrupted_fill_leaves_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_other_folders_are_left_alone(tmp_path):
+def test_other_folders_are_not_changed(tmp_path):
     (tmp_path / 'mine.txt').write_text('mine')
     with pytest.raises(DataError, match='has no meta'):
         write(tmp_path, dict(seed=0))

@@ -1,4 +1,4 @@
-"""Textures stay within their two colours."""
+"""Colours of textures."""
 import numpy as np
 import pytest
 

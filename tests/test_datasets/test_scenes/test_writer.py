@@ -1,4 +1,4 @@
-"""A set on disk: whole, consistent, never overwritten."""
+"""Sets on disk are complete, consistent and never overwritten."""
 import json
 
 import cv2
@@ -61,7 +61,7 @@ def test_boxes_masks_and_saliency_agree(scenes, split, capsys):
         np.testing.assert_array_equal(seen, classes)
 
 
-def test_an_image_does_not_depend_on_how_many_are_made(scenes, tmp_path):
+def test_an_image_does_not_depend_on_the_size_of_the_set(scenes, tmp_path):
     more = SceneSettings(train=7, val=1, width=96, height=80, seed=4)
     make_scenes(tmp_path / 'more', more, progress=False)
     first, second = contents(scenes), contents(tmp_path / 'more')

@@ -1,4 +1,4 @@
-"""Loading of depth, and image, depth and mask that stay aligned under mmcv's transforms."""
+"""Loading depth, and alignment of image, depth and mask under mmcv's transforms."""
 import cv2
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ HEIGHT, WIDTH = 40, 60
 
 @pytest.fixture
 def sample(tmp_path):
-    """Image, depth and mask that all say where a pixel came from."""
+    """Return image, depth and mask whose values encode the position."""
     y, x = np.mgrid[:HEIGHT, :WIDTH].astype(np.uint8)
     cv2.imwrite(str(tmp_path / 'image.png'), np.dstack([x * 4, y * 6, x * 0]))
     cv2.imwrite(str(tmp_path / 'depth.png'), x * 4)
@@ -46,8 +46,8 @@ def test_all_three_stay_aligned(sample, transforms):
     mask = packed['data_samples'].gt_sem_seg.data[0]
     assert img.shape[1:] == depth.shape == mask.shape and depth.dtype == torch.float32
     assert depth.min() >= 0 and depth.max() <= 255
-    # Two pixels away from the border and from what a rotation filled in: there the image is a
-    # mixture, the maps are not.
+    # Two pixels from the border and from filled areas, where the image is interpolated and the
+    # maps are not.
     filled = torch.nn.functional.pad(((mask == 255) | (img.sum(0) == 0)).float(), [2] * 4, value=1)
     known = torch.nn.functional.max_pool2d(filled[None], 5, 1)[0] == 0
     assert known.float().mean() > .4
@@ -56,7 +56,7 @@ def test_all_three_stay_aligned(sample, transforms):
     assert not wrong.any()
 
 
-def test_where_a_rotation_fills_in_depth_is_far(sample):
+def test_depth_filled_in_by_a_rotation_is_far(sample):
     packed = pipeline(dict(type='mmseg.RandomRotate', prob=1., degree=(45, 45)))(dict(sample))
     assert (packed['data_samples'].gt_sem_seg.data[0, 0, 0] == 255).all()
     assert packed['inputs']['depth'][0, 0, 0] == 0

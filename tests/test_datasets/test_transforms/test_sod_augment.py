@@ -1,4 +1,4 @@
-"""The augmentations of KD-SCFNet: their bounds, their rates, and that maps follow the image."""
+"""The augmentations of KD-SCFNet: bounds, rates, and alignment of the maps."""
 import numpy as np
 import pytest
 from mmengine.config import Config
@@ -8,7 +8,7 @@ from mmkd_sod.registry import TRANSFORMS
 
 
 def ramp(height, width):
-    """An image and maps that hold their own coordinates."""
+    """Return an image and maps whose values are their coordinates."""
     y, x = np.mgrid[:height, :width]
     return dict(img=np.dstack([y, x, x * 0]).astype(np.uint8), gt_seg_map=y.astype(np.uint8),
                 weak_label=x.astype(np.float32), seg_fields=['gt_seg_map', 'weak_label'])
@@ -29,7 +29,7 @@ def test_crop_moves_all_maps_and_stays_in_bounds():
     assert np.array(seen).max(0).tolist() == [10, 10, 5, 5]
 
 
-def test_crop_leaves_tiny_images():
+def test_crop_keeps_tiny_images():
     assert RandomEdgeCrop()(ramp(1, 1))['img'].shape == (1, 1, 3)
 
 

@@ -1,4 +1,4 @@
-"""Loading and packing of saliency samples, and what becomes of malformed ones."""
+"""Loading and packing of saliency samples, and errors of malformed ones."""
 import cv2
 import numpy as np
 import pytest

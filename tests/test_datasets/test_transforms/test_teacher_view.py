@@ -1,4 +1,4 @@
-"""TeacherView: the same place of the same image, for both."""
+"""TeacherView: teacher and student see the same region of an image."""
 import numpy as np
 import pytest
 import torch
@@ -27,7 +27,7 @@ def results(height=32, width=48, depth=False):
     return found
 
 
-def test_the_teachers_image_stays_and_the_students_shrinks():
+def test_only_the_students_image_is_resized():
     data = results()
     image = data['img'].copy()
     packed = view(dict(type='mmseg.Resize', scale_factor=.5))(data)
@@ -36,13 +36,13 @@ def test_the_teachers_image_stays_and_the_students_shrinks():
     assert np.array_equal(kept['img'].permute(1, 2, 0).numpy(), image)
     assert packed['inputs'].shape == (3, 16, 24)
     assert packed['data_samples'].gt_sem_seg.shape == (16, 24)
-    # The disc lies at the same fraction of both.
+    # The disc is at the same relative position in both.
     bright = (kept['img'].float().mean(0) > 130).nonzero().float().mean(0) / 2
     small = (packed['inputs'].float().mean(0) > 130).nonzero().float().mean(0)
     assert (bright - small).abs().max() < 1
 
 
-def test_what_works_in_place_does_not_reach_the_view():
+def test_transforms_in_place_do_not_change_the_view():
     class Darken:
         def __call__(self, data):
             data['img'][:] = 0
@@ -70,12 +70,12 @@ def test_moves_to_another_device_with_its_sample():
     dict(type='mmseg.RandomFlip', prob=.5), dict(type='mmseg.RandomCrop', crop_size=(8, 8)),
     dict(type='mmkd_sod.RandomEdgeCrop'), dict(type='mmseg.RandomRotate', prob=1., degree=10),
     dict(type='RandomApply', transforms=[dict(type='mmseg.RandomFlip', prob=.5)])])
-def test_refuses_what_moves_the_student_alone(inner):
+def test_refuses_transforms_of_the_student_alone(inner):
     with pytest.raises(ConfigError, match='put it before TeacherView'):
         view(inner)
 
 
-def test_refuses_other_mistakes():
+def test_refuses_wrong_arguments():
     with pytest.raises(ConfigError, match='set keys'):
         view(keys=('depth_map', ))
     with pytest.raises(ConfigError, match='set keys'):

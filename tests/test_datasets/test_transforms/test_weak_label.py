@@ -1,4 +1,4 @@
-"""Weak labels in training: the same flips and crops as the image, and no stale ones."""
+"""Weak labels in training: the image's flips and crops, and refusal of stale labels."""
 import numpy as np
 import pytest
 import torch
@@ -18,7 +18,7 @@ SIDE = 64
 
 @pytest.fixture
 def labels(tmp_path):
-    """A set, its teacher, and the folder of labels."""
+    """Return a set, its teacher and the folder of labels."""
     root = write_set(tmp_path / 'set')
     teacher = save_network(tmp_path)
     images = dataset(root)

@@ -24,7 +24,7 @@ class Toy(BaseModel):
 
 
 class Watch(Hook):
-    """After the schedule, by mmengine's order of hooks of one priority."""
+    """Hook that runs after the schedule, in mmengine's order of equal priorities."""
 
     def __init__(self):
         self.windows = []
@@ -69,7 +69,7 @@ def test_refuses_a_run_without_epochs(tmp_path):
 
 
 class Ramp(BaseModel):
-    """A model with a composite's clocks."""
+    """Model with the schedules of a composite distiller."""
 
     def __init__(self, **schedule):
         super().__init__()
@@ -78,7 +78,7 @@ class Ramp(BaseModel):
 
     @property
     def criterion(self):
-        """What ``Watch`` looks at."""
+        """Return the loss that ``Watch`` reads."""
         return SimpleNamespace(boundary=SimpleNamespace(window=self.entry.factor))
 
     @property
@@ -95,7 +95,7 @@ class Ramp(BaseModel):
         return dict(loss=(x * self.scale).sum())
 
 
-def test_weights_keep_their_place_over_a_resume(tmp_path):
+def test_weight_schedules_continue_after_a_resume(tmp_path):
     by_epoch, by_iter = tmp_path / 'epoch', tmp_path / 'iter'
     ramp = dict(begin=1, end=5, warmup=1, decay=1)
     model = Ramp(**ramp)

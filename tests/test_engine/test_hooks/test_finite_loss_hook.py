@@ -1,4 +1,4 @@
-"""A loss term that is no number stops the run, or the step, before it spoils the weights."""
+"""A NaN or infinite loss stops the run, or skips the step, before the weights change."""
 import math
 
 import pytest
@@ -15,7 +15,7 @@ TERMS = dict(crosskd='distill.loss_reg_kd', cskd_resampled='distill.loss_cam',
 
 
 def spoil(model, term, steps, value=math.nan):
-    """Make a term of the model infinite or NaN at these calls, counted from 1."""
+    """Set a term of the model to infinity or NaN in the given calls, counted from 1."""
     loss, calls = model.loss, []
 
     def spoilt(*args, **kwargs):
@@ -81,7 +81,7 @@ def test_skips_the_step(tmp_path, method):
     assert all(torch.as_tensor(value).isfinite().all()
                for state in run.optim_wrapper.optimizer.state.values() for value in state.values()
                if value is not None)
-    # Nothing is left on the model and the optimizer.
+    # Methods of model and optimizer are restored.
     assert 'parse_losses' not in run.model.__dict__
     assert 'update_params' not in run.optim_wrapper.__dict__
 

@@ -1,4 +1,4 @@
-"""PanelHook: panels reach every back end, and the training does not notice."""
+"""PanelHook: panels are written by all backends and do not affect the training."""
 import json
 from types import SimpleNamespace
 
@@ -24,7 +24,7 @@ SHOWN = []
 
 @VISBACKENDS.register_module(force=True)
 class RecordingVisBackend(BaseVisBackend):
-    """A second back end, as TensorBoard's would be one."""
+    """Second visualization backend, such as TensorBoard's."""
 
     def __init__(self, save_dir):
         super().__init__(save_dir)
@@ -32,14 +32,14 @@ class RecordingVisBackend(BaseVisBackend):
     experiment = None
 
     def _init_env(self):
-        """Nothing to open."""
+        """Do nothing."""
 
     def add_image(self, name, image, step=0, **kwargs):
         SHOWN.append((name, image.shape, step))
 
 
 def train(scenes, work_dir, hooks) -> Runner:
-    """One epoch of two steps of a narrow student with a random teacher."""
+    """Train a narrow student with a random teacher for one epoch of two steps."""
     forget_visualizers()
     cfg = Config.fromfile(DEMO.format('crosskd'))
     values = (option.split('=', 1) for option in (*TINY_DISTILL, *on(scenes)))
@@ -58,7 +58,7 @@ def train(scenes, work_dir, hooks) -> Runner:
 
 @HOOKS.register_module(force=True)
 class Modes(Hook):
-    """Whether the student is in training mode at each step."""
+    """Records whether the student is in training mode at each step."""
 
     seen = []
 
@@ -87,13 +87,13 @@ def test_panels_of_a_distillation(scenes, tmp_path):
     same = [np.array_equal(first[:, start:start + third], last[:, start:start + third])
             for start in (0, third)]
     assert same == [True, True]  # truth and teacher
-    assert not np.array_equal(first, last)  # the student moved
+    assert not np.array_equal(first, last)  # the student changed
 
     train(scenes, tmp_path / 'without', [])
     assert losses(tmp_path / 'with') == losses(tmp_path / 'without') and len(SHOWN) == 3
 
 
-def test_nonsense_is_refused():
+def test_wrong_arguments_are_refused():
     with pytest.raises(ConfigError, match='at least 1'):
         PanelHook(interval=0)
     with pytest.raises(ConfigError, match='no val_dataloader'):

@@ -1,4 +1,4 @@
-"""A stopped and resumed run ends where an unstopped one does, bit for bit on CPU."""
+"""A resumed run ends with the weights of an uninterrupted one, bit for bit on a CPU."""
 import functools
 import random
 
@@ -15,7 +15,7 @@ from tests.methods import FOUR, METHODS, loader, runner
 
 
 class Stop(Hook):
-    """Interrupts at a step, as Ctrl-C would."""
+    """Interrupts at a step, as Ctrl-C does."""
 
     def __init__(self, step):
         self.step = step
@@ -26,7 +26,7 @@ class Stop(Hook):
 
 
 class Draws(BaseMetric):
-    """Scores a validation that draws random numbers."""
+    """Metric that draws random numbers."""
 
     def process(self, data_batch, data_samples):
         self.results.append(random.random() + np.random.rand() + torch.rand(1).item())
@@ -36,7 +36,7 @@ class Draws(BaseMetric):
 
 
 def differences(one, other, where='') -> list:
-    """Places where two nested states are not equal, bit for bit."""
+    """Return the keys at which two nested states differ."""
     if isinstance(one, torch.Tensor):
         return [] if torch.equal(one, other) or (one.isnan() & other.isnan()).all() else [where]
     if isinstance(one, dict):
@@ -51,7 +51,7 @@ def differences(one, other, where='') -> list:
 
 
 def final_state(work_dir) -> dict:
-    """All that training goes on from, of the newest checkpoint."""
+    """Return the training state in the newest checkpoint."""
     checkpoint = torch.load(latest_checkpoint(work_dir), weights_only=True)
     parts = ('state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers')
     return dict({part: checkpoint[part] for part in parts},
@@ -59,7 +59,7 @@ def final_state(work_dir) -> dict:
 
 
 def train(method, folder, stops=(), **options) -> dict:
-    """Train to the end, stopped at these steps and resumed each time."""
+    """Train to the end, interrupted at these steps and resumed each time."""
     for i, step in enumerate(stops):
         with pytest.raises(KeyboardInterrupt):
             runner(method, folder, hooks=[Stop(step)], resume=i > 0, **options).train()
@@ -68,12 +68,12 @@ def train(method, folder, stops=(), **options) -> dict:
 
 
 @pytest.mark.parametrize('method', METHODS)
-def test_resumed_runs_end_where_straight_ones_do(tmp_path, method):
+def test_resumed_runs_equal_uninterrupted_ones(tmp_path, method):
     straight = train(method, tmp_path / 'a')
     stopped = train(method, tmp_path / 'b', stops=(3, 4))
     assert straight['place'] == (3, 6)
     assert differences(straight, stopped) == []
-    # What was compared holds what a resume could forget.
+    # The compared state includes everything that a resume restores.
     names = ' '.join(straight['state_dict'])
     for part in dict(cskd_resampled=('gamma_cam', 'student_projection.draws'),
                      cskd_learned=('gamma_pam', 'projection.query.weight'),
@@ -83,7 +83,7 @@ def test_resumed_runs_end_where_straight_ones_do(tmp_path, method):
 
 @pytest.mark.parametrize('method', FOUR)
 def test_runs_that_count_iterations(tmp_path, method, monkeypatch):
-    # mmengine waits for two seconds at the end of each pass over the data.
+    # mmengine sleeps for two seconds at the end of each epoch.
     monkeypatch.setattr('mmengine.runner.loops.time.sleep', lambda _: None)
     straight = train(method, tmp_path / 'a', by_epoch=False, interval=2)
     stopped = train(method, tmp_path / 'b', stops=(3, ), by_epoch=False, interval=2)
@@ -104,7 +104,7 @@ def test_the_seed_comes_before_the_first_batch_that_is_not_skipped(skip):
 
 @pytest.fixture
 def amp_on_cpu(monkeypatch):
-    """mmengine's AmpOptimWrapper with torch's scaler for CPU; by itself it wants an accelerator."""
+    """Return mmengine's AmpOptimWrapper with torch's scaler for CPU; it needs a GPU by default."""
     monkeypatch.setattr(amp_optimizer_wrapper, 'is_cuda_available', lambda: True)
     monkeypatch.setattr(amp_optimizer_wrapper, 'GradScaler',
                         functools.partial(torch.amp.GradScaler, 'cpu'))
@@ -116,15 +116,15 @@ def amp_on_cpu(monkeypatch):
 @pytest.mark.parametrize('method', [
     'cskd_learned', *(pytest.param(method, marks=pytest.mark.slow) for method in METHODS
                       if method != 'cskd_learned')])
-def test_the_scaler_of_mixed_precision_goes_on(tmp_path, method, amp_on_cpu):
+def test_the_scaler_of_mixed_precision_is_resumed(tmp_path, method, amp_on_cpu):
     straight = train(method, tmp_path / 'a', optim_wrapper=amp_on_cpu)
     stopped = train(method, tmp_path / 'b', stops=(3, ), optim_wrapper=amp_on_cpu)
     assert differences(straight, stopped) == []
-    # Six steps, twice as large after every second one.
+    # Six steps; the scale doubles after every second one.
     assert straight['optimizer']['loss_scaler']['scale'] == 256. * 2**3
 
 
-def test_without_the_hook_a_resumed_run_ends_elsewhere(tmp_path, monkeypatch):
+def test_without_the_hook_a_resumed_run_differs(tmp_path, monkeypatch):
     monkeypatch.setattr('mmkd_sod.engine.hooks.StepSeedHook._seed', lambda *_: None)
     straight = train('cskd_resampled', tmp_path / 'a')
     stopped = train('cskd_resampled', tmp_path / 'b', stops=(3, ))
@@ -147,7 +147,7 @@ def test_validation_in_between_changes_nothing(tmp_path, by_epoch, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('persistent', [True, False])
-def test_worker_processes_go_on_too(tmp_path, persistent):
+def test_worker_processes_are_resumed(tmp_path, persistent):
     options = dict(train_dataloader=dict(
         loader('cskd_resampled'), num_workers=2, persistent_workers=persistent))
     straight = train('cskd_resampled', tmp_path / 'a', **options)

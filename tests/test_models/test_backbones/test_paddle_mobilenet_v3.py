@@ -1,4 +1,4 @@
-"""PaddleMobileNetV3: shapes, the released sizes and the details that set it apart."""
+"""PaddleMobileNetV3: shapes, released sizes, and what differs from the standard network."""
 import json
 
 import pytest

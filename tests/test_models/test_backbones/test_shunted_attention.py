@@ -1,4 +1,4 @@
-"""Shunted attention: the formula written out, uneven grids, gradients."""
+"""Shunted attention: comparison with the formula, uneven grids, gradients."""
 import math
 
 import pytest
@@ -22,7 +22,7 @@ def tokens(feat):
 
 
 def attend(query, key, value):
-    """Softmax attention of one head, (N, L, d) each."""
+    """Compute softmax attention of one head; arguments (N, L, d)."""
     weights = (query @ key.transpose(1, 2) / math.sqrt(query.shape[-1])).softmax(-1)
     return weights @ value
 
@@ -55,12 +55,12 @@ def test_unreduced_heads_by_hand():
     query = module.q(x)
     heads = [attend(query[..., s], key[..., s], value[..., s])
              for s in (slice(0, 4), slice(4, 8))]
-    # The convolution of the values is added to what was gathered, position by position.
+    # The convolution of the values is added to the attention output at each position.
     expected = module.proj(torch.cat(heads, -1) + tokens(branch.local(grid(value, size))))
     torch.testing.assert_close(module(x, size), expected)
 
 
-def test_a_grid_that_does_not_divide_is_completed():
+def test_a_grid_that_does_not_divide_is_padded():
     branch = TokenBranch(8, 4, 2, reduction=4, qkv_bias=True)
     key, value, local = branch(torch.randn(1, 5 * 7, 8), (5, 7))
     assert key.shape == value.shape == local.shape == (1, 2, 2 * 2, 2)

@@ -1,4 +1,4 @@
-"""ShuntedTransformer: sizes, strides, the released weights' names, and bad files."""
+"""ShuntedTransformer: sizes, strides, names of the released weights, and bad files."""
 import re
 
 import pytest
@@ -12,7 +12,7 @@ TINY = dict(embed_dims=(8, 16, 16, 32), heads=(2, 2, 2, 2), mlp_ratios=(2, 2, 2,
 
 
 def released(state: dict) -> dict:
-    """The names of the ImageNet release, written down here on their own."""
+    """Return the names of the ImageNet release, independent of the implementation."""
     names = {}
     for key, value in state.items():
         key = re.sub(r'^stem\.convs\.', 'patch_embed1.conv.', key)
@@ -87,7 +87,7 @@ def test_reads_a_released_file(tmp_path, wrap):
         torch.testing.assert_close(a, b)
 
 
-def test_a_file_that_does_not_fit_is_named(tmp_path):
+def test_the_message_names_a_file_that_does_not_fit(tmp_path):
     path = str(tmp_path / 'part.pth')
     state = ShuntedTransformer('T', **TINY).state_dict()
     del state['norms.3.weight']

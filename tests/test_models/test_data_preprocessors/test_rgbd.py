@@ -1,4 +1,4 @@
-"""RGBDDataPreprocessor: what becomes of image, depth map and mask."""
+"""RGBDDataPreprocessor: processing of image, depth map and mask."""
 import pytest
 import torch
 from mmengine.structures import PixelData
@@ -20,7 +20,7 @@ def data(height=8, width=8):
                 data_samples=[sample])
 
 
-def test_image_is_normalised_and_depth_left_as_it_is():
+def test_image_is_normalised_and_depth_is_not():
     inputs = preprocessor()(data(), training=True)['inputs']
     assert inputs.shape == (1, 6, 8, 8)
     expected = [(10 - 1) / 2, (20 - 2) / 2, (30 - 3) / 4, .25, .25, .25]
@@ -30,7 +30,7 @@ def test_image_is_normalised_and_depth_left_as_it_is():
 
 
 @pytest.mark.parametrize('training', [True, False])
-def test_filled_up_to_the_divisor(training):
+def test_padded_to_the_divisor(training):
     out = preprocessor()(data(6, 12), training=training)
     assert out['inputs'].shape == (1, 6, 8, 16)
     assert (out['inputs'][..., 6:, :] == 0).all() and (out['inputs'][..., 12:] == 0).all()

@@ -1,4 +1,4 @@
-"""SODDataPreprocessor: one random side a batch, for images and every map."""
+"""SODDataPreprocessor: one random side per batch, for images and all maps."""
 import numpy as np
 import pytest
 import torch
@@ -21,7 +21,7 @@ def batch(shapes, with_label=True):
     return dict(inputs=inputs, data_samples=samples)
 
 
-def test_one_side_a_batch_drawn_from_the_list():
+def test_one_side_per_batch_from_the_list():
     pre, seen = SODDataPreprocessor(sides=(32, 64)), set()
     np.random.seed(0)
     for _ in range(12):
@@ -59,7 +59,7 @@ def test_unlabelled_samples_can_be_predicted_on():
     assert out['data_samples'][0].pad_shape == (32, 32)
 
 
-def test_testing_leaves_sizes_alone():
+def test_testing_keeps_sizes():
     out = SODDataPreprocessor()(batch([(40, 50), (40, 50)]))
     assert out['inputs'].shape == (2, 3, 40, 50)
 

@@ -1,4 +1,4 @@
-"""Cross-modal window attention: the formula written out, and windows that follow the image."""
+"""Cross-modal window attention: comparison with the formula, and windows at image borders."""
 import math
 
 import pytest
@@ -11,7 +11,7 @@ from mmkd_sod.models.decode_heads.cross_modal_attention import (
 )
 
 
-def test_windows_there_and_back():
+def test_windows_are_inverted():
     x = torch.arange(2 * 3 * 4 * 6.).view(2, 3, 4, 6)
     tokens = to_windows(x, (2, 3))
     assert tokens.shape == (2 * 4, 6, 3)
@@ -38,7 +38,7 @@ def test_one_window_by_hand():
 
 
 @pytest.mark.parametrize('repeats', [1, 3])
-def test_uneven_maps_are_cut_without_a_trace_of_the_filling(repeats):
+def test_padding_has_no_effect_on_the_result(repeats):
     module = CrossModalWindowAttention(8, heads=2, repeats=repeats, window=4)
     r, d = torch.randn(2, 2, 8, 6, 5)
     out = module(r, d)

@@ -1,4 +1,4 @@
-"""HKDHead: four maps at the image's size, weighted losses, refusals."""
+"""HKDHead: four maps at the image's size, weighted losses, errors."""
 import pytest
 import torch
 from mmengine.structures import PixelData

@@ -33,7 +33,7 @@ def test_branch_decoder_by_hand_and_at_any_size():
     assert e1.shape == feats[0].shape
 
 
-def test_spatial_attention_weighs_positions():
+def test_spatial_attention_weights_positions():
     module, x = SpatialAttention(), torch.randn(2, 5, 9, 9)
     weights = module(x) / x
     torch.testing.assert_close(weights, weights[:, :1].expand_as(x))

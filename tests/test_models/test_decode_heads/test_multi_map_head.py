@@ -24,7 +24,7 @@ class Head(MultiMapHead):
 FEATS = torch.randn(2, 2, 8, 8), torch.randn(2, 2, 4, 4)
 
 
-def test_maps_and_answer():
+def test_maps_and_prediction():
     head = Head()
     finest, coarse = head(FEATS)
     torch.testing.assert_close(finest, head.conv_seg(FEATS[0]))

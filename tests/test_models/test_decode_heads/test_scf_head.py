@@ -1,4 +1,4 @@
-"""SCFHead: the networks' sizes and costs, training, prediction, and refusals."""
+"""SCFHead: sizes and costs, training, prediction, and errors."""
 import pytest
 import torch
 from mmengine.analysis import get_model_complexity_info
@@ -20,7 +20,7 @@ def network(root, name='scfnet_mobilenetv3', **head):
 
 
 def numbers(model):
-    """Parameters and the running statistics of norm layers, which Paddle counts too."""
+    """Count parameters and running statistics of norm layers, as Paddle does."""
     statistics = (v for k, v in model.named_buffers() if '.running_' in k)
     return sum(v.numel() for v in [*model.parameters(), *statistics])
 
@@ -36,7 +36,7 @@ def test_released_sizes(root, name, count):
     pytest.param('scfnet_swin_b', 88.16, 46.74, marks=pytest.mark.slow),
     pytest.param('scfnet_vgg16', 15.90, 39.80, marks=pytest.mark.slow)])
 def test_published_sizes_and_flops_at_352(root, name, millions, gflops):
-    """The paper's figures, but for VGG-16, whose are this project's."""
+    """Compare with the paper's figures; those of VGG-16 are this project's."""
     model = network(root, name).eval()
     assert numbers(model) == pytest.approx(millions * 1e6, rel=.01)
     info = get_model_complexity_info(model, (3, 352, 352), show_table=False, show_arch=False)

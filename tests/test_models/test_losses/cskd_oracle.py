@@ -1,4 +1,4 @@
-"""CSKD's loss written plainly, one block after the other: what the fast one is checked against."""
+"""Reference implementation of CSKD's loss, one block after the other."""
 import torch
 from torch import nn
 
@@ -23,7 +23,7 @@ def channel_attention(x, gamma, tau):
 
 
 def new_convs(channels):
-    """Query, key and value, initialised as torch does."""
+    """Return query, key and value convolutions with torch's initialisation."""
     depth = channels // 8
     return nn.ModuleList(nn.Conv2d(channels, out, 1) for out in (depth, depth, channels))
 
@@ -36,7 +36,7 @@ def position_attention(x, gamma, tau, convs):
 
 def channel_spatial_losses(student, teacher, gamma_cam, gamma_pam, tau=2.0, grid=(5, 5),
                            convs_s=None, convs_t=None):
-    """(L_CAM, L_PAM), not weighted; without convolutions every block gets new ones."""
+    """Return unweighted (L_CAM, L_PAM); without convolutions every block gets new ones."""
     loss_cam = cka_loss(channel_attention(student, gamma_cam, tau),
                         channel_attention(teacher, gamma_cam, tau))
     losses = []

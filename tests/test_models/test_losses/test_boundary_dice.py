@@ -1,4 +1,4 @@
-"""BoundaryDiceLoss: the schedule, boundaries worked by hand, and the released program's numbers."""
+"""BoundaryDiceLoss: schedule, boundaries by hand, and the released numbers."""
 import pytest
 import torch
 

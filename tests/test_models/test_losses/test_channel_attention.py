@@ -1,4 +1,4 @@
-"""Channel attention by hand and against a plain version; its golden test is the loss's."""
+"""Channel attention by hand and against a reference; golden test: that of the loss."""
 import pytest
 import torch
 
@@ -24,7 +24,7 @@ def test_hand_worked():
 
 
 @pytest.mark.parametrize('tau', [0.5, 2.0])
-def test_agrees_with_plain_version(tau):
+def test_agrees_with_the_reference(tau):
     feat = torch.randn(3, 6, 4, 5, dtype=torch.float64)
     gamma = torch.tensor(0.4, dtype=torch.float64)
     for x in (feat, feat.to(memory_format=torch.channels_last)):
@@ -32,7 +32,7 @@ def test_agrees_with_plain_version(tau):
                               oracle.channel_attention(feat, gamma, tau))
 
 
-def test_gamma_zero_leaves_the_feature():
+def test_gamma_zero_returns_the_feature():
     feat = torch.randn(2, 5, 3, 3)
     assert torch.equal(channel_attention(feat, torch.zeros(1)), feat)
 
@@ -45,7 +45,7 @@ def test_gradcheck():
 
 @pytest.mark.parametrize('scale', [0.01, 1., 100.])
 def test_attended_channels_agree_with_the_full_product(scale):
-    """Flat weights, and weights that are all but one-hot."""
+    """Test flat and almost one-hot weights."""
     feat = torch.randn(3, 40, 60) * scale
     weights = channel_weights(feat, 2.)
     dense = (weights > 1e-9).float().mean()
@@ -56,7 +56,7 @@ def test_attended_channels_agree_with_the_full_product(scale):
 
 
 def test_attended_channels_keep_rows_apart():
-    """One-hot weights pick channels of their own image."""
+    """Test that one-hot weights select channels of the same image."""
     feat = torch.randn(2, 64, 5)
     weights = torch.zeros(2, 2, 64)
     weights[0, 0, 7] = weights[0, 1, 63] = weights[1, 0, 0] = weights[1, 1, 7] = 1

@@ -1,4 +1,4 @@
-"""CSKD's loss: the authors' numbers, a plain version, and the edges."""
+"""CSKD's loss: released numbers, a reference implementation, and edge cases."""
 import pytest
 import torch
 from torch import nn
@@ -13,7 +13,7 @@ from . import cskd_oracle as oracle
 
 
 def make(student=16, teacher=24, gammas=(0.3, 0.2), **kwargs):
-    """A loss of weights 1 whose convolutions stay, beside the plain version's arguments."""
+    """Return a loss with weights 1 and fixed convolutions, and the reference's arguments."""
     loss = ChannelSpatialKDLoss(student, teacher, cam_weight=1., pam_weight=1.,
                                 **{'projection': 'fixed', **kwargs})
     with torch.no_grad():
@@ -30,7 +30,7 @@ def plain_losses(loss, student, teacher):
 
 
 def check_against_plain(loss, student, teacher, rel):
-    """Both losses, and the gradients of 0.3 L_CAM + 0.8 L_PAM by everything that learns."""
+    """Compare both losses and the gradients of 0.3 L_CAM + 0.8 L_PAM."""
     inputs = [student, *(p for p in loss.parameters() if p.requires_grad)]
     got = loss(student, teacher)
     grads = torch.autograd.grad(0.3 * got['loss_cam'] + 0.8 * got['loss_pam'], inputs)
@@ -44,7 +44,7 @@ def check_against_plain(loss, student, teacher, rel):
 
 @pytest.fixture(params=[pytest.param(False, id='whole'), pytest.param(True, id='slabs')])
 def slab_bytes(request, monkeypatch):
-    """Once as it comes, once cut into pieces as small as they get."""
+    """Use the default slab size and the smallest."""
     if request.param:
         monkeypatch.setattr(channel_spatial_kd, 'SLAB_BYTES', 1)
 
@@ -65,7 +65,7 @@ def test_golden(path):
 @pytest.mark.parametrize('size', [(20, 20), (23, 31), (11, 7), (3, 6)])
 @pytest.mark.parametrize('gammas', [(0.3, 0.2), (0., 0.)])
 @pytest.mark.parametrize('mode', ['fixed', 'learned'])
-def test_agrees_with_plain_version(size, gammas, mode, slab_bytes):
+def test_agrees_with_the_reference(size, gammas, mode, slab_bytes):
     loss = make(gammas=gammas, projection=mode).double()
     student = torch.randn(4, 16, *size, dtype=torch.float64, requires_grad=True)
     teacher = torch.randn(4, 24, *size, dtype=torch.float64)
@@ -82,7 +82,7 @@ def test_equal_channels_share_convolutions(mode):
     check_against_plain(loss, student, torch.randn(5, 16, 9, 8, dtype=torch.float64), rel=1e-9)
 
 
-def test_float32_agrees_with_plain_version():
+def test_float32_agrees_with_the_reference():
     loss = make(32, 64)
     student = torch.randn(4, 32, 33, 26, requires_grad=True)
     check_against_plain(loss, student, torch.randn(4, 64, 33, 26), rel=1e-5)
@@ -110,7 +110,7 @@ def test_gradcheck(slab_bytes):
     assert torch.autograd.gradcheck(total, (student, *params), fast_mode=True)
 
 
-def test_resampled_draws_anew_and_trains_no_convolution():
+def test_resampled_convolutions_are_new_and_not_trained():
     loss = make(projection='resampled')
     assert [name for name, _ in loss.named_parameters()] == ['gamma_cam', 'gamma_pam']
     student, teacher = torch.randn(4, 16, 10, 10, requires_grad=True), torch.randn(4, 24, 10, 10)
@@ -133,7 +133,7 @@ def test_weights_and_starting_values():
 
 @pytest.mark.parametrize('name', ['cam', 'pam'])
 def test_one_term_alone(name):
-    """The other one is 0, and leaves no parameter without a gradient."""
+    """Test that the other term is 0 and every parameter gets a gradient."""
     loss = ChannelSpatialKDLoss(16, 24, **{f'{name}_weight': 0.})
     student = torch.randn(4, 16, 10, 10, requires_grad=True)
     losses = loss(student, torch.randn(4, 24, 10, 10))
@@ -157,8 +157,8 @@ def test_without_gradients(slab_bytes):
     assert quiet['loss_pam'].item() == pytest.approx(loss(student, teacher)['loss_pam'].item())
 
 
-def test_block_in_which_nothing_is_left():
-    """A student of zeros in one corner: that block counts as 0, without gradient or NaN."""
+def test_constant_block():
+    """Test that a block of zeros contributes 0, without gradient or NaN."""
     loss = make().double()
     student = torch.rand(4, 16, 10, 10, dtype=torch.float64)
     student[:, :, :2, :2] = 0

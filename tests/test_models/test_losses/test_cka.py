@@ -1,4 +1,4 @@
-"""CKA: hand-worked values, what the maths promises, and the edges of the batch size."""
+"""CKA: values by hand, invariances, and small batches."""
 import warnings
 
 import pytest
@@ -13,7 +13,7 @@ from .cskd_oracle import cka_loss as oracle_loss
 
 
 def test_hand_worked():
-    # Of one number an image the Gram matrices are outer products, and CKA is the squared cosine of
+    # With one number per image, Gram matrices are outer products and CKA is the squared cosine of
     # the centred numbers: 0 for (-1, 0, 1) and (-1, 2, -1), 27 / 28 for (-1, 0, 1) and (-4, -1, 5).
     line = torch.tensor([[0.], [1.], [2.]], dtype=torch.float64)
     bump = torch.tensor([[0.], [3.], [0.]], dtype=torch.float64)
@@ -51,7 +51,7 @@ def test_invariant_to_rotation_scale_and_shift():
 
 @pytest.mark.parametrize('shapes', [((4, 8, 5, 6), (4, 16, 5, 6)), ((3, 9), (3, 2, 2)),
                                     ((8, 4, 3, 3), (8, 4, 7, 2))])
-def test_agrees_with_plain_version(shapes):
+def test_agrees_with_the_reference(shapes):
     student, teacher = (torch.randn(s, dtype=torch.float64) for s in shapes)
     student.requires_grad_()
     loss = CKALoss(loss_weight=2.)(student, teacher)
@@ -92,8 +92,8 @@ def test_different_batches_are_refused():
 
 
 @pytest.mark.parametrize('value', [0., 0.7])
-def test_features_alike_in_all_images(value):
-    """CKA is 0 / 0 there: no loss and no gradient instead of NaN, and other blocks go on."""
+def test_equal_features_in_all_images(value):
+    """Test that CKA of 0 / 0 contributes no loss or gradient, and other blocks are unaffected."""
     dead = torch.full((4, 300), value)
     stacked = torch.stack([dead, torch.randn(4, 300)]).requires_grad_()
     teacher = torch.randn(2, 4, 50)

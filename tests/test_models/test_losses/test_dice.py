@@ -1,4 +1,4 @@
-"""DiceLoss: hand-worked values, properties, and the released program's numbers."""
+"""DiceLoss: values by hand, properties, and the released numbers."""
 import pytest
 import torch
 
@@ -85,7 +85,7 @@ def test_registered_and_named_for_mmseg():
     assert loss.loss_name == 'loss_a'
 
 
-def test_function_leaves_batch_unreduced():
+def test_dice_per_image_does_not_reduce_the_batch():
     assert dice_per_image(torch.rand(3, 2, 4, 4), torch.rand(3, 2, 4, 4)).shape == (3,)
 
 
@@ -107,9 +107,9 @@ def test_released_sums_have_the_gradient_of_exact_ones():
         loss.backward()
         grads.append(x.grad)
         losses.append(loss.item())
-    assert losses[0] != losses[1]  # one rounds after every number
+    assert losses[0] != losses[1]  # rounded after every addition
     torch.testing.assert_close(grads[0], grads[1], rtol=1e-4, atol=1e-9)
-    # Sums of whole numbers round nowhere: there both are the same.
+    # Sums of integers are exact, so both are equal.
     ones = (target > .5).float()
     exact, released = (dice_per_image(ones, ones.flip(3), released_sums=flag)
                        for flag in (False, True))

@@ -1,4 +1,4 @@
-"""DSSDLoss: released numbers, a hand-worked value, one image, and invariances."""
+"""DSSDLoss: released numbers, a value by hand, one image, and invariances."""
 import math
 
 import pytest
@@ -33,7 +33,7 @@ def test_hand_worked():
     close(DSSDLoss()(s, t), ((1 - root) ** 2 + root ** 2) / 2)
 
 
-def test_one_image_has_nothing_to_compare():
+def test_one_image_gives_zero():
     s, t = (torch.randn(1, 4, 3, 3, requires_grad=True) for _ in range(2))
     assert batch_similarity(s).shape == (1, 1)
     loss = DSSDLoss()(s, t)
@@ -41,7 +41,7 @@ def test_one_image_has_nothing_to_compare():
     assert loss == 0 and t.grad is None and s.grad.abs().max() < 1e-6
 
 
-def test_dead_features_give_a_number():
+def test_zero_features_give_a_finite_loss():
     s = torch.zeros(3, 4, 2, 2, requires_grad=True)
     loss = DSSDLoss()(s, torch.randn(3, 4, 2, 2))
     loss.backward()

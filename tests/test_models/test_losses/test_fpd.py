@@ -1,4 +1,4 @@
-"""FPDLoss: released numbers, a hand-worked value, and what must be zero."""
+"""FPDLoss: released numbers, a value by hand, and zero for equal features."""
 import math
 
 import pytest

@@ -15,7 +15,7 @@ def recorder(source, kind='ModuleOutputs'):
 
 
 def wired(loss, recorders, connectors=None, names=('student', 'teacher'), **mapping):
-    """A ConfigurableDistiller of one loss; both sides record and are mapped alike."""
+    """Return a ConfigurableDistiller of one loss with the same recorders on both sides."""
     sides = dict(zip(names, (True, False), strict=True))
     return dict(
         type='mmrazor.ConfigurableDistiller', student_recorders=copy.deepcopy(recorders),
@@ -49,14 +49,14 @@ HEADS = 'mmkd_sod.models.decode_heads.'
 
 
 def head_recorder(algorithm, head):
-    """mmseg calls ``decode_head.forward``, which mmrazor's algorithm records as a method alone."""
+    """Record ``decode_head.forward`` as a method, since mmseg calls it directly."""
     if algorithm.startswith('mmrazor'):
         return recorder(f'{HEADS}{head}.forward', 'MethodOutputs')
     return recorder('decode_head')
 
 
 def of_saliency(algorithm, loss, **settings):
-    """Weak labels: the teacher's finest map."""
+    """Return the wiring of weak labels, the teacher's finest map."""
     init_default_scope('mmseg')
     cfg = saliency.scfnet()
     cfg.data_preprocessor.sides = None
@@ -114,8 +114,8 @@ def test_a_loss_in_a_configurable_distiller(name, algorithm):
     model.parse_losses(losses)
 
 
-def test_rows_give_what_the_cross_head_terms_compare():
-    """KL of all bins through DenseRows equals that of the rows that CrossKD reads."""
+def test_dense_rows_equal_the_rows_of_crosskd():
+    """Test that the KL of all bins through DenseRows equals that of CrossKD's rows."""
     from mmkd_sod.models.losses import KDKLDivLoss
     from mmkd_sod.models.task_modules import find_reader
     student, teacher, distiller, data = CASES['KDKLDivLoss']('')

@@ -1,4 +1,4 @@
-"""Levels and rows that losses take: pairing, weights and refusals."""
+"""Levels and rows as inputs of losses: pairing, weights and errors."""
 import pytest
 import torch
 

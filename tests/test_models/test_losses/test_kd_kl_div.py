@@ -25,7 +25,7 @@ def test_by_hand(tau):
     assert found.item() == pytest.approx(4 * tau**2 * wanted / 8, rel=1e-5)
 
 
-def test_zero_at_the_teacher_and_blind_to_shifts():
+def test_zero_at_the_teacher_and_invariant_to_shifts():
     logits = torch.randn(5, 7)
     assert KDKLDivLoss()(logits, logits).item() == pytest.approx(0, abs=1e-6)
     shifted = logits + torch.randn(5, 1)

@@ -25,7 +25,7 @@ def test_by_hand(beta):
 
 
 @pytest.mark.parametrize('beta', [0.5, 1, 2])
-def test_zero_and_flat_at_the_teacher(beta):
+def test_zero_with_zero_gradient_at_the_teacher(beta):
     logits = torch.randn(5, 3, requires_grad=True)
     loss = KDQualityFocalLoss(beta=beta)(logits, logits.detach().clone(), avg_factor=1)
     loss.backward()

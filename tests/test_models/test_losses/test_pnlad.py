@@ -1,4 +1,4 @@
-"""PNLADLoss: released numbers, hand-worked values, the modes, and what must be zero."""
+"""PNLADLoss: released numbers, values by hand, the modes, and zero for equal maps."""
 import math
 
 import pytest

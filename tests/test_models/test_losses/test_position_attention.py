@@ -1,4 +1,4 @@
-"""Position attention: the cuts of the grid, the convolutions' modes, and a plain version."""
+"""Position attention: blocks of the grid, modes of the convolutions, and a reference."""
 import pytest
 import torch
 
@@ -36,7 +36,7 @@ def test_blocks_are_those_of_torch_chunk(size, grid):
 
 @pytest.mark.parametrize('size', SIZES)
 @pytest.mark.parametrize('mode', ['fixed', 'learned'])
-def test_agrees_with_plain_version(size, mode):
+def test_agrees_with_the_reference(size, mode):
     projection = PositionProjection(16, 0.7, mode).double()
     feat = torch.randn(2, 16, *size, dtype=torch.float64)
     gamma = torch.tensor(0.4, dtype=torch.float64)
@@ -56,7 +56,7 @@ def test_hand_worked():
     assert out[0, 0, 0].tolist() == pytest.approx([1 + 0.5 * 3, 2 + 0.5 * 3])
 
 
-def test_one_set_a_block():
+def test_one_set_per_block():
     projection = PositionProjection(8, 2., 'resampled')
     blocks = torch.randn(3, 2, 4, 8)
     weight, bias = projection.draw(blocks)
@@ -75,7 +75,7 @@ def test_draws_are_those_of_a_convolution():
 
 
 def test_draws_change_and_leave_the_random_stream():
-    """New ones each time, the same sequence in every process, nothing taken from the models."""
+    """Test that draws differ, are reproducible and do not use torch's global generator."""
     one, two = (PositionProjection(16, 2., 'resampled') for _ in range(2))
     before = torch.random.get_rng_state()
     blocks = torch.empty(2, 1, 1, 16)

@@ -1,4 +1,4 @@
-"""SaliencyBCELoss: released numbers, a hand-worked value, and ignored positions."""
+"""SaliencyBCELoss: released numbers, a value by hand, and ignored positions."""
 import math
 
 import pytest

@@ -1,4 +1,4 @@
-"""soft_signal: entropy of maps and the temperature that gives it."""
+"""Entropy of maps and the temperature of a given entropy."""
 import math
 
 import pytest
@@ -16,7 +16,7 @@ def test_entropy_by_hand():
 
 
 @pytest.mark.parametrize('channels', [1, 2, 7])
-def test_entropy_runs_from_saturated_to_flat(channels):
+def test_entropy_of_saturated_and_uniform_maps(channels):
     logits = torch.randn(2, channels, 9, 9)
     assert map_entropy(torch.zeros_like(logits)) == pytest.approx(1)
     assert map_entropy(logits * 1000) < .01
@@ -32,7 +32,7 @@ def test_the_fitted_temperature_gives_the_entropy(channels):
         assert map_entropy(logits, tau) == pytest.approx(wanted, abs=1e-3)
 
 
-def test_bounds_where_no_temperature_will_do():
+def test_bounds_if_no_temperature_fits():
     assert fit_temperature(torch.zeros(1, 1, 4, 4), .5) == pytest.approx(.05, rel=1e-3)
     assert fit_temperature(torch.full((1, 1, 4, 4), 1e9), .5) == pytest.approx(1000, rel=1e-3)
     with pytest.raises(ConfigError, match='entropy=1 must be above 0'):

@@ -1,4 +1,4 @@
-"""The maximum over a square: torch's pooling to the bit, in every way it is computed."""
+"""Maximum over a square: every implementation equals torch's pooling bit for bit."""
 import pytest
 import torch
 import torch.nn.functional as F
@@ -9,13 +9,13 @@ WINDOWS = (1, 3, 5, 7, 9, 13)
 
 
 def pooled(x, window):
-    """The same by torch alone, rows first."""
+    """Return the result of torch's pooling, rows first."""
     x = F.max_pool2d(x, (1, window), stride=1, padding=(0, window // 2))
     return F.max_pool2d(x, (window, 1), stride=1, padding=(window // 2, 0))
 
 
 def maps(kind):
-    """Maps whose values are all different, often equal, or not finite."""
+    """Return maps with distinct, often equal or non-finite values."""
     x = torch.randn(2, 3, 20, 9, generator=torch.Generator().manual_seed(0))
     if kind == 'ties':
         x = (x * 2).round() / 2
@@ -39,7 +39,7 @@ def test_values_are_those_of_a_square_pooling(kind, window):
 @pytest.mark.parametrize('window', WINDOWS)
 def test_gradients_are_those_of_pooling_by_rows_and_columns(kind, window):
     found, wanted = maps(kind).requires_grad_(), maps(kind).requires_grad_()
-    grad = torch.randint(-8, 9, found.shape).float()  # sums of integers depend on no order
+    grad = torch.randint(-8, 9, found.shape).float()  # sums of integers do not depend on the order
     square_max(found, window).backward(grad)
     pooled(wanted, window).backward(grad)
     assert torch.equal(found.grad, wanted.grad)
@@ -61,7 +61,7 @@ def test_a_window_wider_than_the_map(shape):
         assert torch.equal(square_max(each, 13), F.max_pool2d(x, 13, stride=1, padding=6))
 
 
-def test_no_gradient_is_kept_where_none_is_wanted():
+def test_no_graph_without_gradients():
     x = torch.randn(1, 1, 8, 8, requires_grad=True)
     with torch.no_grad():
         assert not square_max(x, 3).requires_grad

@@ -1,4 +1,4 @@
-"""StructurePolishingLoss: the sum of its two parts."""
+"""StructurePolishingLoss: the sum of its two terms."""
 import pytest
 import torch
 

@@ -1,4 +1,4 @@
-"""HKDNet: sizes against the released ones, any image size, one step of training."""
+"""HKDNet: released sizes, any image size, one training step."""
 import pytest
 import torch
 
@@ -24,7 +24,7 @@ def test_parameters(arch, total, released):
     assert millions(model) == pytest.approx(total, abs=.005)
     assert millions(model.decode_head) == pytest.approx(8.36, abs=.005)
     classifiers = 2 * 513_000 / 1e6
-    # Ten more C x C linear layers a level.
+    # Ten more C x C linear layers per level.
     projections = sum(10 * (c * c + c) for c in (64, 128, 256, 512)) / 1e6
     assert millions(model) + classifiers + projections == pytest.approx(released, abs=.02)
 

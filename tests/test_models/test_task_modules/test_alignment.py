@@ -33,7 +33,7 @@ def test_gradient_flows_through_the_statistics():
     torch.testing.assert_close(found, student.grad, rtol=1e-4, atol=1e-5)
 
 
-def test_blind_to_the_students_scale_and_sizes_may_differ():
+def test_invariant_to_the_students_scale_and_any_size():
     student, teacher = torch.randn(2, 3, 8, 8), torch.randn(1, 3, 5, 7)
     first = align_scale(student, channel_stats(teacher), False)
     second = align_scale(student * 5 + 2, channel_stats(teacher), False)
@@ -65,7 +65,7 @@ def test_keeps_dtype_and_memory_format():
     assert out.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_a_single_value_a_channel_becomes_the_teachers_mean():
+def test_a_single_value_per_channel_becomes_the_teachers_mean():
     student = torch.randn(1, 3, 1, 1, requires_grad=True)
     teacher = channel_stats(torch.randn(2, 3, 4, 4))
     out = align_scale(student, teacher, False)
@@ -88,7 +88,7 @@ def _share(shares, rank, world):
 
 
 def test_statistics_are_those_of_all_ranks(tmp_path):
-    # Padding differs between ranks, and so may sizes.
+    # Padding differs between ranks, so sizes may differ.
     values, wanted = torch.randn(3, 60) * 3 + 1, torch.randn(3, 80)
     shares = [(values[:, :36].view(1, 3, 6, 6), wanted[:, :20].view(1, 3, 4, 5)),
               (values[:, 36:].view(1, 3, 4, 6), wanted[:, 20:].view(1, 3, 10, 6))]

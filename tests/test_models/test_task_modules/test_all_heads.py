@@ -1,4 +1,4 @@
-"""Every reader against its head: split, rows, boxes and scores are what the head itself says."""
+"""Every reader: split, rows, boxes and scores equal those of the head."""
 import pytest
 import torch
 from mmdet.models.utils import unpack_gt_instances
@@ -12,7 +12,7 @@ from tests.heads import built, record
 
 ALL = sorted(SMALL_DETECTORS)
 BINS = ('GFLHead', 'LDHead', 'SABLRetinaHead')
-# These give distances in strides while they train and in pixels in eval mode.
+# These heads return distances in strides in training and in pixels in eval mode.
 OTHER_UNITS = ('CenterNetUpdateHead', )
 
 
@@ -23,7 +23,7 @@ def features(model, name):
 
 
 def test_every_reader_has_a_small_detector():
-    find_reader(built('GFLHead').bbox_head, 'student')  # the registry is filled when it is asked
+    find_reader(built('GFLHead').bbox_head, 'student')  # the registry is filled at the first lookup
     assert set(HEAD_READERS.module_dict) == set(SMALL_DETECTORS)
 
 
@@ -79,7 +79,7 @@ def test_targets_fit_the_rows(name):
         assert targets.counted[targets.positive].all()
     if targets.priors is None:
         return
-    # Positive rows lie near an object of the row's own image.
+    # Positive rows are near an object of the same image.
     assert len(targets.priors) == rows
     boxes, _, _ = unpack_gt_instances(step.data['data_samples'])
     anchors = rows // (2 * sum(h * w for h, w in predictions.levels))

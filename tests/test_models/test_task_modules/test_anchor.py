@@ -1,4 +1,4 @@
-"""Heads on anchors: weights and normalisers rebuild the head's own classification loss."""
+"""Heads with anchors: weights and normalisers reproduce the head's classification loss."""
 import pytest
 import torch
 from mmdet.structures.bbox import bbox_overlaps
@@ -17,7 +17,7 @@ def test_own_classification_loss(name):
     torch.testing.assert_close(own, sum(step.losses['loss_cls']), rtol=1e-4, atol=1e-5)
 
 
-def test_ddod_takes_each_branch_from_its_own_assignment():
+def test_ddod_uses_the_assignment_of_each_branch():
     step = record('DDODHead')
     *_, cls_count = step.records['get_cls_targets'][0]
     _, reg_labels, *_, reg_count = step.records['get_reg_targets'][0]

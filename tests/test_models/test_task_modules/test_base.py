@@ -42,7 +42,7 @@ def test_tail_on_own_features_is_the_head(name, idx):
     assert all(getattr(head, tower) is blocks for tower, blocks in towers.items())
 
 
-def test_towers_are_back_after_an_error():
+def test_towers_are_restored_after_an_error():
     head = head_of('gfl')
     reader = find_reader(head, 'student')
     blocks = head.cls_convs
@@ -58,7 +58,7 @@ def test_rows_follow_level_image_row_column_anchor():
     assert rows[4].tolist() == [8, 10] and (rows[8:] == 100).all() and len(rows) == 12
 
 
-def test_relu_is_seen_behind_blocks_only():
+def test_relu_is_detected_after_blocks_only():
     reader = find_reader(head_of('gfl'), 'student')
     assert [reader.ends_in_relu(idx) for idx in range(5)] == [False, True, True, True, True]
 

@@ -1,4 +1,4 @@
-"""Bins: SABL's buckets are read as GFL's bins are."""
+"""Bins: SABL's buckets are read in the same way as GFL's bins."""
 import torch
 
 from mmkd_sod.models.losses import KDKLDivLoss

@@ -1,4 +1,4 @@
-"""Which reader a head gets, and which heads are refused."""
+"""Choosing the reader of a head, and heads that are refused."""
 import pytest
 from mmdet.models import dense_heads
 from torch import nn
@@ -15,12 +15,12 @@ def test_every_head_of_mmdet_is_read_or_refused():
         try:
             reader = reader_class(getattr(dense_heads, name), 'student')
         except ConfigError as error:
-            # onedl-mmdetection has a head for lanes, which is refused as any unknown one is.
+            # onedl-mmdetection has a head for lanes, which is unknown and refused.
             reason = ('no reader for' if name == 'CLRHead' else
                       'cannot be distilled across heads, since')
             assert reason in str(error), name
         else:
-            # By its own name, never by that of a base class.
+            # By its own name, not by that of a base class.
             assert HEAD_READERS.get(name) is reader
 
 
@@ -30,7 +30,7 @@ def test_names_exist():
     assert all(hasattr(dense_heads, name) for name in HEAD_READERS.module_dict)
 
 
-def test_a_subclass_that_predicts_alike_is_read_alike():
+def test_a_subclass_with_the_same_prediction_gets_the_same_reader():
     class Alike(dense_heads.GFLHead):
         def init_weights(self):
             pass
@@ -39,7 +39,7 @@ def test_a_subclass_that_predicts_alike_is_read_alike():
 
 
 @pytest.mark.parametrize('method', ['forward', 'forward_single', 'get_targets', 'loss_by_feat'])
-def test_a_subclass_that_may_predict_otherwise_is_refused(method):
+def test_a_subclass_with_its_own_prediction_is_refused(method):
     other = type('Other', (dense_heads.GFLHead, ), {method: lambda self: None})
     with pytest.raises(ConfigError, match=rf"Other has its own {method}, .*name='Other', "
                                           r'module=GFLReader'):

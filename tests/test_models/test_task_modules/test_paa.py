@@ -1,4 +1,4 @@
-"""PAA and LAD: weights behind the reassignment, in the order of the predictions."""
+"""PAA and LAD: weights after the reassignment, in the order of the predictions."""
 import pytest
 import torch
 
@@ -24,7 +24,7 @@ def test_own_classification_loss(name):
     torch.testing.assert_close(loss, step.losses['loss_cls'], rtol=1e-3, atol=1e-4)
 
 
-def test_reassignment_thins_out_the_positives():
+def test_reassignment_reduces_the_positives():
     step = record('PAAHead')
     left = sum(count for *_, count in step.records['paa_reassign'])
     assert step.targets.positive.sum() == left

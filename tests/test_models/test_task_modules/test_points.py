@@ -61,7 +61,7 @@ def test_distances_below_zero_count_as_zero_and_can_come_back():
     assert boxes[0].tolist() == [10., 9., 12., 12.]
     boxes.sum().backward()
     assert (student.grad != 0).all()
-    # A teacher's box without area says nothing.
+    # An empty box of the teacher has no effect.
     teacher = torch.tensor([[-3., 1., -2., 2.], [2., 1., 1., 1.]])
     seen = []
 

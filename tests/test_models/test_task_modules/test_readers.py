@@ -1,4 +1,4 @@
-"""What each reader says of targets and boxes, against the head's own training."""
+"""Targets and boxes of each reader, compared with the head's training."""
 import pytest
 import torch
 from mmdet.models.utils import unpack_gt_instances
@@ -10,7 +10,7 @@ from tests.detection import HEADS, batch, build_distill
 
 
 def record(name):
-    """The reader, its flat predictions and its targets after one loss forward."""
+    """Return the reader, its flat predictions and its targets after one forward with losses."""
     model = build_distill(name).student
     data = model.data_preprocessor(batch(), training=True)
     reader = find_reader(model.bbox_head, 'student')
@@ -29,7 +29,7 @@ def test_rows_agree(name):
     assert predictions.reg.shape == (rows, reader.reg_channels)
     assert targets.positive.shape == (rows, ) and targets.positive.any()
     assert len(targets.priors) == rows
-    # Positive rows lie on objects: the prior's centre is in a box of the row's own image.
+    # Positive rows are on objects: the prior's centre is in a box of the same image.
     boxes, _, _ = unpack_gt_instances(data['data_samples'])
     levels = [h * w * head.num_base_priors for h, w in predictions.levels]
     image = torch.cat([torch.arange(2).repeat_interleave(n) for n in levels])
@@ -50,10 +50,10 @@ def test_regressing_nothing_gives_the_prior(name):
 
 
 @pytest.mark.parametrize('name', ['atss', 'retinanet'])
-def test_normaliser_rebuilds_the_heads_own_classification_loss(name):
+def test_normaliser_reproduces_the_heads_classification_loss(name):
     head, _, predictions, targets, losses, _ = record(name)
     labels = torch.full((len(predictions.cls), ), head.num_classes)
-    # With every label background the loss is that of the negatives, by the same normaliser.
+    # If every label is background, the loss is that of the negatives with the same normaliser.
     negatives = ~targets.positive
     found = head.loss_cls(predictions.cls[negatives], labels[negatives],
                           targets.label_weights[negatives], avg_factor=targets.avg_factor)

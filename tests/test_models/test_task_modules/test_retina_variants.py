@@ -14,7 +14,7 @@ def test_freeanchor_counts_objects(empty, objects):
     assert step.targets.avg_factor == max(1, objects * topk)
 
 
-def test_fsaf_rebuilds_its_classification_loss():
+def test_fsaf_classification_loss_is_reproduced():
     step = record('FSAFHead')
     labels = torch.cat([level.reshape(-1) for level in step.records['get_targets'][0][0]])
     weights = step.targets.label_weights
@@ -25,7 +25,7 @@ def test_fsaf_rebuilds_its_classification_loss():
     torch.testing.assert_close(loss, sum(step.losses['loss_cls']), rtol=1e-4, atol=1e-5)
 
 
-def test_fsaf_leaves_out_levels_that_an_object_did_not_choose():
+def test_fsaf_ignores_levels_that_an_object_did_not_choose():
     step = record('FSAFHead')
     labels = torch.cat([level.reshape(-1) for level in step.records['get_targets'][0][0]])
     assigned, chosen = labels < 3, step.targets.positive

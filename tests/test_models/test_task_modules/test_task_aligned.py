@@ -37,7 +37,7 @@ def test_tood_reads_every_block_up_to_the_split():
         with ForwardRecorder(reader.tower_sources(2)) as kept:
             wanted = model.bbox_head(feats)
         streams = reader.collect(kept)
-        # The first block's feature is read by the prediction layers beside the second's.
+        # The prediction layers read the features of both blocks.
         streams['inter_convs_0'] = [feat + 1 for feat in streams['inter_convs_0']]
         found = reader.run_tail(streams, 2)
     assert not torch.allclose(reader.flatten(found).cls, reader.flatten(wanted).cls)

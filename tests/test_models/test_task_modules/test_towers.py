@@ -1,4 +1,4 @@
-"""Towers: what a cut behind some blocks takes and leaves."""
+"""Towers: splitting after some blocks."""
 import pytest
 import torch
 from mmcv.cnn import ConvModule
@@ -8,7 +8,7 @@ from mmkd_sod.models.task_modules import TowerReader
 
 
 class Shared(nn.Module):
-    """Two towers of two blocks for all levels, of unequal width."""
+    """Head with two towers of two blocks for all levels, of different widths."""
 
     in_channels = 3
 
@@ -30,7 +30,7 @@ class Shared(nn.Module):
 
 
 class Separate(Shared):
-    """The same with towers of their own for two levels."""
+    """Head with separate towers for two levels."""
 
     def __init__(self):
         super().__init__()
@@ -62,7 +62,7 @@ def test_depth_channels_and_activation(head):
 @pytest.mark.parametrize('head, taps', [(Shared, ['cls_convs', 'reg_convs']),
                                         (Separate, ['cls_convs/0', 'cls_convs/1', 'reg_convs/0',
                                                     'reg_convs/1'])])
-def test_taps_and_their_streams(head, taps):
+def test_sources_and_their_towers(head, taps):
     reader = TowerReader(head())
     assert list(reader.tower_sources(1)) == taps
     kept = {name: [name] for name in taps} if len(taps) == 4 else {name: [1, 2] for name in taps}
@@ -73,7 +73,7 @@ def test_taps_and_their_streams(head, taps):
 
 @pytest.mark.parametrize('idx', [0, 1, 2])
 @pytest.mark.parametrize('head', [Shared, Separate])
-def test_the_tail_takes_each_towers_own_features(head, idx):
+def test_the_tail_uses_the_features_of_each_tower(head, idx):
     head = head()
     reader = TowerReader(head)
     channels = reader.channels(idx)
@@ -90,7 +90,7 @@ def test_the_tail_takes_each_towers_own_features(head, idx):
             assert torch.equal(got[level], wanted)
 
 
-def test_towers_are_back_after_an_error():
+def test_towers_are_restored_after_an_error():
     head = Separate()
     towers = head.cls_convs
     with pytest.raises(RuntimeError):

@@ -4,7 +4,7 @@ import torch
 from tests.heads import built, record
 
 
-def test_the_refined_boxes_are_read_in_training_too():
+def test_refined_boxes_are_read_in_training():
     step = record('VFNetHead')
     head = built('VFNetHead').bbox_head
     with torch.no_grad():

@@ -14,12 +14,12 @@ def test_yolox_divides_by_its_positives(empty):
     assert step.targets.avg_factor == max(1, count)
 
 
-def test_yolof_is_bound_by_its_class_tower():
+def test_yolof_depth_is_that_of_its_class_tower():
     reader = find_reader(built('YOLOFHead').bbox_head, 'student')
     assert reader.depth == 2 and len(built('YOLOFHead').bbox_head.bbox_subnet) == 4
 
 
-def test_yolof_rebuilds_its_classification_loss():
+def test_yolof_classification_loss_is_reproduced():
     step = record('YOLOFHead')
     labels = step.records['get_targets'][0][0].reshape(-1)
     loss = step.model.bbox_head.loss_cls(
