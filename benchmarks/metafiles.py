@@ -1,4 +1,4 @@
-"""Write the scores of benchmarks/results into the metafiles of the model index."""
+"""Write the scores of benchmarks/results into the model index; ``make_readme.py`` calls it."""
 from pathlib import Path
 
 import yaml
@@ -90,7 +90,3 @@ def write() -> None:
         meta = with_results(yaml.safe_load(path.read_text()), found)
         with atomic_path(path) as temporary:
             temporary.write_text(text(meta))
-
-
-if __name__ == '__main__':
-    write()
