@@ -13,7 +13,7 @@ from mmkd_sod.errors import ConfigError
 from mmkd_sod.registry import MODELS
 from mmkd_sod.utils.gather import gather_batch
 
-_warned = set()
+_warned: set[str] = set()
 
 
 def check_batch(num_images: int, owner: str) -> None:

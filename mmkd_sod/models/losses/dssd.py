@@ -1,5 +1,6 @@
 """Distillation of the similarities within a batch (DSSD of HKDNet)."""
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -63,7 +64,7 @@ class DSSDLoss(nn.Module):
         Raises:
             ConfigError: The numbers of levels, weights or images differ.
         """
-        total = 0.
+        total: Any = 0.
         for weight, s, t in pair_levels('DSSDLoss', student, teacher, self.level_weights):
             if s.shape[0] != t.shape[0]:
                 raise ConfigError(

@@ -1,5 +1,6 @@
 """Distillation of fused features (FPD of HKDNet)."""
 from collections.abc import Sequence
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -54,7 +55,7 @@ class FPDLoss(nn.Module):
             ConfigError: The numbers of levels and weights or the shapes differ.
         """
         tau = self.tau if tau is None else tau
-        total = 0.
+        total: Any = 0.
         for weight, s, t in paired_maps('FPDLoss', student, teacher, self.level_weights):
             s, t = s / tau, t / tau
             mean = F.mse_loss(s.mean(1), t.mean(1))

@@ -1,5 +1,6 @@
 """Positive and negative logits distillation (PNLAD of HKDNet)."""
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -155,7 +156,7 @@ class PNLADLoss(nn.Module):
         return torch.cat([first, second], 1)
 
     def _sum(self, scores, student: Levels, teacher: Levels) -> Tensor:
-        total = 0.
+        total: Any = 0.
         for weight, s, t in paired_maps('PNLADLoss', student, teacher, self.level_weights):
             total = total + weight * divergence(scores(s), scores(t), self.mode)
         return total

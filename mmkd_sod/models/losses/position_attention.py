@@ -1,5 +1,6 @@
 """Position attention of CSKD (PAM) within the blocks of a grid."""
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -153,9 +154,11 @@ class PositionProjection(nn.Module):
         Returns:
             tuple[Tensor, Tensor]: Weight (1, 2 * (C // 8) + C, C) and bias (1, 2 * (C // 8) + C).
         """
-        query, key, value = self.query, self.key, self.value
-        weight = torch.cat((query.weight / self.tau, key.weight, value.weight)).flatten(1)
-        bias = torch.cat((query.bias / self.tau, key.bias, value.bias))
+        convs = self.query, self.key, self.value
+        query, key, value = (conv.weight for conv in convs)
+        weight = torch.cat((query / self.tau, key, value)).flatten(1)
+        query, key, value = (cast(Tensor, conv.bias) for conv in convs)
+        bias = torch.cat((query / self.tau, key, value))
         return weight[None].to(like), bias[None].to(like)
 
     def draw(self, blocks: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,5 +1,6 @@
 """Binary cross-entropy of several saliency maps against one mask (HKDNet)."""
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -66,7 +67,7 @@ class SaliencyBCELoss(nn.Module):
             all_reduce(count, 'mean')
             count = torch.where(count > 0, count, 1.)
         target = target.float()
-        total = 0.
+        total: Any = 0.
         for level, (weight, logit) in enumerate(zip(weights, levels, strict=True)):
             if logit.shape != target.shape:
                 raise ConfigError(

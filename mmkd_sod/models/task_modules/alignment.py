@@ -34,13 +34,13 @@ def _moments(feat: Tensor) -> tuple[Tensor, Tensor, Tensor, float | Tensor]:
     own = torch.cat([mean, variance, mean.new_tensor([count])])
     ranks = [torch.empty_like(own) for _ in range(get_world_size())]
     dist.all_gather(ranks, own)
-    ranks = torch.stack(ranks)
-    means, variances = ranks[:, :-1].chunk(2, dim=1)
-    count = ranks[:, -1].sum()
-    share = ranks[:, -1:] / count
+    table = torch.stack(ranks)
+    means, variances = table[:, :-1].chunk(2, dim=1)
+    total = table[:, -1].sum()
+    share = table[:, -1:] / total
     mean = (share * means).sum(0)
     variance = (share * (variances + (means - mean)**2)).sum(0)
-    return mean, variance, (variance * (count / (count - 1).clamp(min=1))).sqrt(), count
+    return mean, variance, (variance * (total / (total - 1).clamp(min=1))).sqrt(), total
 
 
 class _Align(torch.autograd.Function):

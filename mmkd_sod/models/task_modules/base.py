@@ -108,14 +108,15 @@ def rank_mean(normaliser: float | Sequence[float] | Tensor, like: Tensor) -> Ten
     return reduce_mean(torch.as_tensor(normaliser, dtype=torch.float, device=like.device))
 
 
-def is_positive(head: nn.Module, labels: Tensor) -> Tensor:
+def is_positive(head: Any, labels: Tensor) -> Tensor:
     """Return (P, ) bool: whether a label is the class of an object."""
     return (labels >= 0) & (labels < head.num_classes)
 
 
 def joint_logits(*logits: Tensor) -> Tensor:
     """Return the logits of the product of probabilities that are given by logits, in float32."""
-    log_p = sum(F.logsigmoid(part.float()) for part in logits)
+    parts = [F.logsigmoid(part.float()) for part in logits]
+    log_p = sum(parts[1:], start=parts[0])
     # Below 0, so that log(1 - p) stays finite where both probabilities round to 1.
     log_p = log_p.clamp(max=-1e-6)
     return log_p - torch.log(-torch.expm1(log_p))
@@ -177,7 +178,7 @@ class HeadReader(TowerReader):
             cls=flatten_levels(cls_maps, self.head.cls_out_channels),
             reg=flatten_levels(reg_maps, self.reg_channels),
             center=None if center_maps is None else flatten_levels(center_maps, 1).squeeze(-1),
-            levels=[tuple(m.shape[-2:]) for m in cls_maps])
+            levels=[(m.shape[-2], m.shape[-1]) for m in cls_maps])
 
     def flatten(self, outputs) -> DensePredictions:
         """Return rows for the outputs of the head's forward."""

@@ -1,5 +1,5 @@
 """Readers of PAA and LAD heads."""
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -31,13 +31,13 @@ class PAAReader(AnchorBoxReader):
         labels, label_weights, _, counts = zip(*records['paa_reassign'], strict=True)
         return self._targets(labels, label_weights, sum(counts), predictions)
 
-    def _targets(self, labels: list[Tensor], label_weights: list[Tensor], positives: int,
-                 predictions: DensePredictions) -> DenseTargets:
+    def _targets(self, labels: Sequence[Tensor], label_weights: Sequence[Tensor],
+                 positives: float | Tensor, predictions: DensePredictions) -> DenseTargets:
         anchors = self.head.num_base_priors
-        positives = rank_mean(positives, predictions.cls)
+        total = rank_mean(positives, predictions.cls)
         return DenseTargets(
             label_weights=level_rows(label_weights, predictions, anchors),
-            avg_factor=positives.clamp(min=len(labels)),
+            avg_factor=total.clamp(min=len(labels)),
             positive=is_positive(self.head, level_rows(labels, predictions, anchors)),
             priors=self.priors(predictions))
 

@@ -1,5 +1,5 @@
 """Reader of RepPoints heads."""
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -53,5 +53,6 @@ class RepPointsReader(DistanceReader):
 
     def boxes(self, reg: Tensor, targets: DenseTargets) -> Tensor:
         """Return (P, 4) boxes in pixels."""
-        points, stride = targets.priors[:, :2], targets.priors[:, 2:3]
+        priors = cast(Tensor, targets.priors)
+        points, stride = priors[:, :2], priors[:, 2:3]
         return reg * stride + torch.cat([points, points], dim=1)

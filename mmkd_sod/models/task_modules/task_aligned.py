@@ -1,5 +1,5 @@
 """Readers of heads trained by task alignment: TOOD, RTMDet."""
-from typing import Any
+from typing import Any, cast
 
 import torch
 from mmdet.utils import reduce_mean
@@ -111,5 +111,5 @@ class RTMDetReader(DistanceReader):
     def targets(self, records: Records, predictions: DensePredictions) -> DenseTargets:
         """Return label weights and the sum of the alignment metrics."""
         targets = aligned_targets(self.head, records)
-        targets.priors = targets.priors[:, :2]
+        targets.priors = cast(Tensor, targets.priors)[:, :2]
         return targets

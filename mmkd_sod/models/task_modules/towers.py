@@ -1,6 +1,7 @@
 """Towers of a detection head: splitting them, and running the head on other tower features."""
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from mmcv.cnn import ConvModule
 from torch import Tensor, nn
@@ -49,9 +50,9 @@ class TowerReader:
     towers: tuple[str, ...] = ('cls_convs', 'reg_convs')
 
     def __init__(self, head: nn.Module) -> None:
-        self.head = head
+        self.head: Any = head
 
-    def _levels(self, tower: str) -> list[nn.Module] | None:
+    def _levels(self, tower: str) -> list[Any] | None:
         """Return the towers of the levels, or None if the levels share one tower."""
         blocks = list(self.head.get_submodule(tower))
         nested = blocks and isinstance(blocks[0], (nn.ModuleList, nn.Sequential))
