@@ -40,5 +40,6 @@ def fold_batch_norms(teacher: nn.Module) -> Callable[[], None]:
     except Exception:
         undo()
         raise
-    teacher.eval().requires_grad_(False)
+    teacher.eval()  # returns None in some detectors of mmdet (LD, LAD)
+    teacher.requires_grad_(False)
     return undo
