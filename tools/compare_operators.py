@@ -33,6 +33,8 @@ _ASIDE = {'_base_', 'albu_example', 'bytetrack', 'cityscapes', 'common', 'deepfa
 # Deformable convolutions; the shortest names of these folders are of deformable RoI pooling.
 _MORE = ('mmdet::dcn/faster-rcnn_r50-dconv-c3-c5_fpn_1x_coco.py',
          'mmdet::dcnv2/faster-rcnn_r50-mdconv-c3-c5_fpn_1x_coco.py')
+# Of images, where a convolution needs more than 128 pixels.
+_SIDES = dict(ddod=384)
 # Above these the two sets of operators are said to differ: losses, gradients, outputs.
 LIMITS = (1e-5, 1e-3, 1e-4)
 
@@ -96,6 +98,15 @@ def _without_files(cfg) -> None:
             _without_files(value)
 
 
+def _keep_every_box(cfg) -> None:
+    """Set score thresholds to 0: random weights give no high scores."""
+    if isinstance(cfg, dict) and 'score_thr' in cfg:
+        cfg['score_thr'] = 0.
+    for value in cfg.values() if isinstance(cfg, dict) else cfg:
+        if isinstance(value, (dict, list, tuple)):
+            _keep_every_box(value)
+
+
 def build(name: str):
     """A model of a config with random weights, and a batch for it."""
     package = name.partition('::')[0]
@@ -108,13 +119,15 @@ def build(name: str):
         model_cfg.setdefault('data_preprocessor', cfg.data_preprocessor)
     _without_files(model_cfg)
     if package == 'mmseg':
-        size = cfg.get('crop_size', (128, 128))
-        side = size[0] if model_cfg.backbone.type in ('VisionTransformer', 'BEiT', 'MAE') else 128
+        vit = model_cfg.backbone.type in ('VisionTransformer', 'BEiT', 'MAE')
+        side = cfg.crop_size[0] if vit else 64
         model_cfg.data_preprocessor.size = (side, side)
         batch = small_segmentors.random_batch(2, side, side)
     else:
+        _keep_every_box(model_cfg)
         model_cfg.data_preprocessor.pop('batch_augments', None)
-        batch = demo_mm_inputs(2, [(3, 384, 384)] * 2, num_items=[3, 3], with_mask=True,
+        side = _SIDES.get(name.split('/')[0].partition('::')[2], 128)
+        batch = demo_mm_inputs(2, [(3, side, side)] * 2, num_items=[3, 3], with_mask=True,
                                with_semantic=True)
     torch.manual_seed(0)
     model = revert_sync_batchnorm(MODELS.build(model_cfg))
