@@ -43,7 +43,7 @@ def test_both_zoos_give_one_config_of_each_architecture():
 def test_rows_that_differ_or_run_on_one_set_alone_are_marked():
     row = TOOL['Row']
     assert row('a', {'nms'}, (0., 0., 0.)).same and not row('a', set(), (0., 0., 1.)).same
-    assert row('a', set(), (), 'no', 'nor this').same
+    assert row('a', set(), (), 'no', 'nor this').same and row('a', set(), (), 'no').same
     assert '| runs | KeyError: x | | | **no** |' in ' '.join(
         str(row('a', set(), (), '', 'KeyError: x')).split())
 
