@@ -6,6 +6,7 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
 from mmkd_sod.datasets.scenes import GroupSettings, make_groups
+from mmkd_sod.engine.hooks import EpochScheduleHook
 from tests.conftest import ROOT
 from tests.sod_data import write_set
 from tests.test_tools.test_mmseg_train import write_camvid
@@ -73,8 +74,8 @@ def test_a_training_step(name, tmp_path, scenes, monkeypatch):
     model.init_weights()
     wrapper = runner.build_optim_wrapper(cfg.optim_wrapper)
     for hook in runner.hooks:
-        if hasattr(hook, '_tell'):
-            hook._tell(runner, 0)
+        if isinstance(hook, EpochScheduleHook):
+            hook._set_epoch(runner, 0)
     for module in model.modules():
         if hasattr(module, 'set_iter'):
             module.set_iter(0)
