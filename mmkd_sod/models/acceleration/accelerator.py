@@ -18,6 +18,7 @@ from .memory_format import (
     use_channels_last,
 )
 from .parity import TOLERANCE, device_type, largest_move, trial_outputs
+from .winograd import use_winograd
 
 
 class Accelerator:
@@ -34,7 +35,8 @@ class Accelerator:
             channels_last, which is not tried before. Default None: on a CPU backbone and neck use
             it inside (:func:`lay_out`).
         compile (bool): Run backbone and neck through ``torch.compile``
-            (:func:`compile_extractors`).
+            (:func:`compile_extractors`) and, on a CPU, compute the head's wide 3x3 convolutions by
+            Winograd's algorithm (:func:`use_winograd`).
 
     Raises:
         ConfigError: ``channels_last=True`` for a teacher with deformable convolutions, or
@@ -81,19 +83,21 @@ class Accelerator:
         if self.channels_last:
             self._undo.append(use_channels_last(self.teacher))
         elif self.channels_last is None and device == 'cpu':
-            kept = self._keep_if_exact(
+            self._undo += self._keep_if_exact(
                 lambda teacher: lay_out(teacher, lambda: trial_outputs(teacher)),
                 'no part of the teacher runs in channels_last', logging.INFO)
-            self._undo += [] if kept is None else [kept]
         if self.compile:
+            print_log('DenseDistill: the first step compiles the teacher, which takes a minute or '
+                      'two.', logger='current')
             if device == 'cpu':
-                print_log('DenseDistill: the first step compiles the teacher, which takes a minute '
-                          'or two.', logger='current')
+                self._undo += self._keep_if_exact(
+                    lambda teacher: use_winograd(teacher, feature_extractors(teacher)),
+                    "the teacher's head does not use Winograd's algorithm", logging.WARNING)
             self._undo.append(compile_extractors(self.teacher))
 
     @torch.no_grad()
     def _keep_if_exact(self, change: Callable[[BaseModel], Callable[[], None]], failure: str,
-                       level: int) -> Callable[[], None] | None:
+                       level: int) -> list[Callable[[], None]]:
         """Change the teacher, and undo it where that moves its outputs.
 
         Args:
@@ -103,7 +107,7 @@ class Accelerator:
             level (int): Level at which it is said.
 
         Returns:
-            Callable: Undoes the change; None where it was not kept.
+            list: What undoes the change; empty if it was not kept.
         """
         undo = None
         try:
@@ -111,7 +115,7 @@ class Accelerator:
             undo = change(self.teacher)
             moved = largest_move(trial_outputs(self.teacher), before)
             if moved <= TOLERANCE:
-                return undo
+                return [undo]
             reason = f'it moves an output by {moved:.1e}'
         except ConfigError as error:
             reason = str(error)
@@ -120,4 +124,4 @@ class Accelerator:
         if undo is not None:
             undo()
         print_log(f'DenseDistill: {failure}: {reason}.', logger='current', level=level)
-        return None
+        return []

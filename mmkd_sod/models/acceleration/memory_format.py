@@ -12,8 +12,24 @@ from mmkd_sod.utils.tensors import map_tensors
 COARSE = 32
 
 
-def _to(memory_format: torch.memory_format) -> Callable[[Tensor], Tensor]:
-    return lambda x: x.contiguous(memory_format=memory_format) if x.dim() == 4 else x
+def to_channels_last(x: Tensor) -> Tensor:
+    """Return a 4-D tensor in channels_last, any other as it is."""
+    return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
+
+
+def to_contiguous(x: Tensor) -> Tensor:
+    """Return ``x.contiguous()``, two to five times faster for channels_last on a CPU.
+
+    torch transposes a matrix in blocks, but copies any other permutation value by value.
+    """
+    recorded = x.requires_grad and torch.is_grad_enabled()
+    if (recorded or torch.compiler.is_compiling() or x.is_contiguous()
+            or not x.is_contiguous(memory_format=torch.channels_last)):
+        return x.contiguous()
+    found = torch.empty_like(x, memory_format=torch.contiguous_format)
+    for target, image in zip(found.flatten(2), x.flatten(2), strict=True):
+        target.copy_(image)
+    return found
 
 
 def _lay_weights(module: nn.Module, memory_format: torch.memory_format) -> None:
@@ -39,10 +55,9 @@ def use_channels_last(teacher: nn.Module) -> Callable[[], None]:
     Returns:
         Callable: Undoes it.
     """
-    change = _to(torch.channels_last)
     _lay_weights(teacher, torch.channels_last)
     handle = teacher.register_forward_pre_hook(
-        lambda _, args: (map_tensors(args[0], change), *args[1:]))
+        lambda _, args: (map_tensors(args[0], to_channels_last), *args[1:]))
 
     def undo() -> None:
         handle.remove()
@@ -99,7 +114,6 @@ def lay_out(teacher: nn.Module, forward: Callable[[], object]) -> Callable[[], N
         Callable: Undoes it.
     """
     parts = [part for part in feature_extractors(teacher) if not hooks_inside(part)]
-    plain, last = _to(torch.contiguous_format), _to(torch.channels_last)
     handles: list[RemovableHandle] = []
 
     def undo() -> None:
@@ -114,15 +128,15 @@ def lay_out(teacher: nn.Module, forward: Callable[[], object]) -> Callable[[], N
         for part in parts:
             _lay_weights(part, torch.channels_last)
             handles.append(part.register_forward_pre_hook(
-                lambda _, args: map_tensors(args, last), prepend=True))
+                lambda _, args: map_tensors(args, to_channels_last), prepend=True))
             # What only the neck reads need not be contiguous.
             if part is parts[-1] or part._forward_hooks:
                 handles.append(part.register_forward_hook(
-                    lambda _, args, output: map_tensors(output, plain), prepend=True))
+                    lambda _, args, output: map_tensors(output, to_contiguous), prepend=True))
         for stage in coarse:
             _lay_weights(stage, torch.contiguous_format)
             handles.append(stage.register_forward_pre_hook(
-                lambda _, args: map_tensors(args, plain)))
+                lambda _, args: map_tensors(args, to_contiguous)))
     except Exception:
         undo()
         raise

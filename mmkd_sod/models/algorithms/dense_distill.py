@@ -97,9 +97,10 @@ class DenseDistill(SingleTeacherDistill):
         teacher_channels_last (bool, optional): Run the teacher in channels_last. Default None: on a
             CPU its backbone and neck, inside, unless that changes an output by more than 1e-4.
         teacher_autocast (str, optional): ``'bf16'`` or ``'fp16'`` for the teacher's forward alone.
-        teacher_compile (bool): Run the teacher's backbone and neck through ``torch.compile``;
-            refused if that changes an output by more than 1e-4. The first step takes a minute or
-            two longer, the first batch of another size some seconds. Default: False.
+        teacher_compile (bool): Run the teacher's backbone and neck through ``torch.compile`` and,
+            on a CPU, its head's wide 3x3 convolutions by Winograd's algorithm, unless that changes
+            an output by more than 1e-4. The first step takes a minute or two longer, the first
+            batch of another size some seconds. Default: False.
         teacher_exact (bool): Switch every acceleration of the teacher off, whatever the four
             options above say: its modules run as in its own framework, in the precision of the
             surrounding code, and the outputs are bit for bit the same. Default: False.

@@ -87,7 +87,8 @@ class FrozenTeacher:
             of this and the next two options.
         channels_last (bool, optional): Run the teacher in channels_last. Default None: on a CPU its
             backbone and neck, inside.
-        compile (bool): Run backbone and neck through ``torch.compile``.
+        compile (bool): Run backbone and neck through ``torch.compile`` and, on a CPU, the head's
+            wide 3x3 convolutions by Winograd's algorithm.
         autocast (str, optional): ``'bf16'`` or ``'fp16'``: run the forward under autocast. The
             outputs change within that precision. Default: as the surrounding code runs.
         exact (bool): Switch the four options above off, whatever they say: the outputs are the

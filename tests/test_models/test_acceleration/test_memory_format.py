@@ -9,6 +9,7 @@ from mmkd_sod.models.acceleration.memory_format import (
     feature_extractors,
     hooks_inside,
     lay_out,
+    to_contiguous,
 )
 from mmkd_sod.models.builder import build_model
 from mmkd_sod.models.teachers import FrozenTeacher
@@ -151,3 +152,20 @@ def test_deformable_convolutions_are_found_by_name():
     assert deformable_convolutions(gfl()) == []
     found = deformable_convolutions(build_model(small_detector('VFNetHead')))
     assert found and all(name.startswith('bbox_head') for name in found)
+
+
+@pytest.mark.parametrize('shape', [(2, 64, 8, 10), (1, 3, 1, 1), (2, 1, 5, 7), (0, 3, 4, 4), (3, 4),
+                                   (2, 70, 61, 1)])
+@pytest.mark.parametrize('kind', [torch.float32, torch.bfloat16, torch.int64])
+def test_contiguous(shape, kind):
+    x = torch.randn(shape).mul(9).to(kind)
+    last = x.contiguous(memory_format=LAST) if x.dim() == 4 else x.T.contiguous().T
+    for value in (x, last, x[..., ::2]):
+        found = to_contiguous(value)
+        assert found.is_contiguous() and torch.equal(found, value)
+
+
+def test_contiguous_passes_gradient():
+    x = torch.randn(2, 3, 4, 4).contiguous(memory_format=LAST).requires_grad_()
+    to_contiguous(x * 2).sum().backward()
+    assert torch.equal(x.grad, torch.full_like(x, 2))
