@@ -1,4 +1,6 @@
 """Grids of images with titles."""
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 
@@ -71,6 +73,24 @@ def image_grid(rows, column_titles=None, row_titles=None, font_size: int = 16) -
             picture.paste(Image.fromarray(image), (int(left + (width - image.shape[1]) // 2), y))
         y += row[0].shape[0] + _MARGIN
     return np.asarray(picture).copy()
+
+
+def map_grid(name: str, images, columns: dict, draw: Callable, side: int) -> np.ndarray:
+    """Arrange images and maps (H, W) of several sources, drawn by ``draw``, one row per image.
+
+    Raises:
+        DataError: The maps of a column differ from the images in number or size.
+    """
+    for title, maps in columns.items():
+        if [m.shape for m in maps] != [image.shape[:2] for image in images]:
+            raise DataError(f'{name}: the maps of column {title!r} differ from the {len(images)} '
+                            'images in number or size; give one map per image, of its size')
+    rows = []
+    for index, image in enumerate(images):
+        width = max(1, round(image.shape[1] * side / image.shape[0]))
+        pictures = (image, *(draw(maps[index]) for maps in columns.values()))
+        rows.append([resize(picture, width, side) for picture in pictures])
+    return image_grid(rows, ['image', *columns])
 
 
 def save_image(path, image: np.ndarray) -> None:

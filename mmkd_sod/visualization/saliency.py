@@ -1,10 +1,7 @@
 """Drawing saliency maps."""
-import cv2
 import numpy as np
 
-from mmkd_sod.errors import DataError
-
-from .grid import image_grid, save_image
+from .grid import map_grid, save_image
 
 
 def saliency_overlay(image: np.ndarray, saliency: np.ndarray, colour=(230, 60, 40),
@@ -47,18 +44,8 @@ def saliency_panel(images, columns: dict, path=None, side: int = 240) -> np.ndar
     Raises:
         DataError: The maps of a column differ from the images in number or size.
     """
-    for title, maps in columns.items():
-        if [m.shape for m in maps] != [i.shape[:2] for i in images]:
-            raise DataError(f'saliency_panel: the maps of column {title!r} differ from the '
-                            f'{len(images)} images in number or size; give one map per image, of '
-                            'its size')
-    rows = []
-    for index, image in enumerate(images):
-        size = (max(1, round(image.shape[1] * side / image.shape[0])), side)
-        row = [image, *((maps[index] * 255 + .5).clip(0, 255).astype(np.uint8)
-                        for maps in columns.values())]
-        rows.append([cv2.resize(picture, size, interpolation=cv2.INTER_AREA) for picture in row])
-    panel = image_grid(rows, ['image', *columns])
+    panel = map_grid('saliency_panel', images, columns,
+                     lambda saliency: (saliency * 255 + .5).clip(0, 255).astype(np.uint8), side)
     if path is not None:
         save_image(path, panel)
     return panel

@@ -3,8 +3,8 @@ import numpy as np
 
 from mmkd_sod.errors import DataError
 
-from .drawing import resize
-from .grid import image_grid, save_image
+from .drawing import font
+from .grid import map_grid, save_image
 
 _LINE = 22  # height of a line of the legend in pixels
 
@@ -36,8 +36,6 @@ def paint_labels(labels: np.ndarray, palette, ignore_index: int = 255) -> np.nda
 def _legend(classes, palette, width: int) -> np.ndarray:
     """Draw the names and colours of the classes in lines of the given width."""
     from PIL import Image, ImageDraw
-
-    from .drawing import font
     face = font(14)
     places, x, y = [], 4, 0
     for name in classes:
@@ -74,17 +72,8 @@ def segmentation_panel(images, columns: dict, classes, palette, path=None,
         DataError: The maps of a column differ from the images in number or size, or a label has no
             colour.
     """
-    for title, maps in columns.items():
-        if [m.shape for m in maps] != [i.shape[:2] for i in images]:
-            raise DataError(f'segmentation_panel: the maps of column {title!r} differ from the '
-                            f'{len(images)} images in number or size; give one map per image, of '
-                            'its size')
-    rows = []
-    for index, image in enumerate(images):
-        width = max(1, round(image.shape[1] * side / image.shape[0]))
-        rows.append([resize(picture, width, side) for picture in (
-            image, *(paint_labels(maps[index], palette) for maps in columns.values()))])
-    panel = image_grid(rows, ['image', *columns])
+    panel = map_grid('segmentation_panel', images, columns,
+                     lambda labels: paint_labels(labels, palette), side)
     panel = np.concatenate([panel, _legend(classes, palette, panel.shape[1])])
     if path is not None:
         save_image(path, panel)
