@@ -6,7 +6,7 @@ it without a traceback, exit code 2; any other exception keeps its traceback (:m
 
 
 class UserError(ValueError):
-    """A mistake in a config, in data or in a checkpoint that the user can mend."""
+    """A mistake in a config, in data or in a checkpoint that the user can correct."""
 
 
 class ConfigError(UserError):
@@ -18,7 +18,7 @@ class DataError(UserError):
 
 
 class TrainingError(UserError):
-    """A training that cannot go on."""
+    """A training that cannot continue."""
 
 
 class CheckpointError(UserError):
@@ -26,4 +26,4 @@ class CheckpointError(UserError):
 
 
 class InstallationError(UserError, ImportError):
-    """A package that is missing, or that lacks what is asked of it."""
+    """A package that is missing or lacks a required feature."""

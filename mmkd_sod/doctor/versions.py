@@ -15,7 +15,7 @@ from .report import Section
 
 NAME, TITLE, NEEDS = 'versions', 'Versions', ()
 _SHOWN = ('torch', 'mmengine', 'mmdet', 'mmsegmentation', 'mmrazor', 'numpy', 'opencv-python')
-# Distributions that bring the module mmcv, into one folder.
+# Distributions that install the package mmcv, all into the same folder.
 _MMCV = ('mmcv', 'mmcv-lite', 'onedl-mmcv')
 
 
@@ -40,7 +40,7 @@ def _wanted() -> list:
 
 
 def _examine_mmcv(section: Section) -> None:
-    """Report which mmcv is installed and whose operators it runs."""
+    """Report the installed mmcv and the implementation of its operators."""
     versions = {name: _version(name) for name in _MMCV}
     found = [name for name in _MMCV if versions[name]]
     section.data['packages'].update({name: versions[name] for name in found or ('mmcv', )})
@@ -58,14 +58,14 @@ def examine(context: Context, section: Section) -> None:
     versions = {name: _version(name) for name in _SHOWN}
     device = (torch.cuda.get_device_name() if context.device.startswith('cuda')
               else f'{context.device}, {torch.get_num_threads()} of {os.cpu_count()} threads')
-    mended = compat.outcomes()
+    outcomes = compat.outcomes()
     section.data.update(
         mmkd_sod=__version__, python=platform.python_version(), device=device, packages=versions,
-        compat={outcome.entry.name: outcome.state for outcome in mended})
+        compat={outcome.entry.name: outcome.state for outcome in outcomes})
     section.add(f'mmkd_sod {__version__}, Python {platform.python_version()}, {device}')
     section.add(', '.join(f'{name} {version or "missing"}' for name, version in versions.items()))
     _examine_mmcv(section)
-    for outcome in mended:
+    for outcome in outcomes:
         if outcome.unexpected or outcome.state == compat.OFF:
             section.warn(f'compat entry {outcome.entry.name} is {outcome.state}: {outcome.reason}; '
                          f'without it {outcome.entry.why}')

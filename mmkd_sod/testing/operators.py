@@ -1,4 +1,4 @@
-"""One model on mmcv's compiled operators and on those in plain torch."""
+"""Running a model with mmcv's compiled operators or with those in plain torch."""
 import copy
 import sys
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ from mmkd_sod.compat.mmcv_ops.extension import extension_spec
 
 
 def plain_extension() -> ModuleType:
-    """Return the module that stands in for ``mmcv._ext`` on mmcv-lite."""
+    """Return the module that replaces ``mmcv._ext`` for mmcv-lite."""
     spec = extension_spec([])  # no folder, so no compiled module in it
     module = module_from_spec(spec)
     cast(Loader, spec.loader).exec_module(module)
@@ -25,7 +25,7 @@ def plain_extension() -> ModuleType:
 
 
 class _Recorded:
-    """A module's functions; remembers which are called."""
+    """Proxy of a module that records the names of called functions."""
 
     def __init__(self, module: ModuleType) -> None:
         self._module = module
@@ -40,13 +40,13 @@ class _Recorded:
 
 @contextmanager
 def operators_of(extension: ModuleType) -> Iterator[set]:
-    """Let ``mmcv.ops`` call the operators of a module.
+    """Let ``mmcv.ops`` call the operators of a module in the context.
 
     Args:
-        extension (module): In place of ``mmcv._ext``.
+        extension (module): Replacement of ``mmcv._ext``.
 
     Yields:
-        set[str]: Names of the operators that have been called.
+        set[str]: Names of the operators called so far.
     """
     recorded = _Recorded(extension)
     users = [module for name, module in sys.modules.items()
@@ -63,13 +63,13 @@ def operators_of(extension: ModuleType) -> Iterator[set]:
 
 @dataclass
 class Step:
-    """What one training step and one prediction of a model give.
+    """Results of one training step and one prediction of a model.
 
     Attributes:
-        losses (dict[str, Tensor]): Each logged loss.
-        gradient (Tensor): Of all parameters, in one vector.
+        losses (dict[str, Tensor]): Logged losses.
+        gradient (Tensor): Gradient of all parameters, concatenated.
         outputs (list[Tensor]): Boxes, scores, labels and masks of each image, or logits.
-        operators (set[str]): Operators that were called.
+        operators (set[str]): Names of the operators called.
     """
 
     losses: dict[str, Tensor]
@@ -78,11 +78,11 @@ class Step:
     operators: set
 
     def differences(self, other: 'Step') -> tuple[float, float, float]:
-        """Return how far apart losses, gradients and outputs are.
+        """Return the differences of losses, gradients and outputs.
 
-        Losses: the largest relative difference. Gradients: the difference's norm over the norm.
-        Outputs: the largest difference over the largest absolute value of the same tensor; infinite
-        where numbers of objects differ.
+        Losses: the largest relative difference. Gradients: the norm of the difference over the
+        norm. Outputs: the largest difference over the largest absolute value of the same tensor;
+        infinite if numbers of objects differ.
         """
         losses = max((abs(float(value - other.losses[name])) / max(abs(float(value)), 1e-3)
                       for name, value in self.losses.items()), default=0.)
@@ -109,13 +109,13 @@ def _outputs(samples) -> list[Tensor]:
 
 
 def run_step(model: BaseModel, batch: dict, extension: ModuleType, seed: int = 0) -> Step:
-    """Run one training step and one prediction on the operators of a module.
+    """Run one training step and one prediction with the operators of a module.
 
     Args:
-        model (BaseModel): A detector or segmentor; its weights and buffers are left as they were.
-        batch (dict): As a data loader gives it; left as it is.
-        extension (module): Whose operators mmcv calls.
-        seed (int): Of what is drawn within the step.
+        model (BaseModel): A detector or segmentor; its weights and buffers are restored.
+        batch (dict): Batch of a data loader; not changed.
+        extension (module): Replacement of ``mmcv._ext``.
+        seed (int): Seed of the training step.
     """
     kept = copy.deepcopy(model.state_dict())
     with operators_of(extension) as called:

@@ -2,18 +2,17 @@
 
 
 class Note(Exception):
-    """What Python 3.10 shows of a note: an error that stands above the first of a chain."""
+    """A note in Python 3.10: an error that is printed above the first one of a chain."""
 
 
 def add_note(error: BaseException, text: str) -> None:
-    """Add a line to what Python prints of an error, also of one in a worker process.
+    """Add a note to an error without changing its type, message and traceback.
 
-    Type, message and traceback stay. Python prints notes last; Python 3.10 knows none, and there
-    the text is printed first.
+    Python prints notes after the message; Python 3.10 has no notes, so the text is printed first.
 
     Args:
-        error (BaseException): The error, which is being handled.
-        text (str): The line.
+        error (BaseException): The error, which is being handled; may be that of a worker process.
+        text (str): Text of the note.
     """
     if hasattr(error, 'add_note'):
         error.add_note(text)

@@ -1,8 +1,8 @@
-"""Stand-ins for the names by which pickles rebuild numpy arrays: they accept numbers only.
+"""Replacements of the names in pickles of numpy arrays that accept numbers only.
 
-A pickle that may call ``numpy.ndarray`` or ``numpy.dtype`` itself can build an array of objects
-from arbitrary bytes, which crashes the interpreter. Restricted unpicklers resolve these names to
-the classes and functions of this module (:data:`NAMES`).
+A pickle that may call ``numpy.ndarray`` or ``numpy.dtype`` can build an array of objects from
+arbitrary bytes, which crashes the interpreter. Restricted unpicklers resolve these names to the
+classes and functions of this module (:data:`NAMES`).
 """
 import math
 import pickle
@@ -19,14 +19,14 @@ def _refuse(what: str) -> NoReturn:
 
 
 class NumericDtype:
-    """``numpy.dtype`` of one number.
+    """Replacement of ``numpy.dtype`` for numbers.
 
     Args:
-        code (str): Such as ``'f8'``.
-        options: numpy's ``align`` and ``copy``, without effect.
+        code (str): Type code such as ``'f8'``.
+        options: numpy's ``align`` and ``copy``; ignored.
 
     Raises:
-        UnpicklingError: It is not the code of a number.
+        UnpicklingError: The code is not that of a number.
     """
 
     def __init__(self, code: str, *options: Any) -> None:
@@ -38,7 +38,7 @@ class NumericDtype:
             _refuse(f'the dtype {code!r}')
 
     def __setstate__(self, state: tuple) -> None:
-        """Set the byte order, the only thing that numpy's state holds for a number."""
+        """Set the byte order, the only state of a numeric dtype in numpy."""
         if (not isinstance(state, tuple) or len(state) < 5 or state[1] not in ('<', '>', '|', '=')
                 or any(part is not None for part in state[2:5])):
             _refuse(f'a dtype with the state {state!r}')
@@ -46,14 +46,14 @@ class NumericDtype:
 
 
 class NumericArray(np.ndarray):
-    """``numpy.ndarray`` of numbers, filled by its state alone and pickled as plain numpy."""
+    """Replacement of ``numpy.ndarray`` for numbers, pickled as a plain array."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refuse to be called by a pickle."""
+        """Refuse calls in a pickle, which sets the content by ``__setstate__``."""
         _refuse('a call of numpy.ndarray')
 
     def __setstate__(self, state: tuple) -> None:
-        """Fill the array from numpy's own state, whose parts have to agree."""
+        """Set the content from numpy's state after checking shape, type and size."""
         if not isinstance(state, tuple) or len(state) != 5:
             _refuse('an array with an unknown state')
         _, shape, dtype, fortran, content = state
@@ -70,14 +70,14 @@ class NumericArray(np.ndarray):
 
 
 def empty_array(subtype: type, shape: tuple, dtype: object) -> np.ndarray:
-    """``_reconstruct`` of numpy, which its pickles call with exactly these arguments."""
+    """Replace numpy's ``_reconstruct``, which numpy's pickles call with these arguments only."""
     if subtype is not NumericArray or tuple(shape) != (0, ):
         _refuse('an array that numpy did not write')
     return np.ndarray.__new__(NumericArray, (0, ), 'i1')  # type: ignore[arg-type]
 
 
 def number(dtype: NumericDtype, content: bytes) -> np.generic:
-    """``scalar`` of numpy: one number from its bytes."""
+    """Replace numpy's ``scalar``: return one number from its bytes."""
     if (not isinstance(dtype, NumericDtype) or not isinstance(content, bytes)
             or len(content) != dtype.dtype.itemsize):
         _refuse('a scalar whose type and content disagree')
@@ -85,11 +85,11 @@ def number(dtype: NumericDtype, content: bytes) -> np.generic:
 
 
 def no_bytes(*args: Any) -> bytes:
-    """``bytes()``, as protocol 2 writes the content of an empty array."""
+    """Replace ``bytes()``, which protocol 2 writes for the content of an empty array."""
     return _refuse('a call of bytes') if args else b''
 
 
-# What pickles of numpy 1 and 2 name, and what they get.
+# Names in pickles of numpy 1 and 2, and their replacements.
 NAMES: dict[str, Any] = {
     'numpy.ndarray': NumericArray,
     'numpy.dtype': NumericDtype,

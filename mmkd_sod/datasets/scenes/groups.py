@@ -11,7 +11,7 @@ from .shapes import SHAPES
 from .store import check_settings, write_image, write_set
 from .textures import smooth_noise
 
-# Increase it when the same settings give other files than before.
+# Increase it if the same settings produce different files than before.
 VERSION = 1
 SPLITS = ('train', 'val')
 FOLDERS = ('image', 'depth', 'mask')

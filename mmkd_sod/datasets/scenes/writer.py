@@ -12,7 +12,7 @@ from .render import Scene, render
 from .shapes import SHAPES
 from .store import check_settings, write_image, write_set
 
-# Increase it when the same settings give other files than before.
+# Increase it if the same settings produce different files than before.
 VERSION = 2
 SPLITS = ('train', 'val')
 FOLDERS = ('images', 'masks', 'saliency', 'depth')

@@ -1,4 +1,4 @@
-"""Reading how any data preprocessor normalises images."""
+"""Reading the normalisation of data preprocessors."""
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -6,12 +6,12 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Normalisation:
-    """What a data preprocessor does to pixel values.
+    """Normalisation of pixel values by a data preprocessor.
 
     Attributes:
-        mean (tuple[float], optional): Per channel, in the order that the network sees; None where
-            nothing is subtracted.
-        std (tuple[float], optional): Per channel.
+        mean (tuple[float], optional): Mean per channel in the network's channel order; None without
+            normalisation.
+        std (tuple[float], optional): Standard deviation per channel, in the same order.
         swap (bool): Whether images, loaded as BGR, are converted to RGB.
     """
     mean: tuple[float, ...] | None
@@ -20,10 +20,10 @@ class Normalisation:
 
 
 def normalisation_of(preprocessor: nn.Module) -> Normalisation:
-    """Read the normalisation of a preprocessor of mmengine, mmdet, mmseg or this package.
+    """Return the normalisation of a preprocessor of mmengine, mmdet, mmseg or this package.
 
     Args:
-        preprocessor (nn.Module): With the buffers ``mean`` and ``std`` where it normalises, and the
+        preprocessor (nn.Module): Has the buffers ``mean`` and ``std`` if it normalises, and the
             attribute ``_channel_conversion`` (mmengine) or ``channel_conversion`` (mmseg).
     """
     buffers, attributes = dict(preprocessor.named_buffers()), vars(preprocessor)
