@@ -24,7 +24,8 @@ LAYERS = {
         ('distillers',),
         ('task_modules',),
         ('losses', 'acceleration', 'backbones', 'decode_heads', 'segmentors', 'data_preprocessors'),
-        ('builder', 'saliency', 'submodules'),
+        ('builder', 'saliency'),
+        ('submodules',),
     ),
 }
 # Packages that one module alone imports, so that the rest works without them.

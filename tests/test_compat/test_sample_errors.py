@@ -67,9 +67,9 @@ def _cut(path):
 
 @pytest.mark.parametrize('workers', [0, 1])
 @pytest.mark.parametrize(('spoil', 'fault'), [
-    (lambda path: path.write_bytes(b''), 'is no image that Pillow knows'),
+    (lambda path: path.write_bytes(b''), 'is not an image that Pillow can read'),
     (_cut, "1.png' is"),
-    (lambda path: path.unlink(), 'is not there'),
+    (lambda path: path.unlink(), 'does not exist'),
     (lambda path: (path.unlink(), path.mkdir()), "1.png' is damaged")])
 def test_an_unreadable_image_is_a_mistake_in_the_data(folder, capsys, spoil, fault, workers):
     spoil(folder / '1.png')
