@@ -72,7 +72,7 @@ def test_views_of_several_ratios_are_refused():
     samples = [sample((32, 32), torch.zeros(3, side, side)) for side in (64, 32)]
     with pytest.raises(DataError, match='need one ratio'):
         TeacherInput(view='teacher_view')(torch.zeros(2, 3, 32, 32), samples, Teacher)
-    with pytest.raises(DataError, match='put mmkd_sod.TeacherView'):
+    with pytest.raises(DataError, match='add mmkd_sod.TeacherView'):
         TeacherInput(view='other')(torch.zeros(2, 3, 32, 32), samples, Teacher)
 
 
