@@ -2,9 +2,11 @@
 from types import ModuleType
 
 import pytest
+from mmengine.config import Config
 
 from mmkd_sod.cli.common import (
     load_config,
+    make_work_dir,
     read_config,
     require_file,
     run_command,
@@ -53,6 +55,31 @@ def test_errors_are_one_sentence(capsys):
     assert exit_info.value.code == 2
     out = capsys.readouterr()
     assert out.err.endswith('error: what came, what was wanted\n') and 'Traceback' not in out.err
+
+
+def test_the_traceback_of_a_mistake_is_there_for_who_asks(capsys, monkeypatch):
+    def fail():
+        raise ConfigError('what came') from KeyError('inner')
+
+    monkeypatch.setenv('MMKD_TRACEBACK', '1')
+    with pytest.raises(SystemExit) as exit_info:
+        run_tool(fail, 'tool')
+    error = capsys.readouterr().err
+    assert exit_info.value.code == 2 and error.endswith('\ntool: error: what came\n')
+    assert "KeyError: 'inner'" in error and 'in fail\n' in error
+
+
+def test_work_dirs_are_made_or_refused(tmp_path, monkeypatch):
+    cfg = Config(dict(work_dir=str(tmp_path / 'a' / 'b')))
+    make_work_dir(cfg)
+    make_work_dir(cfg)
+    assert (tmp_path / 'a' / 'b').is_dir()
+    monkeypatch.setattr('os.access', lambda path, mode: False)
+    with pytest.raises(ConfigError, match=r"a/b' cannot be written \(Permission denied\)"):
+        make_work_dir(cfg)
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(ConfigError, match=r"file/c' cannot be written \(Not a directory\)"):
+        make_work_dir(Config(dict(work_dir=str(tmp_path / 'file' / 'c'))))
 
 
 @pytest.mark.parametrize('disguised', [False, True])
