@@ -1,4 +1,4 @@
-"""What the command-line tools share: arguments, config loading and how errors are told."""
+"""What the command-line tools share: arguments, config loading and the printing of errors."""
 import argparse
 import errno
 import os
@@ -186,7 +186,7 @@ def _interrupted(error: BaseException | None) -> bool:
 
 
 def _tell_interrupted(name: str) -> NoReturn:
-    print(f'{name}: interrupted; what was saved stays, --resume goes on from it', file=sys.stderr)
+    print(f'{name}: interrupted; checkpoints are kept; resume with --resume', file=sys.stderr)
     raise SystemExit(EXIT_INTERRUPTED) from None
 
 
