@@ -1,10 +1,11 @@
 """Offers mmkd_sod's operators to mmcv from the import of torch on.
 
-torch calls :func:`offer` by the entry point ``torch.backends`` of an installed mmkd_sod. So mmdet
+torch calls ``offer`` by the entry point ``torch.backends`` of an installed mmkd_sod. So mmdet
 works on mmcv-lite whatever is imported first, as its tools/test.py and spawned workers do before
 they read a config. Nothing of mmkd_sod is imported until mmcv asks for operators that it lacks;
 ``TORCH_DEVICE_BACKEND_AUTOLOAD=0`` switches this off.
 """
+
 import os
 import sys
 
@@ -17,6 +18,7 @@ class _Finder:
         if fullname != 'mmcv._ext':
             return None
         from mmkd_sod.compat.mmcv_ops.extension import extension_spec
+
         return extension_spec(path)
 
 

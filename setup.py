@@ -1,4 +1,5 @@
 """Packaging of mmkd_sod; the requirements live in `requirements/`."""
+
 import re
 import shutil
 from pathlib import Path
@@ -19,8 +20,9 @@ def fill_mim(package: Path) -> None:
     target.mkdir(parents=True)
     for name in MIM:
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, target / name,
-                            ignore=shutil.ignore_patterns('__pycache__', '*.pyc'))
+            shutil.copytree(
+                ROOT / name, target / name, ignore=shutil.ignore_patterns('__pycache__', '*.pyc')
+            )
         else:
             shutil.copy2(ROOT / name, target)
 
@@ -54,8 +56,9 @@ def read_requirements(name: str) -> list:
     return found
 
 
-VERSION = re.search(r"__version__ = '([^']+)'",
-                    (ROOT / 'mmkd_sod' / 'version.py').read_text()).group(1)
+VERSION = re.search(
+    r"__version__ = '([^']+)'", (ROOT / 'mmkd_sod' / 'version.py').read_text()
+).group(1)
 
 setup(
     name='mmkd_sod',
@@ -74,6 +77,7 @@ setup(
     python_requires='>=3.10,<3.14',
     install_requires=read_requirements('runtime') + read_requirements('mminstall'),
     # A requirement cannot say "mmcv or mmcv-lite", so each is an extra.
-    extras_require={name: read_requirements(name)
-                    for name in ('lite', 'compiled', 'docs', 'onnx', 'tests')},
+    extras_require={
+        name: read_requirements(name) for name in ('lite', 'compiled', 'docs', 'onnx', 'tests')
+    },
 )

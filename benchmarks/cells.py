@@ -1,4 +1,5 @@
 """Results of a benchmark, saved cell by cell, so that an interrupted run can resume."""
+
 import os
 import sys
 import time
@@ -35,7 +36,7 @@ class OtherWork:
         if self._start is None:
             return None
         everyone, own = (now - then for now, then in zip(_busy(), self._start, strict=True))
-        return round(max(0., everyone - own) / (time.monotonic() - self._began), 2)
+        return round(max(0.0, everyone - own) / (time.monotonic() - self._began), 2)
 
 
 class Cells:
@@ -51,8 +52,7 @@ class Cells:
         again (bool): Ignore existing cells.
     """
 
-    def __init__(self, name: str, settings: dict, device: str = 'cpu',
-                 again: bool = False) -> None:
+    def __init__(self, name: str, settings: dict, device: str = 'cpu', again: bool = False) -> None:
         self.name = name
         head = dict(machine=machine(device), settings=settings)
         found = load(name) if (RESULTS / f'{name}.json').is_file() and not again else {}
@@ -64,8 +64,12 @@ class Cells:
         """The cells by key."""
         return self.content['cells']
 
-    def measure(self, keys: Iterable[str], make: Callable[[str], dict],
-                show: Callable[[str, dict], str] | None = None) -> None:
+    def measure(
+        self,
+        keys: Iterable[str],
+        make: Callable[[str], dict],
+        show: Callable[[str, dict], str] | None = None,
+    ) -> None:
         """Measure the missing cells and print progress and the remaining time.
 
         Args:
@@ -77,8 +81,10 @@ class Cells:
         keys = list(keys)
         missing = [key for key in keys if key not in self.cells]
         if len(missing) < len(keys):
-            print(f'{self.name}: {len(keys) - len(missing)} of {len(keys)} cells exist',
-                  file=sys.stderr)
+            print(
+                f'{self.name}: {len(keys) - len(missing)} of {len(keys)} cells exist',
+                file=sys.stderr,
+            )
         began = time.monotonic()
         for number, key in enumerate(missing, start=1):
             others = OtherWork()
@@ -90,5 +96,8 @@ class Cells:
             self.content['cells'] = {one: self.cells[one] for one in (*ordered, *rest)}
             save(self.name, self.content)
             left = (time.monotonic() - began) / number * (len(missing) - number)
-            print(f'[{number}/{len(missing)}] {self.name} {key}: '
-                  f'{show(key, cell) if show else "done"}; {left / 60:.1f} min left', flush=True)
+            print(
+                f'[{number}/{len(missing)}] {self.name} {key}: '
+                f'{show(key, cell) if show else "done"}; {left / 60:.1f} min left',
+                flush=True,
+            )

@@ -1,4 +1,5 @@
 """Shared by the benchmarks: steps, interleaved timing, peak memory, machine, results on disk."""
+
 import argparse
 import copy
 import json
@@ -24,8 +25,9 @@ def synchronize(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def interleaved(variants: dict[str, Callable[[], None]], rounds: int, warmup: int,
-                device: str = 'cpu') -> dict[str, list[float]]:
+def interleaved(
+    variants: dict[str, Callable[[], None]], rounds: int, warmup: int, device: str = 'cpu'
+) -> dict[str, list[float]]:
     """Time every call in seconds; variants take turns, so that drift affects all of them equally.
 
     Args:
@@ -45,8 +47,12 @@ def interleaved(variants: dict[str, Callable[[], None]], rounds: int, warmup: in
             if turn >= warmup:
                 seconds[name].append(time.perf_counter() - start)
         left = (time.monotonic() - began) / (turn + 1) * (warmup + rounds - turn - 1)
-        print(f'\r  round {turn + 1}/{warmup + rounds}, {left:.0f} s left ', end='',
-              file=sys.stderr, flush=True)
+        print(
+            f'\r  round {turn + 1}/{warmup + rounds}, {left:.0f} s left ',
+            end='',
+            file=sys.stderr,
+            flush=True,
+        )
     print(file=sys.stderr)
     return seconds
 
@@ -54,8 +60,9 @@ def interleaved(variants: dict[str, Callable[[], None]], rounds: int, warmup: in
 def training_step(model, data: dict) -> Callable[[], None]:
     """Return a function that runs preprocessing, forward, backward and update on a batch."""
     model.train()
-    optimizer = torch.optim.SGD((p for p in model.parameters() if p.requires_grad), 1e-6,
-                                momentum=0.9)
+    optimizer = torch.optim.SGD(
+        (p for p in model.parameters() if p.requires_grad), 1e-6, momentum=0.9
+    )
 
     def step():
         inputs = model.data_preprocessor(copy.deepcopy(data), training=True)
@@ -86,33 +93,39 @@ def median(values: list[float]) -> float:
 
 def ratio_of_medians(seconds: dict[str, list[float]], name: str, *bound: str) -> float:
     """Return the median time of a variant divided by the sum of the medians of others."""
-    return round(statistics.median(seconds[name])
-                 / sum(statistics.median(seconds[part]) for part in bound), 4)
+    return round(
+        statistics.median(seconds[name]) / sum(statistics.median(seconds[part]) for part in bound),
+        4,
+    )
 
 
 def timed(variants: dict[str, Callable[[], None]], bounds: dict[str, tuple], args) -> dict:
     """Time all variants and divide those in ``bounds`` by the sum of the named others.
 
     Args:
-        variants (dict): As for :func:`interleaved`.
+        variants (dict): As for ``interleaved``.
         bounds (dict): For a variant, the names of the variants that make up its lower bound.
         args (argparse.Namespace): With ``rounds``, ``warmup`` and ``device``.
     """
     seconds = interleaved(variants, args.rounds, args.warmup, args.device)
-    return dict(seconds={name: median(values) for name, values in seconds.items()},
-                over_bound={name: ratio_of_medians(seconds, name, *bound)
-                            for name, bound in bounds.items()})
+    return dict(
+        seconds={name: median(values) for name, values in seconds.items()},
+        over_bound={
+            name: ratio_of_medians(seconds, name, *bound) for name, bound in bounds.items()
+        },
+    )
 
 
 def ratios(_: str, cell: dict) -> str:
-    """Return the ratios of a cell of :func:`timed` as one line."""
+    """Return the ratios of a cell of ``timed`` as one line."""
     return ', '.join(f'{name} {ratio:.3f}' for name, ratio in cell['over_bound'].items())
 
 
 def peak_memory_mib(script: str, *args: str) -> float:
     """Run a script in a separate process and return the peak memory that it prints last."""
-    out = subprocess.run([sys.executable, '-W', 'ignore', script, *args], check=True,
-                         capture_output=True, text=True)
+    out = subprocess.run(
+        [sys.executable, '-W', 'ignore', script, *args], check=True, capture_output=True, text=True
+    )
     return float(out.stdout.strip().split('\n')[-1])
 
 
@@ -137,8 +150,12 @@ def machine(device: str = 'cpu') -> dict:
             name = next(line.split(':')[1].strip() for line in info if 'model name' in line)
     except (OSError, StopIteration):
         pass
-    found = dict(cpu=name, threads=torch.get_num_threads(), torch=torch.__version__,
-                 python=platform.python_version())
+    found = dict(
+        cpu=name,
+        threads=torch.get_num_threads(),
+        torch=torch.__version__,
+        python=platform.python_version(),
+    )
     if device != 'cpu':
         found['gpu'] = torch.cuda.get_device_name()
     return found

@@ -5,6 +5,7 @@ mmrazor's SingleTeacherDistill with PKD only. More variants in one process would
 teacher's time by a few per cent. Our step runs with the default teacher options, then with
 ``teacher_compile=True``. Peak memory is measured in separate processes.
 """
+
 import torch
 from cells import Cells
 from common import parse, parser, ratios, timed
@@ -34,13 +35,17 @@ def main() -> None:
         bounds = dict.fromkeys((option, 'mmrazor'), ('student', 'teacher'))
         cell = timed(steps(METHOD, ('student', 'teacher', *bounds), args.device), bounds, args)
         if option == 'default' and args.device == 'cpu':
-            cell['peak_mib'] = {name: peak_of(METHOD, variant)
-                                for name, variant in MEMORY.items()}
+            cell['peak_mib'] = {name: peak_of(METHOD, variant) for name, variant in MEMORY.items()}
             cell['teacher_weights_mib'] = teacher_mib()
         return cell
 
-    settings = dict(rounds=args.rounds, config=pair.config, images=pair.images,
-                    size=list(pair.size), closest=pair.closest)
+    settings = dict(
+        rounds=args.rounds,
+        config=pair.config,
+        images=pair.images,
+        size=list(pair.size),
+        closest=pair.closest,
+    )
     cells = Cells(f'crosskd_step_{args.device}', settings, args.device, args.again)
     cells.measure(OURS, measure, ratios)
 

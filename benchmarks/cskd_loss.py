@@ -4,6 +4,7 @@ The plain version is tests/test_models/test_losses/cskd_oracle.py: it processes 
 other with convolutions of torch.nn and HSIC as in the formula. Both take turns in one process; peak
 memory is that of a separate process minus that of one which only creates the features.
 """
+
 import runpy
 from collections.abc import Callable
 from pathlib import Path
@@ -43,11 +44,14 @@ def variants(mode: str, images: int, size: tuple, device: str) -> dict[str, Call
     loss = ChannelSpatialKDLoss(**CHANNELS, projection=mode).to(device)
     nn.init.constant_(loss.gamma_cam, 0.3)
     nn.init.constant_(loss.gamma_pam, 0.2)
-    student = torch.randn(images, CHANNELS['student_channels'], *size, device=device,
-                          requires_grad=True)
+    student = torch.randn(
+        images, CHANNELS['student_channels'], *size, device=device, requires_grad=True
+    )
     teacher = torch.randn(images, CHANNELS['teacher_channels'], *size, device=device)
-    convs = [plain_convolutions(projection)
-             for projection in (loss.student_projection, loss.teacher_projection)]
+    convs = [
+        plain_convolutions(projection)
+        for projection in (loss.student_projection, loss.teacher_projection)
+    ]
 
     def forget():
         student.grad = None
@@ -60,7 +64,8 @@ def variants(mode: str, images: int, size: tuple, device: str) -> dict[str, Call
     def loop():
         forget()
         cam, pam = plain_losses(
-            student, teacher, loss.gamma_cam, loss.gamma_pam, loss.tau, loss.grid, *convs)
+            student, teacher, loss.gamma_cam, loss.gamma_pam, loss.tau, loss.grid, *convs
+        )
         (loss.cam_weight * cam + loss.pam_weight * pam).backward()
 
     return dict(ours=ours, loop=loop, features=forget)
@@ -71,8 +76,12 @@ def main() -> None:
     arguments = parser(__doc__.splitlines()[0])
     arguments.add_argument('--images', type=int, default=8)
     arguments.add_argument('--size', type=int, nargs=2, default=(33, 65), metavar=('H', 'W'))
-    arguments.add_argument('--memory-of', nargs=2, metavar=('MODE', 'VARIANT'),
-                           help='run only this variant and print its peak memory')
+    arguments.add_argument(
+        '--memory-of',
+        nargs=2,
+        metavar=('MODE', 'VARIANT'),
+        help='run only this variant and print its peak memory',
+    )
     args = parse(arguments)
     if args.memory_of:
         mode, name = args.memory_of
@@ -81,26 +90,45 @@ def main() -> None:
             step()
         print_peak_memory()
         return
-    settings = dict(images=args.images, size=list(args.size), rounds=args.rounds,
-                    channels=list(CHANNELS.values()))
+    settings = dict(
+        images=args.images,
+        size=list(args.size),
+        rounds=args.rounds,
+        channels=list(CHANNELS.values()),
+    )
 
     def measure(mode: str) -> dict:
         pair = variants(mode, args.images, args.size, args.device)
         del pair['features']
         seconds = interleaved(pair, args.rounds, args.warmup, args.device)
-        found = dict(seconds={name: median(values) for name, values in seconds.items()},
-                     speedup=ratio_of_medians(seconds, 'loop', 'ours'))
+        found = dict(
+            seconds={name: median(values) for name, values in seconds.items()},
+            speedup=ratio_of_medians(seconds, 'loop', 'ours'),
+        )
         if args.device == 'cpu':
             threads = ('--threads', str(torch.get_num_threads()))
-            peak = {name: peak_memory_mib(
-                __file__, '--memory-of', mode, name, '--images', str(args.images), '--size',
-                *map(str, args.size), *threads) for name in ('features', *pair)}
+            peak = {
+                name: peak_memory_mib(
+                    __file__,
+                    '--memory-of',
+                    mode,
+                    name,
+                    '--images',
+                    str(args.images),
+                    '--size',
+                    *map(str, args.size),
+                    *threads,
+                )
+                for name in ('features', *pair)
+            }
             found['peak_memory_mib'] = {
-                name: round(peak[name] - peak['features'], 1) for name in pair}
+                name: round(peak[name] - peak['features'], 1) for name in pair
+            }
         return found
 
     Cells(f'cskd_loss_{args.device}', settings, args.device, args.again).measure(
-        PROJECTIONS, measure, lambda _, cell: f"{cell['speedup']:.2f} x faster")
+        PROJECTIONS, measure, lambda _, cell: f'{cell["speedup"]:.2f} x faster'
+    )
 
 
 if __name__ == '__main__':

@@ -1,4 +1,5 @@
 """Images per second of each demo's training pipeline, in one process without workers."""
+
 import sys
 import tempfile
 from pathlib import Path
@@ -13,9 +14,13 @@ from mmkd_sod.datasets.scenes import GroupSettings, SceneSettings, make_groups, 
 
 # Data folder of each demo; None: generated for the benchmark.
 PIPELINES = dict(
-    scenes_gfl_student=None, groups_hkdnet_student=None, bccd_gfl_student='data/bccd_coco',
-    camvid_pspnet_student='data/camvid', human_seg_scfnet_student='data/human_seg',
-    human_seg_scfnet_kd='data/human_seg')
+    scenes_gfl_student=None,
+    groups_hkdnet_student=None,
+    bccd_gfl_student='data/bccd_coco',
+    camvid_pspnet_student='data/camvid',
+    human_seg_scfnet_student='data/human_seg',
+    human_seg_scfnet_kd='data/human_seg',
+)
 IMAGES = 32
 
 
@@ -28,8 +33,9 @@ def dataset(name: str, folder: Path):
         make_scenes(folder / 'scenes', SceneSettings(train=IMAGES, val=1), progress=False)
         wanted.data_root = f'{folder}/scenes/'
     elif name.startswith('groups'):
-        make_groups(folder / 'groups', GroupSettings(train=4, val=1, images=IMAGES // 4),
-                    progress=False)
+        make_groups(
+            folder / 'groups', GroupSettings(train=4, val=1, images=IMAGES // 4), progress=False
+        )
         wanted.data_root = f'{folder}/groups/train'
     return DATASETS.build(wanted)
 
@@ -56,7 +62,8 @@ def main() -> None:
     for name in sorted(set(PIPELINES) - set(there)):
         print(f"{name}: '{PIPELINES[name]}' does not exist; skipped", file=sys.stderr)
     Cells('data_throughput_cpu', dict(rounds=args.rounds), again=args.again).measure(
-        there, measure, lambda _, cell: f"{cell['images_per_second']} images per second")
+        there, measure, lambda _, cell: f'{cell["images_per_second"]} images per second'
+    )
 
 
 if __name__ == '__main__':

@@ -6,6 +6,7 @@ the others from their last checkpoints. A work directory of an earlier run is us
 same name (or is linked under it), contains its config and test scores, and was made with the same
 settings. Results are written after each test.
 """
+
 import argparse
 import os
 import signal
@@ -26,12 +27,14 @@ from mmkd_sod.utils.progress import progress_bar
 NAME = 'gain_cpu'
 WORK_DIRS = Path('work_dirs/benchmarks/gain')
 _POLL = 0.5  # seconds between checks of the processes
-_LOOK = 15.  # seconds between updates of the trainings' progress
+_LOOK = 15.0  # seconds between updates of the trainings' progress
 # By default glibc returns a step's large buffers to the system at every step, which takes 2 to 6 %
 # of a step on one core. These settings keep them without changing results; other C libraries ignore
 # them.
-_TUNABLES = ':'.join(f'glibc.malloc.{name}' for name in (
-    'hugetlb=1', 'mmap_max=0', f'trim_threshold={2 ** 35}', f'top_pad={2 ** 26}'))
+_TUNABLES = ':'.join(
+    f'glibc.malloc.{name}'
+    for name in ('hugetlb=1', 'mmap_max=0', f'trim_threshold={2**35}', f'top_pad={2**26}')
+)
 
 
 def summary(metric: str, plain: dict, distilled: dict) -> dict | None:
@@ -51,16 +54,23 @@ def summary(metric: str, plain: dict, distilled: dict) -> dict | None:
     if not seeds:
         return None
     sign = -1 if describe(metric).less_is_better else 1
-    values = dict(plain=[plain[seed][metric] for seed in seeds],
-                  distilled=[distilled[seed][metric] for seed in seeds])
-    values['gain'] = [sign * (ours - theirs) for ours, theirs in
-                      zip(values['distilled'], values['plain'], strict=True)]
-    found = {name: [round(number, 6) if number is not None else None
-                    for number in (mean(numbers), std(numbers))]
-             for name, numbers in values.items()}
+    values = dict(
+        plain=[plain[seed][metric] for seed in seeds],
+        distilled=[distilled[seed][metric] for seed in seeds],
+    )
+    values['gain'] = [
+        sign * (ours - theirs)
+        for ours, theirs in zip(values['distilled'], values['plain'], strict=True)
+    ]
+    found = {
+        name: [
+            round(number, 6) if number is not None else None
+            for number in (mean(numbers), std(numbers))
+        ]
+        for name, numbers in values.items()
+    }
     average, deviation = mean(values['gain']), std(values['gain'])
-    return dict(found, seeds=len(seeds),
-                exceeds=None if deviation is None else average > deviation)
+    return dict(found, seeds=len(seeds), exceeds=None if deviation is None else average > deviation)
 
 
 def summaries(scores: dict, one) -> dict:
@@ -68,9 +78,14 @@ def summaries(scores: dict, one) -> dict:
     found: dict = {}
     for method in one.distilled:
         for epochs in map(str, one.epochs):
-            cell = {metric: summary(metric, scores.get('student', {}).get(epochs, {}),
-                                    scores.get(method, {}).get(epochs, {}))
-                    for metric in one.metrics}
+            cell = {
+                metric: summary(
+                    metric,
+                    scores.get('student', {}).get(epochs, {}),
+                    scores.get(method, {}).get(epochs, {}),
+                )
+                for metric in one.metrics
+            }
             if all(cell.values()):
                 found.setdefault(method, {})[epochs] = cell
     return found
@@ -125,9 +140,11 @@ class Work:
         for run in self.waiting:
             run.check()
         # A teacher whose score is known may still have to be trained for its students.
-        needed = {id(run.teacher): run.teacher for run in self.waiting
-                  if run.teacher is not None and not run.teacher.trained()
-                  and not self._tested(run)}
+        needed = {
+            id(run.teacher): run.teacher
+            for run in self.waiting
+            if run.teacher is not None and not run.teacher.trained() and not self._tested(run)
+        }
         self.waiting = [run for run in runs if run in self.waiting or id(run) in needed]
         # The run of each process, and whether it was already trained when the process started.
         self.active: dict[subprocess.Popen, tuple[GainRun, bool]] = {}
@@ -176,8 +193,9 @@ class Work:
                 run.log.parent.mkdir(parents=True, exist_ok=True)
                 trained = run.trained()
                 with open(run.log, 'a') as log:
-                    process = subprocess.Popen(run.command(), env=self.env, stdout=log,
-                                               stderr=subprocess.STDOUT)
+                    process = subprocess.Popen(
+                        run.command(), env=self.env, stdout=log, stderr=subprocess.STDOUT
+                    )
                 self.active[process] = run, trained
 
     def _collect(self) -> None:
@@ -233,8 +251,7 @@ def prepare(groups: list[str]) -> list[str]:
             continue
         command = [sys.executable, '-W', 'ignore', *one.prepare]
         if one.prepare and subprocess.run(command).returncode:
-            print(f"{group}: '{' '.join(one.prepare)}' failed; the set is skipped",
-                  file=sys.stderr)
+            print(f"{group}: '{' '.join(one.prepare)}' failed; the set is skipped", file=sys.stderr)
             continue
         able.append(group)
     return able
@@ -243,24 +260,30 @@ def prepare(groups: list[str]) -> list[str]:
 def main(argv=None) -> int:
     """Run what is missing; return 1 if something failed, 130 if interrupted."""
     arguments = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     arguments.add_argument('--sets', nargs='*', default=list(SETS), choices=list(SETS))
     arguments.add_argument('--seeds', nargs='*', type=int, default=[0, 1, 2])
     arguments.add_argument('--jobs', type=int, default=1, help='processes at a time')
     arguments.add_argument('--threads', type=int, default=1, help='CPU threads of each')
-    arguments.add_argument('--again', action='store_true',
-                           help='ignore scores that are already written; work directories are kept')
+    arguments.add_argument(
+        '--again',
+        action='store_true',
+        help='ignore scores that are already written; work directories are kept',
+    )
     args = arguments.parse_args(argv)
     if args.jobs < 1 or args.threads < 1:
-        raise ConfigError(f'gain.py: --jobs {args.jobs} --threads {args.threads} must be at least '
-                          '1; leave them out for one process of one thread')
+        raise ConfigError(
+            f'gain.py: --jobs {args.jobs} --threads {args.threads} must be at least '
+            '1; leave them out for one process of one thread'
+        )
     results = Results(args.again)
     wanted = {group: runs_of(group, SETS[group], args.seeds, WORK_DIRS) for group in args.sets}
-    open_sets = [group for group, runs in wanted.items()
-                 if any(results.get(run) is None for run in runs)]
+    open_sets = [
+        group for group, runs in wanted.items() if any(results.get(run) is None for run in runs)
+    ]
     able = prepare(open_sets)
-    work = Work([run for group in able for run in wanted[group]], results, args.jobs,
-                args.threads)
+    work = Work([run for group in able for run in wanted[group]], results, args.jobs, args.threads)
     if not work.waiting:
         print(f'{NAME}: nothing left to run')
     try:

@@ -1,4 +1,5 @@
 """One training and its test: what is finished, and what has to be run next."""
+
 import filecmp
 import json
 import sys
@@ -36,6 +37,7 @@ class GainRun:
         one (GainSet): Its set.
         teacher (GainRun | None): The run whose checkpoint it needs.
     """
+
     group: str
     role: str
     config: str
@@ -80,8 +82,9 @@ class GainRun:
     def options(self) -> dict:
         """Return the overrides of its config by dotted key."""
         if not self._options:
-            self._options = length_options(Config.fromfile(self.config), self.epochs,
-                                           self.one.pace[self.role])
+            self._options = length_options(
+                Config.fromfile(self.config), self.epochs, self.one.pace[self.role]
+            )
             self._options['randomness.seed'] = self.seed
             if self.teacher is not None:
                 self._options['model.teacher_ckpt'] = str(self.teacher.checkpoint)
@@ -108,8 +111,9 @@ class GainRun:
             return None
         missing = [name for name in metrics if name not in run.test]
         if missing:
-            raise DataError(f"'{self.test_folder}' has no {missing[0]}; remove the folder to "
-                            'run the test again')
+            raise DataError(
+                f"'{self.test_folder}' has no {missing[0]}; remove the folder to run the test again"
+            )
         return {name: round(float(run.test[name]), 6) for name in metrics}
 
     def check(self) -> None:
@@ -120,14 +124,17 @@ class GainRun:
         """
         if not any(self.folder.glob('*/vis_data/config.py')):
             if any(self.test_folder.glob('*/vis_data/config.py')):
-                raise DataError(f"'{self.test_folder}' tests a training that does not exist; put "
-                                f"'{self.folder}' next to it, or move it away")
+                raise DataError(
+                    f"'{self.test_folder}' tests a training that does not exist; put "
+                    f"'{self.folder}' next to it, or move it away"
+                )
             return
         cfg = read_run(self.folder).cfg
         wanted = Config.fromfile(self.config)
         wanted.merge_from_dict(self.options())
-        found = dict(seed=(cfg.get('randomness') or {}).get('seed'),
-                     epochs=cfg.train_cfg.get('max_epochs'))
+        found = dict(
+            seed=(cfg.get('randomness') or {}).get('seed'), epochs=cfg.train_cfg.get('max_epochs')
+        )
         problem = None
         for key, value in found.items():
             if value != getattr(self, key):
@@ -151,23 +158,43 @@ class GainRun:
             return path is not None and Path(path) == self.teacher.checkpoint
         real = self.folder.resolve()
         places = (Path(path), *(parent / path for parent in real.parents))
-        return any(place.is_file() and filecmp.cmp(place, self.teacher.checkpoint, shallow=False)
-                   for place in places)
+        return any(
+            place.is_file() and filecmp.cmp(place, self.teacher.checkpoint, shallow=False)
+            for place in places
+        )
 
     def command(self) -> list[str]:
         """Return the next command: the training, resumed if possible, or the test."""
         if self.trained():
-            return [sys.executable, '-W', 'ignore', 'tools/test.py', self.config,
-                    str(self.checkpoint), '--work-dir', str(self.test_folder)]
+            return [
+                sys.executable,
+                '-W',
+                'ignore',
+                'tools/test.py',
+                self.config,
+                str(self.checkpoint),
+                '--work-dir',
+                str(self.test_folder),
+            ]
         resume = ['--resume'] if newest_checkpoint(self.folder) is not None else []
         options = [f'{key}={_argument(value)}' for key, value in self.options().items()]
-        return [sys.executable, '-W', 'ignore', 'tools/train.py', self.config, '--work-dir',
-                str(self.folder), *resume, '--cfg-options', *options]
+        return [
+            sys.executable,
+            '-W',
+            'ignore',
+            'tools/train.py',
+            self.config,
+            '--work-dir',
+            str(self.folder),
+            *resume,
+            '--cfg-options',
+            *options,
+        ]
 
 
 def _argument(value) -> str:
     """Return a value as ``--cfg-options`` reads it."""
-    return f"[{','.join(map(str, value))}]" if isinstance(value, list) else str(value)
+    return f'[{",".join(map(str, value))}]' if isinstance(value, list) else str(value)
 
 
 def runs_of(group: str, one: GainSet, seeds, root: Path) -> list[GainRun]:
@@ -184,7 +211,17 @@ def runs_of(group: str, one: GainSet, seeds, root: Path) -> list[GainRun]:
         teacher = GainRun(group, 'teacher', one.teacher, one.teacher_epochs, seed, root, one)
         made.append(teacher)
         for epochs in one.epochs:
-            made += [GainRun(group, role, config, epochs, seed, root, one,
-                             None if role == 'student' else teacher)
-                     for role, config in one.students().items()]
+            made += [
+                GainRun(
+                    group,
+                    role,
+                    config,
+                    epochs,
+                    seed,
+                    root,
+                    one,
+                    None if role == 'student' else teacher,
+                )
+                for role, config in one.students().items()
+            ]
     return made

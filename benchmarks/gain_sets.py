@@ -1,11 +1,12 @@
 """The data sets, models and training lengths with which gains are measured."""
+
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mmengine.config import Config
 
-_AROUND = .3  # minutes: start of two processes and a test
+_AROUND = 0.3  # minutes: start of two processes and a test
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class GainSet:
             estimate the time left.
         made (bool): Whether ``prepare`` creates all of the data.
     """
+
     teacher: str
     student: str
     distilled: dict
@@ -46,40 +48,83 @@ class GainSet:
 
     def settings(self) -> dict:
         """Return what the scores depend on, as read from json."""
-        return json.loads(json.dumps(dict(
-            teacher=self.teacher, student=self.student, distilled=self.distilled,
-            teacher_epochs=self.teacher_epochs, epochs=self.epochs, metrics=self.metrics)))
+        return json.loads(
+            json.dumps(
+                dict(
+                    teacher=self.teacher,
+                    student=self.student,
+                    distilled=self.distilled,
+                    teacher_epochs=self.teacher_epochs,
+                    epochs=self.epochs,
+                    metrics=self.metrics,
+                )
+            )
+        )
 
 
 _COCO = ('coco/bbox_mAP', 'coco/bbox_mAP_50')
 _SOD = ('sod/MAE', 'sod/Smeasure', 'sod/maxFm', 'sod/maxEm')
-_BCCD = dict(metrics=_COCO, data='data/bccd',
-             prepare=('tools/dataset_converters/voc_to_coco.py', 'data/bccd'))
+_BCCD = dict(
+    metrics=_COCO,
+    data='data/bccd',
+    prepare=('tools/dataset_converters/voc_to_coco.py', 'data/bccd'),
+)
 
 SETS = dict(
     bccd_gfl=GainSet(
-        'configs/demo/bccd_gfl_teacher.py', 'configs/demo/bccd_gfl_student.py',
-        dict(crosskd='configs/demo/bccd_gfl_crosskd.py'), 45, (18, 36),
-        pace=dict(teacher=.525, student=.185, crosskd=.365), **_BCCD),
+        'configs/demo/bccd_gfl_teacher.py',
+        'configs/demo/bccd_gfl_student.py',
+        dict(crosskd='configs/demo/bccd_gfl_crosskd.py'),
+        45,
+        (18, 36),
+        pace=dict(teacher=0.525, student=0.185, crosskd=0.365),
+        **_BCCD,
+    ),
     bccd_atss=GainSet(
-        'configs/demo/bccd_atss_teacher.py', 'configs/demo/bccd_atss_student.py',
-        dict(crosskd='configs/demo/bccd_atss_crosskd.py'), 20, (6, 12),
-        pace=dict(teacher=.52, student=.18, crosskd=.345), **_BCCD),
+        'configs/demo/bccd_atss_teacher.py',
+        'configs/demo/bccd_atss_student.py',
+        dict(crosskd='configs/demo/bccd_atss_crosskd.py'),
+        20,
+        (6, 12),
+        pace=dict(teacher=0.52, student=0.18, crosskd=0.345),
+        **_BCCD,
+    ),
     camvid=GainSet(
-        'configs/demo/camvid_pspnet_teacher.py', 'configs/demo/camvid_pspnet_student.py',
-        dict(cskd='configs/demo/camvid_pspnet_cskd.py'), 40, (10, 40), ('mIoU', 'mAcc'),
-        data='data/camvid', pace=dict(teacher=.7, student=.28, cskd=.47)),
+        'configs/demo/camvid_pspnet_teacher.py',
+        'configs/demo/camvid_pspnet_student.py',
+        dict(cskd='configs/demo/camvid_pspnet_cskd.py'),
+        40,
+        (10, 40),
+        ('mIoU', 'mAcc'),
+        data='data/camvid',
+        pace=dict(teacher=0.7, student=0.28, cskd=0.47),
+    ),
     human_seg=GainSet(
-        'configs/demo/human_seg_scfnet_teacher.py', 'configs/demo/human_seg_scfnet_student.py',
-        dict(masks_kd='configs/demo/human_seg_scfnet_masks_kd.py',
-             pnlad_weak_label='configs/combine/human_seg_pnlad_weak_label.py'), 60, (20, 60),
-        _SOD, data='data/human_seg',
-        pace=dict(teacher=.28, student=.115, masks_kd=.17, pnlad_weak_label=.175)),
+        'configs/demo/human_seg_scfnet_teacher.py',
+        'configs/demo/human_seg_scfnet_student.py',
+        dict(
+            masks_kd='configs/demo/human_seg_scfnet_masks_kd.py',
+            pnlad_weak_label='configs/combine/human_seg_pnlad_weak_label.py',
+        ),
+        60,
+        (20, 60),
+        _SOD,
+        data='data/human_seg',
+        pace=dict(teacher=0.28, student=0.115, masks_kd=0.17, pnlad_weak_label=0.175),
+    ),
     groups_few=GainSet(
-        'configs/demo/groups_hkdnet_teacher.py', 'configs/demo/groups_hkdnet_few_student.py',
-        dict(hkd='configs/demo/groups_hkdnet_few_hkd.py'), 40, (30, 60), _SOD,
-        data='data/rgbd_groups', prepare=('tools/make_rgbd_groups.py', ), made=True,
-        pace=dict(teacher=.23, student=.032, hkd=.052)))
+        'configs/demo/groups_hkdnet_teacher.py',
+        'configs/demo/groups_hkdnet_few_student.py',
+        dict(hkd='configs/demo/groups_hkdnet_few_hkd.py'),
+        40,
+        (30, 60),
+        _SOD,
+        data='data/rgbd_groups',
+        prepare=('tools/make_rgbd_groups.py',),
+        made=True,
+        pace=dict(teacher=0.23, student=0.032, hkd=0.052),
+    ),
+)
 
 
 def expected_hours(seeds: int, jobs: int) -> float:
@@ -87,7 +132,8 @@ def expected_hours(seeds: int, jobs: int) -> float:
     minutes = sum(
         one.minutes('teacher', one.teacher_epochs)
         + sum(one.minutes(role, epochs) for role in one.students() for epochs in one.epochs)
-        for one in SETS.values())
+        for one in SETS.values()
+    )
     return minutes * seeds / jobs / 60
 
 
@@ -119,15 +165,16 @@ def length_options(cfg: Config, epochs: int, pace: float) -> dict:
         lost if a training is interrupted; there is no validation, since every training is tested.
     """
     own = cfg.train_cfg.max_epochs
-    options = {'train_cfg.max_epochs': epochs,
-               'train_cfg.val_begin': epochs + 1,
-               'default_hooks.checkpoint.interval': max(1, round(1 / pace)),
-               'default_hooks.checkpoint.max_keep_ckpts': 1}
+    options = {
+        'train_cfg.max_epochs': epochs,
+        'train_cfg.val_begin': epochs + 1,
+        'default_hooks.checkpoint.interval': max(1, round(1 / pace)),
+        'default_hooks.checkpoint.max_keep_ckpts': 1,
+    }
     for index, scheduler in enumerate(cfg.param_scheduler):
         if scheduler.get('by_epoch', True):
             for key in ('T_max', 'end'):
                 if scheduler.get(key) is not None:
-                    options[f'param_scheduler.{index}.{key}'] = round(
-                        scheduler[key] * epochs / own)
+                    options[f'param_scheduler.{index}.{key}'] = round(scheduler[key] * epochs / own)
     options.update(_stages(cfg.model.get('distiller', {}), 'model.distiller', epochs / own))
     return options

@@ -1,4 +1,5 @@
 """Write benchmarks/README.md, its plots and the scores of the model index from the results."""
+
 from pathlib import Path
 
 import metafiles
@@ -9,7 +10,7 @@ from sections import SECTIONS
 from mmkd_sod.utils.files import atomic_path
 
 HERE = Path(__file__).resolve().parent
-HEAD = '''# Benchmarks
+HEAD = """# Benchmarks
 
 Gains of distillation, and time and memory of a training step.
 
@@ -21,7 +22,7 @@ Gains of distillation, and time and memory of a training step.
 names its command and its machine. A ratio of times is a ratio of medians over rounds in which all
 variants take turns in one process. The lower bound ("bound") of a training step is the plain
 student's step plus the plain teacher's forward pass.
-'''
+"""
 
 
 def readme() -> str:

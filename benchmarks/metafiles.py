@@ -1,4 +1,5 @@
 """Write the scores of benchmarks/results into the model index; ``make_readme.py`` calls it."""
+
 from pathlib import Path
 
 import yaml
@@ -55,8 +56,9 @@ def measured() -> dict[str, list[dict]]:
     found = {}
     for part in load(NAME)['sets'].values():
         settings = part['settings']
-        configs = dict(teacher=settings['teacher'], student=settings['student'],
-                       **settings['distilled'])
+        configs = dict(
+            teacher=settings['teacher'], student=settings['student'], **settings['distilled']
+        )
         for role, scores in part['scores'].items():
             found[configs[role]] = results(scores, settings['metrics'])
     return found
@@ -78,8 +80,10 @@ def with_results(meta: dict, found: dict[str, list[dict]]) -> dict:
 
 def text(meta: dict) -> str:
     """A metafile as it is written."""
-    parts = (yaml.dump({key: value}, Dumper=_Indented, sort_keys=False, allow_unicode=True,
-                       width=100) for key, value in meta.items())
+    parts = (
+        yaml.dump({key: value}, Dumper=_Indented, sort_keys=False, allow_unicode=True, width=100)
+        for key, value in meta.items()
+    )
     return '\n'.join(parts)
 
 

@@ -3,6 +3,7 @@
 Both run below mmcv's own functions, taking turns in one process; NMS alone, the others with their
 gradients. Needs a compiled mmcv.
 """
+
 import importlib
 from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
@@ -19,7 +20,7 @@ BOXES = 1000, 5000, 20000
 
 def boxes(number: int, size: float, device: str) -> torch.Tensor:
     """Return boxes (number, 4) of sides up to ``size`` in an image of 1333 x 800."""
-    corner = torch.rand(number, 2, device=device) * torch.tensor([1333., 800.], device=device)
+    corner = torch.rand(number, 2, device=device) * torch.tensor([1333.0, 800.0], device=device)
     return torch.cat([corner, corner + torch.rand(number, 2, device=device) * size + 1], 1)
 
 
@@ -47,22 +48,33 @@ def roi_align(device: str) -> tuple[ModuleType, Callable]:
     module = importlib.import_module('mmcv.ops.roi_align')
     rois = boxes(512, 224, device)
     rois = torch.cat([torch.arange(512, device=device)[:, None] % 2, rois], 1)
-    return module, with_gradients(lambda maps: module.roi_align(maps, rois, 7, 1 / 8, 0),
-                                  torch.randn(2, 256, 100, 168, device=device))
+    return module, with_gradients(
+        lambda maps: module.roi_align(maps, rois, 7, 1 / 8, 0),
+        torch.randn(2, 256, 100, 168, device=device),
+    )
 
 
 def deformable(modulated: bool, device: str) -> tuple[ModuleType, Callable]:
     """Return mmcv's module, and a 3 x 3 deformable convolution from 256 to 256 channels."""
     name = 'modulated_deform_conv' if modulated else 'deform_conv'
     module = importlib.import_module(f'mmcv.ops.{name}')
-    maps, kernel, offset, mask = (torch.randn(*shape, device=device) for shape in (
-        (2, 256, 50, 84), (256, 256, 3, 3), (2, 18, 50, 84), (2, 9, 50, 84)))
+    maps, kernel, offset, mask = (
+        torch.randn(*shape, device=device)
+        for shape in ((2, 256, 50, 84), (256, 256, 3, 3), (2, 18, 50, 84), (2, 9, 50, 84))
+    )
     if modulated:
-        return module, with_gradients(lambda maps, offset, mask, kernel: (
-            module.modulated_deform_conv2d(maps, offset, mask, kernel, None, 1, 1)),
-            maps, offset, mask.sigmoid(), kernel * 0.02)
+        return module, with_gradients(
+            lambda maps, offset, mask, kernel: module.modulated_deform_conv2d(
+                maps, offset, mask, kernel, None, 1, 1
+            ),
+            maps,
+            offset,
+            mask.sigmoid(),
+            kernel * 0.02,
+        )
     return module, with_gradients(
-        lambda *args: module.deform_conv2d(*args, 1, 1), maps, offset, kernel * 0.02)
+        lambda *args: module.deform_conv2d(*args, 1, 1), maps, offset, kernel * 0.02
+    )
 
 
 def plain_operators() -> SimpleNamespace:
@@ -85,10 +97,12 @@ def main() -> None:
     if extension.operators_in_use() != 'compiled':
         raise InstallationError(
             'mmcv has no compiled operators here; this benchmark compares with them; '
-            f'{extension.REMEDY}')
+            f'{extension.REMEDY}'
+        )
     plain = plain_operators()
-    made = {f'nms, {number} boxes': lambda number=number: nms(number, args.device)
-            for number in BOXES}
+    made = {
+        f'nms, {number} boxes': lambda number=number: nms(number, args.device) for number in BOXES
+    }
     made['roi_align, 512 boxes'] = lambda: roi_align(args.device)
     made['deform_conv, 256 channels'] = lambda: deformable(False, args.device)
     made['modulated_deform_conv, 256 channels'] = lambda: deformable(True, args.device)
@@ -102,20 +116,28 @@ def main() -> None:
             def run() -> None:
                 module.ext_module = operators
                 results[key] = function()
+
             return run
 
-        seconds = interleaved(dict(plain=variant('plain', plain),
-                                   compiled=variant('compiled', compiled)),
-                              args.rounds, args.warmup, args.device)
+        seconds = interleaved(
+            dict(plain=variant('plain', plain), compiled=variant('compiled', compiled)),
+            args.rounds,
+            args.warmup,
+            args.device,
+        )
         module.ext_module = compiled
-        return dict(seconds={key: median(values) for key, values in seconds.items()},
-                    over_compiled=ratio_of_medians(seconds, 'plain', 'compiled'),
-                    results_differ_by=max(
-                        difference(mine.detach(), other.detach()) for mine, other in zip(
-                            results['plain'], results['compiled'], strict=True)))
+        return dict(
+            seconds={key: median(values) for key, values in seconds.items()},
+            over_compiled=ratio_of_medians(seconds, 'plain', 'compiled'),
+            results_differ_by=max(
+                difference(mine.detach(), other.detach())
+                for mine, other in zip(results['plain'], results['compiled'], strict=True)
+            ),
+        )
 
     Cells(f'mmcv_ops_{args.device}', dict(rounds=args.rounds), args.device, args.again).measure(
-        made, measure, lambda _, cell: f"{cell['over_compiled']:.3f} of the compiled time")
+        made, measure, lambda _, cell: f'{cell["over_compiled"]:.3f} of the compiled time'
+    )
 
 
 if __name__ == '__main__':

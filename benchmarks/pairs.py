@@ -3,6 +3,7 @@
 CrossKD uses the recipe configs/crosskd/gfl_r18.py (GFL ResNet-18 <- GFL ResNet-50), the others the
 small models of configs/demo.
 """
+
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,18 +23,25 @@ from mmkd_sod.registry import MODELS
 def boxes_batch(images: int, size: tuple[int, int], classes: int = 80) -> dict:
     """Return random images with five boxes each."""
     from mmdet.structures import DetDataSample
+
     torch.manual_seed(0)
     height, width = size
     inputs, samples = [], []
     for _ in range(images):
         inputs.append(torch.randint(0, 256, (3, height, width)).byte())
         corner = torch.rand(5, 2) * torch.tensor([width, height]) * 0.6
-        sample = DetDataSample(metainfo=dict(
-            img_shape=(height, width), pad_shape=(height, width),
-            batch_input_shape=(height, width), scale_factor=(1., 1.)))
+        sample = DetDataSample(
+            metainfo=dict(
+                img_shape=(height, width),
+                pad_shape=(height, width),
+                batch_input_shape=(height, width),
+                scale_factor=(1.0, 1.0),
+            )
+        )
         sample.gt_instances = InstanceData(
             bboxes=torch.cat([corner, corner + 20 + torch.rand(5, 2) * 60], 1),
-            labels=torch.randint(0, classes, (5, )))
+            labels=torch.randint(0, classes, (5,)),
+        )
         samples.append(sample)
     return dict(inputs=inputs, data_samples=samples)
 
@@ -41,21 +49,26 @@ def boxes_batch(images: int, size: tuple[int, int], classes: int = 80) -> dict:
 def maps_batch(images: int, size: tuple[int, int], classes: int, depth: bool = False) -> dict:
     """Return random images with masks, weak labels and optionally depth maps."""
     from mmseg.structures import SegDataSample
+
     generator = torch.Generator().manual_seed(0)
-    pictures = [torch.randint(0, 256, (3, *size), generator=generator).byte()
-                for _ in range(images)]
+    pictures = [
+        torch.randint(0, 256, (3, *size), generator=generator).byte() for _ in range(images)
+    ]
     samples = []
     for _ in range(images):
-        sample = SegDataSample(metainfo=dict(
-            img_shape=size, pad_shape=size, ori_shape=size, batch_input_shape=size))
+        sample = SegDataSample(
+            metainfo=dict(img_shape=size, pad_shape=size, ori_shape=size, batch_input_shape=size)
+        )
         sample.gt_sem_seg = PixelData(
-            data=torch.randint(0, classes, (1, *size), generator=generator))
+            data=torch.randint(0, classes, (1, *size), generator=generator)
+        )
         sample.weak_label = PixelData(data=torch.rand(1, *size, generator=generator))
         samples.append(sample)
     inputs = pictures
     if depth:
-        inputs = dict(img=pictures, depth=[torch.rand(1, *size, generator=generator)
-                                           for _ in range(images)])
+        inputs = dict(
+            img=pictures, depth=[torch.rand(1, *size, generator=generator) for _ in range(images)]
+        )
     return dict(inputs=inputs, data_samples=samples)
 
 
@@ -63,11 +76,17 @@ def _razor(source: dict, loss: dict, inputs: tuple[str, str], **data) -> dict:
     """Return an mmrazor distiller that compares one recorded tensor."""
     recorder = dict(what=source)
     return dict(
-        type='mmrazor.ConfigurableDistiller', student_recorders=recorder,
-        teacher_recorders=copy.deepcopy(recorder), distill_losses=dict(loss_kd=loss),
-        loss_forward_mappings=dict(loss_kd={
-            name: dict(recorder='what', from_student=student, **data)
-            for name, student in zip(inputs, (True, False), strict=True)}))
+        type='mmrazor.ConfigurableDistiller',
+        student_recorders=recorder,
+        teacher_recorders=copy.deepcopy(recorder),
+        distill_losses=dict(loss_kd=loss),
+        loss_forward_mappings=dict(
+            loss_kd={
+                name: dict(recorder='what', from_student=student, **data)
+                for name, student in zip(inputs, (True, False), strict=True)
+            }
+        ),
+    )
 
 
 def _head_output(head: str) -> dict:
@@ -86,6 +105,7 @@ class Pair:
         razor (dict): The most similar distiller of mmrazor.
         closest (str): What that distiller compares.
     """
+
     config: str
     images: int
     size: tuple
@@ -126,11 +146,16 @@ class Pair:
     def mmrazor(self):
         """Build mmrazor's SingleTeacherDistill."""
         from mmrazor.models.algorithms import SingleTeacherDistill
+
         recipe = self.recipe()
-        return first_epoch(SingleTeacherDistill(
-            distiller=copy.deepcopy(self.razor), teacher=self.teacher(),
-            architecture=self.student(),
-            calculate_student_loss=recipe.get('calculate_student_loss', True)))
+        return first_epoch(
+            SingleTeacherDistill(
+                distiller=copy.deepcopy(self.razor),
+                teacher=self.teacher(),
+                architecture=self.student(),
+                calculate_student_loss=recipe.get('calculate_student_loss', True),
+            )
+        )
 
 
 def first_epoch(model: nn.Module) -> nn.Module:
@@ -143,31 +168,56 @@ def first_epoch(model: nn.Module) -> nn.Module:
 
 PAIRS = dict(
     crosskd=Pair(
-        'crosskd/gfl_r18', 2, (256, 320), boxes_batch,
-        _razor(dict(type='mmrazor.ModuleOutputs', source='neck'),
-               dict(type='mmrazor.PKDLoss', loss_weight=6.0), ('preds_S', 'preds_T')),
-        "PKD on the neck; no second pass through the teacher's head"),
+        'crosskd/gfl_r18',
+        2,
+        (256, 320),
+        boxes_batch,
+        _razor(
+            dict(type='mmrazor.ModuleOutputs', source='neck'),
+            dict(type='mmrazor.PKDLoss', loss_weight=6.0),
+            ('preds_S', 'preds_T'),
+        ),
+        "PKD on the neck; no second pass through the teacher's head",
+    ),
     cskd=Pair(
-        'demo/camvid_pspnet_cskd', 8, (180, 240),
+        'demo/camvid_pspnet_cskd',
+        8,
+        (180, 240),
         lambda images, size: maps_batch(images, size, 11),
-        _razor(_head_output('mmseg.models.decode_heads.psp_head.PSPHead'),
-               dict(type='mmrazor.ChannelWiseDivergence', tau=2.0, loss_weight=3.0),
-               ('preds_S', 'preds_T')),
-        'CWD on the logits; no attention, no CKA'),
+        _razor(
+            _head_output('mmseg.models.decode_heads.psp_head.PSPHead'),
+            dict(type='mmrazor.ChannelWiseDivergence', tau=2.0, loss_weight=3.0),
+            ('preds_S', 'preds_T'),
+        ),
+        'CWD on the logits; no attention, no CKA',
+    ),
     weak_label=Pair(
-        'demo/human_seg_scfnet_kd', 8, (224, 224),
+        'demo/human_seg_scfnet_kd',
+        8,
+        (224, 224),
         lambda images, size: maps_batch(images, size, 2),
-        _razor(_head_output('mmkd_sod.models.decode_heads.scf_head.SCFHead'),
-               dict(type='mmrazor.L2Loss', normalize=False), ('s_feature', 't_feature'),
-               data_idx=0),
-        'L2 on the finest map'),
+        _razor(
+            _head_output('mmkd_sod.models.decode_heads.scf_head.SCFHead'),
+            dict(type='mmrazor.L2Loss', normalize=False),
+            ('s_feature', 't_feature'),
+            data_idx=0,
+        ),
+        'L2 on the finest map',
+    ),
     hkd=Pair(
-        'demo/groups_hkdnet_hkd', 8, (128, 128),
+        'demo/groups_hkdnet_hkd',
+        8,
+        (128, 128),
         lambda images, size: maps_batch(images, size, 2, depth=True),
-        _razor(_head_output('mmkd_sod.models.decode_heads.hkd_head.HKDHead'),
-               dict(type='mmrazor.L2Loss', normalize=False), ('s_feature', 't_feature'),
-               data_idx=0),
-        'L2 on the finest map'))
+        _razor(
+            _head_output('mmkd_sod.models.decode_heads.hkd_head.HKDHead'),
+            dict(type='mmrazor.L2Loss', normalize=False),
+            ('s_feature', 't_feature'),
+            data_idx=0,
+        ),
+        'L2 on the finest map',
+    ),
+)
 
 # Options of DenseDistill for the teacher's speed; `default` is without any setting.
 TEACHER_OPTIONS = dict(
@@ -176,7 +226,8 @@ TEACHER_OPTIONS = dict(
     default=dict(),
     channels_last=dict(teacher_channels_last=True),
     compiled=dict(teacher_compile=True),
-    autocast_bf16=dict(teacher_autocast='bf16'))
+    autocast_bf16=dict(teacher_autocast='bf16'),
+)
 
 
 def steps(method: str, names, device: str) -> dict[str, Callable[[], None]]:
@@ -190,11 +241,12 @@ def steps(method: str, names, device: str) -> dict[str, Callable[[], None]]:
     """
     pair = PAIRS[method]
     data = pair.batch()
-    offline = dict(teacher=None, distiller=dict(
-        type='mmkd_sod.WeakLabelDistiller', source='offline'))
+    offline = dict(
+        teacher=None, distiller=dict(type='mmkd_sod.WeakLabelDistiller', source='offline')
+    )
     models = dict(
-        student=pair.student, mmrazor=pair.mmrazor,
-        offline=lambda: pair.distilled(**offline))
+        student=pair.student, mmrazor=pair.mmrazor, offline=lambda: pair.distilled(**offline)
+    )
     made = {}
     for name in names:
         if name == 'teacher':
@@ -202,6 +254,5 @@ def steps(method: str, names, device: str) -> dict[str, Callable[[], None]]:
         elif name in models:
             made[name] = training_step(models[name]().to(device), data)
         else:
-            made[name] = training_step(
-                pair.distilled(**TEACHER_OPTIONS[name]).to(device), data)
+            made[name] = training_step(pair.distilled(**TEACHER_OPTIONS[name]).to(device), data)
     return made

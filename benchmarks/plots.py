@@ -1,4 +1,5 @@
 """Plots of benchmarks/README.md, each from one json file, whose digest is stored in the image."""
+
 import hashlib
 import json
 import math
@@ -29,8 +30,13 @@ def growth(found: dict) -> Figure:
     methods = list(dict.fromkeys(method for lines in axes_of.values() for method in lines))
     for panel, (axis, lines) in zip(panels, axes_of.items(), strict=True):
         for method, points in lines.items():
-            panel.plot(*zip(*sorted(points), strict=True), marker='o', markersize=4, label=method,
-                       color=COLORS[methods.index(method)])
+            panel.plot(
+                *zip(*sorted(points), strict=True),
+                marker='o',
+                markersize=4,
+                label=method,
+                color=COLORS[methods.index(method)],
+            )
         panel.axhline(1, color='0.6', linewidth=0.8)
         panel.set_xlabel(axis)
     panels[0].set_ylabel('step / lower bound')
@@ -47,14 +53,19 @@ def gain(found: dict) -> Figure:
             for epochs, cell in lengths.items():
                 average, deviation = cell[metric.key]['gain']
                 scale = metric.scale * (100 if metric.key.startswith('sod/') else 1)
-                bars.append((f'{group} {method}, {epochs} epochs: {metric.name}',
-                             average * scale,
-                             math.nan if deviation is None else deviation * scale))
+                bars.append(
+                    (
+                        f'{group} {method}, {epochs} epochs: {metric.name}',
+                        average * scale,
+                        math.nan if deviation is None else deviation * scale,
+                    )
+                )
     figure = Figure(figsize=(8, 0.8 + 0.32 * len(bars)), dpi=110, layout='constrained')
     axes = figure.subplots()
     for place, (_, average, deviation) in enumerate(bars):
-        axes.barh(place, average, xerr=deviation, capsize=3,
-                  color=COLORS[0] if average > 0 else COLORS[1])
+        axes.barh(
+            place, average, xerr=deviation, capsize=3, color=COLORS[0] if average > 0 else COLORS[1]
+        )
     axes.set_yticks(range(len(bars)), [name for name, *_ in bars])
     axes.invert_yaxis()
     axes.axvline(0, color='0.3', linewidth=0.8)
@@ -78,9 +89,12 @@ def drawn_from(path: Path) -> str | None:
 
 def pictures() -> dict[str, Callable[[dict], Figure]]:
     """Return the plotting function of each json file that has a plot, by name."""
-    return {path.stem: draw for path in sorted(RESULTS.glob('*.json'))
-            for prefix, draw in DRAWN.items()
-            if path.stem.rsplit('_', 1)[0] == prefix and _worth(load(path.stem))}
+    return {
+        path.stem: draw
+        for path in sorted(RESULTS.glob('*.json'))
+        for prefix, draw in DRAWN.items()
+        if path.stem.rsplit('_', 1)[0] == prefix and _worth(load(path.stem))
+    }
 
 
 def _worth(found: dict) -> bool:

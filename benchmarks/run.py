@@ -4,6 +4,7 @@ Each writes its results to benchmarks/results/NAME_*.json while it runs. After C
 command measures what is missing; `--again` measures everything. benchmarks/README.md is updated at
 the end.
 """
+
 import argparse
 import signal
 import subprocess
@@ -31,6 +32,7 @@ class Entry:
         data (str): Data that it needs.
         arguments (tuple[str, ...]): Arguments of its script.
     """
+
     measures: str
     minutes: float
     data: str = 'none'
@@ -41,8 +43,11 @@ class Entry:
 ENTRIES = dict(
     checkpoint_size=Entry("a checkpoint's weights: student, ours, mmrazor's", 1),
     start_up=Entry("imports; time to the first step, also of mmdet's train.py", 3),
-    data_throughput=Entry('images per second of each demo pipeline', 1,
-                          'data/bccd, camvid, human_seg; missing ones are skipped'),
+    data_throughput=Entry(
+        'images per second of each demo pipeline',
+        1,
+        'data/bccd, camvid, human_seg; missing ones are skipped',
+    ),
     sod_evaluation=Entry('SODMetric and a plain loop, 1,000 maps', 1),
     saliency_inference=Entry('images per second of the 0.80 M student, torch and ONNX', 1),
     cskd_loss=Entry("CSKD's feature loss and a plain loop over blocks", 2),
@@ -51,16 +56,21 @@ ENTRIES = dict(
     teacher_options=Entry("each method's step with each teacher option, and its bound", 5),
     peak_memory=Entry("each method's peak memory and its bound", 3),
     growth=Entry('a step and its bound by size, batch, levels, classes, teachers', 7),
-    gain=Entry('teacher, plain and distilled students on real data, 3 seeds',
-               round(60 * expected_hours(3, GAIN_JOBS)),
-               ', '.join(sorted({one.data for one in SETS.values() if not one.made})),
-               ('--jobs', str(GAIN_JOBS))))
+    gain=Entry(
+        'teacher, plain and distilled students on real data, 3 seeds',
+        round(60 * expected_hours(3, GAIN_JOBS)),
+        ', '.join(sorted({one.data for one in SETS.values() if not one.made})),
+        ('--jobs', str(GAIN_JOBS)),
+    ),
+)
 
 
 def table() -> str:
     """Return the list of benchmarks, one line each."""
-    lines = [f'{name:19}{entry.minutes:5.0f} min  {entry.measures} (data: {entry.data})'
-             for name, entry in ENTRIES.items()]
+    lines = [
+        f'{name:19}{entry.minutes:5.0f} min  {entry.measures} (data: {entry.data})'
+        for name, entry in ENTRIES.items()
+    ]
     hours = sum(entry.minutes for entry in ENTRIES.values()) / 60
     return '\n'.join([*lines, f'{"all":19}{hours:5.1f} h on 2 cores'])
 
@@ -84,8 +94,14 @@ def run(names: list[str], again: bool) -> list[str]:
     for number, name in enumerate(names, start=1):
         print(f'== {number}/{len(names)} {name}; about {left:.0f} min left in all', flush=True)
         began = time.monotonic()
-        command = [sys.executable, '-W', 'ignore', str(HERE / f'{name}.py'),
-                   *ENTRIES[name].arguments, *(['--again'] if again else [])]
+        command = [
+            sys.executable,
+            '-W',
+            'ignore',
+            str(HERE / f'{name}.py'),
+            *ENTRIES[name].arguments,
+            *(['--again'] if again else []),
+        ]
         if finish(subprocess.Popen(command, cwd=HERE.parent)):
             failed.append(name)
         left -= ENTRIES[name].minutes
@@ -96,7 +112,8 @@ def run(names: list[str], again: bool) -> list[str]:
 def main(argv=None) -> int:
     """List or run."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('names', nargs='*', help='entries to run')
     parser.add_argument('--list', action='store_true', help='list the entries')
     parser.add_argument('--all', action='store_true', help='run every entry')
@@ -115,10 +132,11 @@ def main(argv=None) -> int:
     except KeyboardInterrupt:
         print('run.py: interrupted; run the same command again to resume', file=sys.stderr)
         return EXIT_INTERRUPTED
-    subprocess.run([sys.executable, '-W', 'ignore', str(HERE / 'make_readme.py')], check=True,
-                   cwd=HERE.parent)
+    subprocess.run(
+        [sys.executable, '-W', 'ignore', str(HERE / 'make_readme.py')], check=True, cwd=HERE.parent
+    )
     if failed:
-        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+        print(f'failed: {", ".join(failed)}', file=sys.stderr)
     return 1 if failed else 0
 
 

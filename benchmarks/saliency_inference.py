@@ -3,6 +3,7 @@
 From decoded images of 352 x 352 to maps, with batches of one and eight and random weights;
 preprocessing and resizing are included.
 """
+
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,7 @@ SIDE = 352
 def variants(folder: Path, batches: list[int]) -> tuple[dict[str, Callable[[], None]], float]:
     """Return functions that predict a batch, by name, and the difference of ONNX and torch."""
     import onnxruntime
+
     init_default_scope('mmseg')
     torch.manual_seed(0)
     model = build_model(saliency_config(CONFIG).model)
@@ -34,7 +36,8 @@ def variants(folder: Path, batches: list[int]) -> tuple[dict[str, Callable[[], N
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(
-        str(folder / 'student.onnx'), options, providers=['CPUExecutionProvider'])
+        str(folder / 'student.onnx'), options, providers=['CPUExecutionProvider']
+    )
     name = session.get_inputs()[0].name
     rng = np.random.default_rng(0)
     made = {}
@@ -60,12 +63,15 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             made, difference = variants(Path(folder), [1, 8])
             seconds = interleaved(made, args.rounds, args.warmup)
-        rates = {name: round(int(name.split()[-1]) / median(values), 1)
-                 for name, values in seconds.items()}
+        rates = {
+            name: round(int(name.split()[-1]) / median(values), 1)
+            for name, values in seconds.items()
+        }
         return dict(images_per_second=rates, onnx_differs_by=difference)
 
     Cells('saliency_inference_cpu', dict(side=SIDE, rounds=args.rounds), again=args.again).measure(
-        ('scfnet_mobilenetv3', ), measure, lambda _, cell: str(cell['images_per_second']))
+        ('scfnet_mobilenetv3',), measure, lambda _, cell: str(cell['images_per_second'])
+    )
 
 
 if __name__ == '__main__':

@@ -4,6 +4,7 @@ Each figure is a median over separate processes, which take turns. The plain stu
 configs/demo/scenes_gfl_student.py trains on a few generated scenes with tools/train.py, and with
 mmdet's own train.py on the same config without mmkd_sod.
 """
+
 import subprocess
 import sys
 import tempfile
@@ -24,16 +25,19 @@ MMDET_TRAIN = Path(mmdet.__file__).parent / '.mim' / 'tools' / 'train.py'
 
 def importing(module: str) -> Callable[[], None]:
     """Return a function that starts Python and imports a module."""
-    return lambda: subprocess.run([sys.executable, '-W', 'ignore', '-c', f'import {module}'],
-                                  check=True, capture_output=True)
+    return lambda: subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', f'import {module}'], check=True, capture_output=True
+    )
 
 
 def building() -> None:
     """Start Python, read the CrossKD demo's config and build its model."""
-    code = ("import mmkd_sod; from mmengine.config import Config; from mmengine.registry import "
-            "init_default_scope; from mmkd_sod.registry import MODELS; "
-            "cfg = Config.fromfile('configs/demo/bccd_gfl_crosskd.py'); "
-            "init_default_scope('mmdet'); MODELS.build(cfg.model)")
+    code = (
+        'import mmkd_sod; from mmengine.config import Config; from mmengine.registry import '
+        'init_default_scope; from mmkd_sod.registry import MODELS; '
+        "cfg = Config.fromfile('configs/demo/bccd_gfl_crosskd.py'); "
+        "init_default_scope('mmdet'); MODELS.build(cfg.model)"
+    )
     subprocess.run([sys.executable, '-W', 'ignore', '-c', code], check=True, capture_output=True)
 
 
@@ -53,10 +57,23 @@ def student_config(folder: Path) -> Path:
 
 def first_step(script: Path, config: Path, folder: Path) -> Callable[[], None]:
     """Return a function that trains until the first step is logged."""
+
     def run() -> None:
         process = subprocess.Popen(
-            [sys.executable, '-u', '-W', 'ignore', str(script), str(config), '--work-dir',
-             str(folder / 'work')], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            [
+                sys.executable,
+                '-u',
+                '-W',
+                'ignore',
+                str(script),
+                str(config),
+                '--work-dir',
+                str(folder / 'work'),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
         lines = []
         for line in process.stdout:
             lines.append(line)
@@ -66,6 +83,7 @@ def first_step(script: Path, config: Path, folder: Path) -> Callable[[], None]:
             raise RuntimeError(f'{script} logged no step:\n' + ''.join(lines[-20:]))
         process.kill()
         process.communicate()
+
     return run
 
 
@@ -86,12 +104,20 @@ def main() -> None:
             return timed({'import mmkd_sod, read and build bccd_gfl_crosskd': building})
         with tempfile.TemporaryDirectory() as folder:
             config = student_config(Path(folder))
-            return timed({name: first_step(script, config, Path(folder)) for name, script in (
-                ("mmdet's train.py", MMDET_TRAIN), ('tools/train.py', Path('tools/train.py')))})
+            return timed(
+                {
+                    name: first_step(script, config, Path(folder))
+                    for name, script in (
+                        ("mmdet's train.py", MMDET_TRAIN),
+                        ('tools/train.py', Path('tools/train.py')),
+                    )
+                }
+            )
 
     began = time.monotonic()
     Cells('start_up_cpu', dict(rounds=args.rounds), again=args.again).measure(
-        ('import', 'build', 'first step'), measure, lambda _, cell: str(cell['seconds']))
+        ('import', 'build', 'first step'), measure, lambda _, cell: str(cell['seconds'])
+    )
     print(f'{time.monotonic() - began:.0f} s')
 
 

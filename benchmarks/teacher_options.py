@@ -6,6 +6,7 @@ in the head), and bf16 autocast. The lower bound is the plain student's step plu
 teacher's forward; with weak labels from files (offline) it is the student's step. mmrazor's
 SingleTeacherDistill with the closest loss is timed as well.
 """
+
 import torch
 from cells import Cells
 from common import parse, parser, ratios, timed
@@ -24,11 +25,17 @@ def main() -> None:
         torch._dynamo.reset()
         bounds = dict.fromkeys(NAMES[2:], ('student', 'teacher'))
         if method == 'weak_label':
-            bounds['offline'] = ('student', )
+            bounds['offline'] = ('student',)
         pair = PAIRS[method]
         made = steps(method, (*NAMES[:2], *bounds), args.device)
-        return dict(config=pair.config, images=pair.images, size=list(pair.size),
-                    closest=pair.closest, rounds=args.rounds, **timed(made, bounds, args))
+        return dict(
+            config=pair.config,
+            images=pair.images,
+            size=list(pair.size),
+            closest=pair.closest,
+            rounds=args.rounds,
+            **timed(made, bounds, args),
+        )
 
     settings = dict(rounds=args.rounds, variants=list(NAMES))
     cells = Cells(f'teacher_options_{args.device}', settings, args.device, args.again)

@@ -1,10 +1,11 @@
 """Knowledge distillation of dense-prediction models, as OpenMMLab modules.
 
 ``custom_imports = dict(imports=['mmkd_sod'])`` in a config is all that mmdet's or mmseg's own
-tools need: importing this package mends what is broken upstream (:mod:`mmkd_sod.compat`) and
+tools need: importing this package mends what is broken upstream (``mmkd_sod.compat``) and
 announces the registries of scope ``mmkd_sod``. mmdet, mmseg and mmrazor load when a module that
 needs them is first asked for.
 """
+
 from . import compat
 
 compat.apply()

@@ -1,4 +1,5 @@
 """``python -m mmkd_sod COMMAND``: the commands are the modules of `mmkd_sod/cli/commands/`."""
+
 import argparse
 import ast
 import importlib
@@ -14,8 +15,11 @@ from mmkd_sod.version import __version__
 
 def command_names() -> list:
     """Names of the commands, sorted: the public modules and packages of `mmkd_sod.cli.commands`."""
-    return sorted(module.name for module in pkgutil.iter_modules(commands.__path__)
-                  if not module.name.startswith('_'))
+    return sorted(
+        module.name
+        for module in pkgutil.iter_modules(commands.__path__)
+        if not module.name.startswith('_')
+    )
 
 
 def help_text(name: str) -> str:

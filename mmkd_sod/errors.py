@@ -1,7 +1,7 @@
 """The errors that mmkd_sod raises for a user's mistake.
 
 Each message is one sentence: what was given, what was expected, what to do. The command line prints
-it without a traceback, exit code 2; any other exception keeps its traceback (:mod:`mmkd_sod.cli`).
+it without a traceback, exit code 2; any other exception keeps its traceback (``mmkd_sod.cli``).
 """
 
 

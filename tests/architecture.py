@@ -1,4 +1,5 @@
 """Imports between the modules of a package, and the layers that they have to respect."""
+
 import ast
 import graphlib
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ class Import:
         place (str): ``path:line`` of the statement.
         lazy (bool): Whether it runs inside a function, or for type checkers only.
     """
+
     source: str
     target: str
     place: str
@@ -60,7 +62,6 @@ def part(module: str, package: str = 'mmkd_sod') -> str:
 
 
 class _Collector(ast.NodeVisitor):
-
     def __init__(self, module: str, package: str, path: str, known: set):
         self.module, self.package, self.path, self.known = module, package, path, known
         self.lazy = False
@@ -79,7 +80,7 @@ class _Collector(ast.NodeVisitor):
         base = node.module or ''
         if node.level:
             parents = self.package.split('.')
-            parents = parents[:len(parents) - node.level + 1]
+            parents = parents[: len(parents) - node.level + 1]
             base = '.'.join([*parents, base] if base else parents)
         for alias in node.names:
             name = f'{base}.{alias.name}'
@@ -123,7 +124,7 @@ def read_imports(package: Path) -> list[Import]:
 
 
 def upward(imports: list[Import], package: str = 'mmkd_sod') -> list[Import]:
-    """Return imports against the order of a package in :data:`LAYERS`.
+    """Return imports against the order of a package in ``LAYERS``.
 
     An import of test material is one, and so is one of a part that has no layer.
     """
@@ -142,10 +143,15 @@ def upward(imports: list[Import], package: str = 'mmkd_sod') -> list[Import]:
 
 
 def beside_the_door(imports: list[Import]) -> list[Import]:
-    """Return imports of a package in :data:`ONLY_FROM` by another module than the one named."""
-    return [item for item in imports for package, module in ONLY_FROM.items()
-            if f'{item.target}.'.startswith(f'{package}.') and item.source != module
-            and not f'{item.source}.'.startswith(f'{package}.')]
+    """Return imports of a package in ``ONLY_FROM`` by another module than the one named."""
+    return [
+        item
+        for item in imports
+        for package, module in ONLY_FROM.items()
+        if f'{item.target}.'.startswith(f'{package}.')
+        and item.source != module
+        and not f'{item.source}.'.startswith(f'{package}.')
+    ]
 
 
 def cycle(imports: list[Import]) -> list[str]:

@@ -1,4 +1,5 @@
 """Shared fixtures: one thread, a fixed seed, and the folder of golden data."""
+
 import logging
 import os
 import sys
@@ -44,8 +45,11 @@ def release_captured_streams() -> None:
     pytest closes the stream that captured a test's output; a logger that kept it would print a
     traceback in a later test's output.
     """
-    loggers = [logging.getLogger(), *logging.getLogger().manager.loggerDict.values(),
-               *MMLogger._instance_dict.values()]
+    loggers = [
+        logging.getLogger(),
+        *logging.getLogger().manager.loggerDict.values(),
+        *MMLogger._instance_dict.values(),
+    ]
     for logger in loggers:
         for handler in getattr(logger, 'handlers', ()):
             if type(handler) is logging.StreamHandler:

@@ -1,4 +1,5 @@
 """Configs for the tests of the doctor: the demo on a few small scenes, with narrow networks."""
+
 from mmengine.config import Config
 from mmengine.config.config import DictAction
 
@@ -23,8 +24,9 @@ def examine(scenes, *options, run: str = 'crosskd', **kwargs) -> Report:
     return examine_config(tiny_config(scenes, *options, run=run), images=1, steps=1, **kwargs)
 
 
-def run_section(module, scenes=None, *options, run: str = 'crosskd',
-                **state) -> tuple[Context, Section]:
+def run_section(
+    module, scenes=None, *options, run: str = 'crosskd', **state
+) -> tuple[Context, Section]:
     """Run one section alone; return its context and the section."""
     cfg = Config(dict()) if scenes is None else tiny_config(scenes, *options, run=run)
     context, section = Context(cfg, **state), Section(module.NAME, module.TITLE)

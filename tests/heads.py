@@ -1,4 +1,5 @@
 """Small detectors with every supported head, and records of one training step."""
+
 import copy
 import functools
 from dataclasses import dataclass
@@ -54,5 +55,6 @@ def record(name, **batch) -> Step:
     head.eval()
     with torch.no_grad():
         predictions = reader.flatten(outputs[0])
-    return Step(model, reader, predictions, reader.targets(records, predictions), records, losses,
-                data)
+    return Step(
+        model, reader, predictions, reader.targets(records, predictions), records, losses, data
+    )

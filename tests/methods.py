@@ -1,4 +1,5 @@
 """One small training of each method on generated data, for tests of complete runs."""
+
 import copy
 import functools
 import itertools
@@ -25,7 +26,7 @@ class Samples(Dataset):
     """Data set of generated samples; each access adds noise from every random generator.
 
     Args:
-        kind (str): Key of :data:`MAKERS`.
+        kind (str): Key of ``MAKERS``.
         number (int): Number of samples.
         noise (bool): Whether to add noise.
         empty (tuple): Indices of images without objects.
@@ -50,7 +51,7 @@ class Samples(Dataset):
         images = sample['inputs']
         image = images['img'] if isinstance(images, dict) else images
         if self.noise:
-            shift = np.random.randint(9) + random.randrange(9) + torch.randint(9, (1, )).item()
+            shift = np.random.randint(9) + random.randrange(9) + torch.randint(9, (1,)).item()
             image = (image.int() + shift).clamp(0, 255).byte()
             if isinstance(images, dict):
                 images['img'] = image
@@ -64,8 +65,7 @@ def _first(data):
 
 
 def _boxes(index, empty):
-    return _first(small_detectors.random_batch(
-        1, 64, 96, seed=index, empty=(0, ) if empty else ()))
+    return _first(small_detectors.random_batch(1, 64, 96, seed=index, empty=(0,) if empty else ()))
 
 
 def _labels(index, empty):
@@ -81,8 +81,10 @@ def _group(index, empty):
     data = rgbd.batch(1, 32, 32)
     if empty:
         data['data_samples'][0].gt_sem_seg.data.zero_()
-    return dict(inputs={key: value[0] for key, value in data['inputs'].items()},
-                data_samples=data['data_samples'][0])
+    return dict(
+        inputs={key: value[0] for key, value in data['inputs'].items()},
+        data_samples=data['data_samples'][0],
+    )
 
 
 MAKERS = dict(boxes=_boxes, labels=_labels, image=_image, group=_group)
@@ -96,46 +98,66 @@ def _fcn():
 def _segmentor(width):
     cfg = copy.deepcopy(_fcn())
     cfg.decode_head.channels = width
-    cfg.decode_head.dropout_ratio = .1
+    cfg.decode_head.dropout_ratio = 0.1
     return cfg
 
 
 def _cskd(projection):
     loss = dict(type='mmkd_sod.ChannelSpatialKDLoss', projection=projection, grid=(2, 2))
-    return dict(architecture=_segmentor(16), teacher=_segmentor(24),
-                distiller=dict(type='mmkd_sod.CSKDDistiller', loss_feat=loss))
+    return dict(
+        architecture=_segmentor(16),
+        teacher=_segmentor(24),
+        distiller=dict(type='mmkd_sod.CSKDDistiller', loss_feat=loss),
+    )
 
 
 def _hkd():
     return dict(
-        architecture=rgbd.hkdnet(), teacher=rgbd.hkdnet(),
+        architecture=rgbd.hkdnet(),
+        teacher=rgbd.hkdnet(),
         distiller=dict(
-            type='mmkd_sod.HKDDistiller', target_entropy=.5, label_weight=.0625,
+            type='mmkd_sod.HKDDistiller',
+            target_entropy=0.5,
+            label_weight=0.0625,
             schedule=dict(stage_ends=(0, 1), tau_start=5, tau_step=2),
             loss_pnlad=dict(type='mmkd_sod.PNLADLoss', level_weights=(4, 1, 1, 1)),
             loss_fpd=dict(type='mmkd_sod.FPDLoss', level_weights=(4, 1, 1, 1)),
             loss_dssd=dict(type='mmkd_sod.DSSDLoss', loss_weight=4.0),
-            loss_dssd_decoder=dict(type='mmkd_sod.DSSDLoss')))
+            loss_dssd_decoder=dict(type='mmkd_sod.DSSDLoss'),
+        ),
+    )
 
 
 def _weak_label():
     preprocessor = dict(type='mmkd_sod.SODDataPreprocessor', sides=(32, 64))
     return dict(
-        architecture=saliency.scfnet(), teacher=saliency.scfnet(), calculate_student_loss=False,
-        data_preprocessor=preprocessor, distiller=dict(
+        architecture=saliency.scfnet(),
+        teacher=saliency.scfnet(),
+        calculate_student_loss=False,
+        data_preprocessor=preprocessor,
+        distiller=dict(
             type='mmkd_sod.WeakLabelDistiller',
-            loss=dict(type='mmkd_sod.StructurePolishingLoss', every=1)))
+            loss=dict(type='mmkd_sod.StructurePolishingLoss', every=1),
+        ),
+    )
 
 
 # Method -> scope, kind of samples, model config.
 METHODS = dict(
-    crosskd=('mmdet', 'boxes', lambda: dict(
-        architecture=detector(channels=16, convs=2), teacher=detector(channels=16, convs=2),
-        distiller=crosskd_cfg(idx=1))),
+    crosskd=(
+        'mmdet',
+        'boxes',
+        lambda: dict(
+            architecture=detector(channels=16, convs=2),
+            teacher=detector(channels=16, convs=2),
+            distiller=crosskd_cfg(idx=1),
+        ),
+    ),
     cskd_resampled=('mmseg', 'labels', lambda: _cskd('resampled')),
     cskd_learned=('mmseg', 'labels', lambda: _cskd('learned')),
     weak_label=('mmseg', 'image', _weak_label),
-    hkd=('mmseg', 'group', _hkd))
+    hkd=('mmseg', 'group', _hkd),
+)
 FOUR = ('crosskd', 'cskd_resampled', 'weak_label', 'hkd')
 
 
@@ -152,19 +174,34 @@ def build(method, **options):
 
 def loader(method, batch_size=4, **samples):
     """Return the config of a training loader of the method's samples."""
-    cfg = dict(dataset=Samples(METHODS[method][1], **samples), num_workers=0,
-               sampler=dict(type='DefaultSampler', shuffle=True), collate_fn=pseudo_collate)
+    cfg = dict(
+        dataset=Samples(METHODS[method][1], **samples),
+        num_workers=0,
+        sampler=dict(type='DefaultSampler', shuffle=True),
+        collate_fn=pseudo_collate,
+    )
     if method == 'hkd':
         cfg['batch_sampler'] = dict(type='mmkd_sod.GroupBatchSampler')
     return dict(cfg, batch_size=batch_size)
 
 
-def runner(method, work_dir, steps=6, by_epoch=True, interval=1, hooks=(), resume=False,
-           model=None, keep=2, seed=3, **options):
+def runner(
+    method,
+    work_dir,
+    steps=6,
+    by_epoch=True,
+    interval=1,
+    hooks=(),
+    resume=False,
+    model=None,
+    keep=2,
+    seed=3,
+    **options,
+):
     """Return a Runner of a method: epochs of two steps, momentum, a schedule, EMA.
 
     Args:
-        method (str): Key of :data:`METHODS`.
+        method (str): Key of ``METHODS``.
         work_dir (str | Path): Folder of the run.
         steps (int): Length of the training.
         by_epoch (bool): Count epochs, else iterations.
@@ -178,19 +215,45 @@ def runner(method, work_dir, steps=6, by_epoch=True, interval=1, hooks=(), resum
     """
     forget_visualizers()
     torch.manual_seed(seed)
-    train_cfg = (dict(by_epoch=True, max_epochs=-(-steps // 2)) if by_epoch else
-                 dict(type='IterBasedTrainLoop', max_iters=steps))
+    train_cfg = (
+        dict(by_epoch=True, max_epochs=-(-steps // 2))
+        if by_epoch
+        else dict(type='IterBasedTrainLoop', max_iters=steps)
+    )
     epoch_hook = dict(type='mmkd_sod.EpochScheduleHook')
     if not by_epoch:
         epoch_hook['iters_per_epoch'] = 2
-    return Runner(**dict(dict(
-        model=model or build(method), work_dir=str(work_dir), resume=resume,
-        experiment_name=f'{method}{next(_COUNT)}', train_dataloader=loader(method),
-        train_cfg=train_cfg, default_scope=METHODS[method][0], log_level='ERROR',
-        optim_wrapper=dict(optimizer=dict(type='SGD', lr=1e-3, momentum=.9)),
-        param_scheduler=[dict(type='LinearLR', start_factor=.1, by_epoch=False, begin=0, end=5)],
-        default_hooks=dict(checkpoint=dict(
-            type='CheckpointHook', interval=interval, by_epoch=by_epoch, max_keep_ckpts=keep)),
-        custom_hooks=[epoch_hook, dict(type='mmkd_sod.StepSeedHook'),
-                      dict(type='EMAHook', momentum=.1), *hooks],
-        randomness=dict(seed=seed)), **options))
+    return Runner(
+        **dict(
+            dict(
+                model=model or build(method),
+                work_dir=str(work_dir),
+                resume=resume,
+                experiment_name=f'{method}{next(_COUNT)}',
+                train_dataloader=loader(method),
+                train_cfg=train_cfg,
+                default_scope=METHODS[method][0],
+                log_level='ERROR',
+                optim_wrapper=dict(optimizer=dict(type='SGD', lr=1e-3, momentum=0.9)),
+                param_scheduler=[
+                    dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=5)
+                ],
+                default_hooks=dict(
+                    checkpoint=dict(
+                        type='CheckpointHook',
+                        interval=interval,
+                        by_epoch=by_epoch,
+                        max_keep_ckpts=keep,
+                    )
+                ),
+                custom_hooks=[
+                    epoch_hook,
+                    dict(type='mmkd_sod.StepSeedHook'),
+                    dict(type='EMAHook', momentum=0.1),
+                    *hooks,
+                ],
+                randomness=dict(seed=seed),
+            ),
+            **options,
+        )
+    )

@@ -1,4 +1,5 @@
 """Names that mmcv's Python code uses of its compiled module."""
+
 import ast
 from pathlib import Path
 

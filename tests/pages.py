@@ -10,6 +10,7 @@ HTML comments say what a reader need not see:
 
 A Python block whose first line is ``# path/name.py`` is that file.
 """
+
 import ast
 import os
 import re
@@ -19,8 +20,11 @@ from pathlib import Path
 
 from tests.conftest import ROOT
 
-PAGES = [*sorted(ROOT.glob('*.md')), *sorted((ROOT / 'docs').rglob('*.md')),
-         *sorted((ROOT / 'configs').glob('*/README.md'))]
+PAGES = [
+    *sorted(ROOT.glob('*.md')),
+    *sorted((ROOT / 'docs').rglob('*.md')),
+    *sorted((ROOT / 'configs').glob('*/README.md')),
+]
 LANGUAGES = ('bash', 'python', 'text')
 _COMMENT = re.compile(r'<!-- (parse only|over|needs) ?(?:`([^`]*)`)?:? ?(.*?) -->')
 
@@ -39,6 +43,7 @@ class Command:
         argv (list[str]): Words, without comments and without variables set in front.
         reason (str): Why it is not run; empty where it is.
     """
+
     text: str
     argv: list
     reason: str = ''
@@ -47,6 +52,7 @@ class Command:
 @dataclass
 class Block:
     """A fenced block; ``line`` is where its text begins, from 1."""
+
     page: Path
     line: int
     language: str
@@ -67,8 +73,9 @@ class Block:
     @property
     def is_script(self) -> bool:
         """Whether a Python block is code that imports, not settings."""
-        return any(isinstance(node, (ast.Import, ast.ImportFrom))
-                   for node in ast.parse(self.text).body)
+        return any(
+            isinstance(node, (ast.Import, ast.ImportFrom)) for node in ast.parse(self.text).body
+        )
 
     @property
     def commands(self) -> list:
@@ -96,8 +103,9 @@ def blocks(page: Path) -> list:
                 block.text += line + '\n'
         elif line.startswith('```'):
             reason, unrun = comments.pop('parse only', ('', ''))
-            block = Block(page, number + 1, line[3:], '', reason, unrun,
-                          comments.pop('over', ('', ''))[0])
+            block = Block(
+                page, number + 1, line[3:], '', reason, unrun, comments.pop('over', ('', ''))[0]
+            )
             comments = {}
         elif comment := _COMMENT.fullmatch(line):
             comments[comment.group(1)] = (comment.group(3), comment.group(2) or '')

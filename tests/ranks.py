@@ -1,4 +1,5 @@
 """Running functions in several forked processes of a gloo group."""
+
 import datetime
 import multiprocessing
 import os
@@ -12,8 +13,12 @@ def _rank(work, rank, world, folder):
     torch.set_num_threads(1)
     try:
         torch.distributed.init_process_group(
-            'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=world,
-            timeout=datetime.timedelta(seconds=60))
+            'gloo',
+            init_method=f'file://{folder}/store',
+            rank=rank,
+            world_size=world,
+            timeout=datetime.timedelta(seconds=60),
+        )
         torch.save(work(rank, world), folder / f'{rank}.pt')
         torch.distributed.barrier()
     except BaseException:

@@ -1,4 +1,5 @@
 """Small segmentors and batches for the tests of salient object detection."""
+
 import torch
 from mmengine.config import Config
 from mmengine.structures import PixelData
@@ -20,11 +21,16 @@ def scfnet(**head):
 
 def distill(student=None, teacher='scfnet', distiller=None, **kwargs):
     """Build a DenseDistill with a WeakLabelDistiller; the default teacher is random."""
-    return MODELS.build(dict(
-        type='mmkd_sod.DenseDistill', architecture=student or scfnet(),
-        teacher=scfnet() if teacher == 'scfnet' else teacher, teacher_allow_missing=['*'],
-        distiller=dict(type='mmkd_sod.WeakLabelDistiller', **(distiller or {})),
-        **dict(dict(calculate_student_loss=False), **kwargs)))
+    return MODELS.build(
+        dict(
+            type='mmkd_sod.DenseDistill',
+            architecture=student or scfnet(),
+            teacher=scfnet() if teacher == 'scfnet' else teacher,
+            teacher_allow_missing=['*'],
+            distiller=dict(type='mmkd_sod.WeakLabelDistiller', **(distiller or {})),
+            **dict(dict(calculate_student_loss=False), **kwargs),
+        )
+    )
 
 
 def batch(n=2, side=64, label=False, weak=False, seed=0):
@@ -35,10 +41,12 @@ def batch(n=2, side=64, label=False, weak=False, seed=0):
         sample = SegDataSample(metainfo=dict(img_shape=(side, side), ori_shape=(side, side)))
         if label:
             sample.gt_sem_seg = PixelData(
-                data=torch.randint(0, 2, (1, side, side), generator=generator))
+                data=torch.randint(0, 2, (1, side, side), generator=generator)
+            )
         if weak:
-            sample.set_data(dict(weak_label=PixelData(
-                data=torch.rand(1, side, side, generator=generator))))
+            sample.set_data(
+                dict(weak_label=PixelData(data=torch.rand(1, side, side, generator=generator)))
+            )
         samples.append(sample)
     return inputs, samples
 
@@ -58,8 +66,13 @@ def scfnet_config(folder):
     """Return the config of an SCFNet with a test set of three images, written to ``folder``."""
     base = Config.fromfile(ROOT / 'configs/_base_/datasets/sod_sets.py')
     dataset = dict(
-        type='mmkd_sod.SODDataset', name='s', data_root=str(write_set(folder / 'set')),
-        data_prefix=dict(img_path='image', seg_map_path='mask'), test_mode=True,
-        pipeline=base.test_pipeline)
-    return Config(dict(model=scfnet(), default_scope='mmseg',
-                       test_dataloader=dict(dataset=dataset)))
+        type='mmkd_sod.SODDataset',
+        name='s',
+        data_root=str(write_set(folder / 'set')),
+        data_prefix=dict(img_path='image', seg_map_path='mask'),
+        test_mode=True,
+        pipeline=base.test_pipeline,
+    )
+    return Config(
+        dict(model=scfnet(), default_scope='mmseg', test_dataloader=dict(dataset=dataset))
+    )

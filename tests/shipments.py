@@ -1,4 +1,5 @@
 """Small models of each task with their data, for the tests of the export."""
+
 import cv2
 import numpy as np
 import torch
@@ -30,10 +31,14 @@ def _segmentation(folder) -> Config:
     for kind in ('images', 'annotations'):
         (folder / kind / 'test').mkdir(parents=True)
     for name, (height, width) in dict(a=(60, 80), b=(60, 80), c=(75, 80)).items():
-        cv2.imwrite(str(folder / 'images/test' / f'{name}.png'),
-                    rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
-        cv2.imwrite(str(folder / 'annotations/test' / f'{name}.png'),
-                    rng.integers(0, 11, (height, width), dtype=np.uint8))
+        cv2.imwrite(
+            str(folder / 'images/test' / f'{name}.png'),
+            rng.integers(0, 256, (height, width, 3), dtype=np.uint8),
+        )
+        cv2.imwrite(
+            str(folder / 'annotations/test' / f'{name}.png'),
+            rng.integers(0, 11, (height, width), dtype=np.uint8),
+        )
     cfg = Config.fromfile(ROOT / 'configs/demo/camvid_pspnet_student.py')
     cfg.test_dataloader.dataset.data_root = str(folder)
     cfg.test_dataloader.dataset.pipeline[1].scale = (100, 90)
@@ -51,8 +56,11 @@ def _saliency(folder) -> Config:
 
 def tiny(task: str, folder, scenes) -> tuple[Config, str]:
     """Write a config with data in ``folder`` and a checkpoint of random weights."""
-    cfg = _detection(scenes) if task == 'detection' else (
-        _segmentation if task == 'segmentation' else _saliency)(folder / 'data')
+    cfg = (
+        _detection(scenes)
+        if task == 'detection'
+        else (_segmentation if task == 'segmentation' else _saliency)(folder / 'data')
+    )
     torch.manual_seed(0)
     init_default_scope(cfg.default_scope)
     model = MODELS.build(ConfigDict(cfg.model, _scope_=cfg.default_scope))

@@ -1,4 +1,5 @@
 """Messages that the command line prints for an error."""
+
 import traceback
 
 from mmkd_sod.cli.errors import explained

@@ -1,4 +1,5 @@
 """Small images and masks on disk, for the tests of salient object detection."""
+
 import cv2
 import numpy as np
 
@@ -8,8 +9,10 @@ def disc(height, width, seed=0):
     rng = np.random.default_rng(seed)
     image = rng.integers(0, 120, (height, width, 3), dtype=np.uint8)
     mask = np.zeros((height, width), np.uint8)
-    centre = (int(rng.integers(width // 3, 2 * width // 3 + 1)),
-              int(rng.integers(height // 3, 2 * height // 3 + 1)))
+    centre = (
+        int(rng.integers(width // 3, 2 * width // 3 + 1)),
+        int(rng.integers(height // 3, 2 * height // 3 + 1)),
+    )
     cv2.circle(mask, centre, max(min(height, width) // 4, 1), 255, -1)
     image[mask > 0] = 255 - image[mask > 0]
     return image, mask

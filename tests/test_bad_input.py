@@ -2,6 +2,7 @@
 
 What is certain is one sentence. Other errors keep their traceback, with a hint below it.
 """
+
 import copy
 import json
 import random
@@ -34,13 +35,16 @@ def _places(cfg, path=()):
 def mutations(method, seed):
     """A wrong config, and the words of which the sentence or the hint has to have one."""
     rng = random.Random(f'{method} {seed}')
-    cfg = dict(type='mmkd_sod.DenseDistill', teacher_allow_missing=['*'],
-               **copy.deepcopy(METHODS[method][2]()))
+    cfg = dict(
+        type='mmkd_sod.DenseDistill',
+        teacher_allow_missing=['*'],
+        **copy.deepcopy(METHODS[method][2]()),
+    )
     cfg = Config(cfg)._cfg_dict.to_dict()
     # Distillers, their losses and the arguments of DenseDistill; half of the cases each.
-    ours = [('distiller', ), *_places(cfg['distiller'], ('distiller', ))]
+    ours = [('distiller',), *_places(cfg['distiller'], ('distiller',))]
     rest = [path for path in _places(cfg) if path[0] != 'distiller']
-    path = rng.choice(ours if rng.random() < .6 else rest)
+    path = rng.choice(ours if rng.random() < 0.6 else rest)
     inside = cfg
     for key in path[:-1]:
         inside = inside[key]
@@ -57,7 +61,7 @@ def mutations(method, seed):
     else:
         inside[key] = rng.choice(WRONG)
         words.append(repr(inside[key]))
-    return cfg, words, f"{kind} {'.'.join(map(str, path))} {inside.get(key)!r}"
+    return cfg, words, f'{kind} {".".join(map(str, path))} {inside.get(key)!r}'
 
 
 @pytest.mark.slow
@@ -95,8 +99,13 @@ def fault_of(run) -> str:
 
 def start(scenes, work_dir, *options):
     """Train on these scenes."""
-    return lambda: tool('train', DEMO.format('crosskd'), '--work-dir', work_dir, cfg_options=(
-        *on(scenes), *TINY_DISTILL, *RANDOM_TEACHER, *options))
+    return lambda: tool(
+        'train',
+        DEMO.format('crosskd'),
+        '--work-dir',
+        work_dir,
+        cfg_options=(*on(scenes), *TINY_DISTILL, *RANDOM_TEACHER, *options),
+    )
 
 
 # Setting, and a word of the sentence.
@@ -169,10 +178,21 @@ HARMLESS = ('train_pipeline=7', 'resume=True', 'default_scope=nowhere')
 @pytest.fixture
 def train(scenes, tmp_path):
     """Run tools/train.py with one more setting."""
+
     def run(setting):
-        tool('train', DEMO.format('crosskd'), '--work-dir', tmp_path, cfg_options=(
-            *on(scenes), *TINY_DISTILL, *RANDOM_TEACHER, 'train_dataloader.dataset.indices=8',
-            setting))
+        tool(
+            'train',
+            DEMO.format('crosskd'),
+            '--work-dir',
+            tmp_path,
+            cfg_options=(
+                *on(scenes),
+                *TINY_DISTILL,
+                *RANDOM_TEACHER,
+                'train_dataloader.dataset.indices=8',
+                setting,
+            ),
+        )
 
     return run
 
@@ -233,7 +253,8 @@ def test_unreadable_images(capsys, data, tmp_path, how, workers):
     for path in (data / 'train/images').iterdir():
         BROKEN_FILES[how](path)
     sentence = sentence_of(
-        capsys, start(data, tmp_path / 'w', f'train_dataloader.num_workers={workers}'))
+        capsys, start(data, tmp_path / 'w', f'train_dataloader.num_workers={workers}')
+    )
     assert "error: image '" in sentence and 'train/images/' in sentence
 
 
@@ -247,6 +268,7 @@ def test_unreadable_annotations(capsys, data, tmp_path, how):
 def _no_key(key):
     def spoil(found):
         del found[key]
+
     return spoil
 
 
@@ -254,6 +276,7 @@ def _every(**values):
     def spoil(found):
         for annotation in found['annotations']:
             annotation.update(values)
+
     return spoil
 
 
@@ -264,8 +287,12 @@ SPOILT = {
     'no categories': (_no_key('categories'), 'categories'),
     'no image listed': (lambda found: found.update(images=[]), 'train.json'),
     'no object listed': (lambda found: found.update(annotations=[]), 'train.json'),
-    'other classes': (lambda found: [category.update(name=category['name'].upper())
-                                     for category in found['categories']], 'DISK'),
+    'other classes': (
+        lambda found: [
+            category.update(name=category['name'].upper()) for category in found['categories']
+        ],
+        'DISK',
+    ),
     'no box': (_every(bbox=[]), 'train.json'),
     'three numbers': (_every(bbox=[1, 2, 3]), 'train.json'),
     'words in boxes': (_every(bbox=['a', 'b', 'c', 'd']), 'train.json'),
@@ -294,8 +321,9 @@ def test_spoilt_annotations(capsys, data, tmp_path, how):
 
 
 def test_a_class_list_that_matches_nothing(capsys, scenes, tmp_path):
-    sentence = sentence_of(capsys, start(
-        scenes, tmp_path / 'w', 'train_dataloader.dataset.metainfo.classes=[cat,dog]'))
+    sentence = sentence_of(
+        capsys, start(scenes, tmp_path / 'w', 'train_dataloader.dataset.metainfo.classes=[cat,dog]')
+    )
     assert 'none of (cat, dog)' in sentence and 'disk' in sentence
     assert 'train_dataloader.dataset.metainfo.classes' in sentence
 
@@ -340,11 +368,13 @@ def test_a_full_disk(scenes, tmp_path, monkeypatch):
 @pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')
 def test_no_gpu_where_one_is_asked_for(capsys, launcher):
     assert f'--launcher {launcher}' in sentence_of(
-        capsys, lambda: tool('train', DEMO.format('student'), '--launcher', launcher))
+        capsys, lambda: tool('train', DEMO.format('student'), '--launcher', launcher)
+    )
 
 
-@pytest.mark.parametrize('text, word', [
-    ('model = dict(', 'line 1'), ("_base_ = ['no.py']", 'no.py'), ('\0', 'null')])
+@pytest.mark.parametrize(
+    'text, word', [('model = dict(', 'line 1'), ("_base_ = ['no.py']", 'no.py'), ('\0', 'null')]
+)
 def test_files_that_are_no_config(capsys, tmp_path, text, word):
     (tmp_path / 'c.py').write_text(text)
     sentence = sentence_of(capsys, lambda: tool('train', tmp_path / 'c.py'))
@@ -359,11 +389,20 @@ def test_an_error_in_a_config_keeps_the_line_that_raised_it(tmp_path):
 
 
 def test_options_that_do_not_fit_the_config(capsys):
-    sentence = sentence_of(capsys, lambda: tool(
-        'train', DEMO.format('student'), cfg_options=['train_cfg.max_epochs.no_such=1']))
+    sentence = sentence_of(
+        capsys,
+        lambda: tool(
+            'train', DEMO.format('student'), cfg_options=['train_cfg.max_epochs.no_such=1']
+        ),
+    )
     assert '--cfg-options do not fit' in sentence and 'max_epochs' in sentence
 
 
 def test_there_are_two_hundred_cases():
-    assert (len(METHODS) * CASES_A_METHOD + len(MISTAKES) + len(FAULTS) + 3 * len(BROKEN_FILES)
-            + len(SPOILT)) >= 200
+    assert (
+        len(METHODS) * CASES_A_METHOD
+        + len(MISTAKES)
+        + len(FAULTS)
+        + 3 * len(BROKEN_FILES)
+        + len(SPOILT)
+    ) >= 200

@@ -1,4 +1,5 @@
 """What the fixtures leave between tests."""
+
 import io
 import logging
 

@@ -1,4 +1,5 @@
 """What contributors and automation read agrees with the Makefile, the pins and the version."""
+
 import re
 
 import pytest
@@ -9,8 +10,11 @@ from tests.conftest import ROOT
 
 GITHUB = sorted((ROOT / '.github').rglob('*.yml'))
 MAKEFILE = (ROOT / 'Makefile').read_text()
-PINS = dict(re.findall(r'^([\w-]+)==(\S+)', (ROOT / 'requirements/constraints.txt').read_text(),
-                       re.MULTILINE))
+PINS = dict(
+    re.findall(
+        r'^([\w-]+)==(\S+)', (ROOT / 'requirements/constraints.txt').read_text(), re.MULTILINE
+    )
+)
 
 
 def workflow() -> dict:
@@ -23,8 +27,9 @@ def test_files_of_github_load(path):
 
 
 def test_workflow_runs_targets_of_the_makefile():
-    commands = [step['run'] for job in workflow()['jobs'].values() for step in job['steps']
-                if 'run' in step]
+    commands = [
+        step['run'] for job in workflow()['jobs'].values() for step in job['steps'] if 'run' in step
+    ]
     targets = [command.split()[1] for command in commands if command.startswith('make ')]
     assert {'install', 'lint', 'docs', 'test'} <= set(targets)
     assert all(re.search(rf'^{target}:', MAKEFILE, re.MULTILINE) for target in targets)
@@ -42,8 +47,8 @@ def test_workflow_tests_the_supported_pythons():
 def test_pre_commit_runs_the_pinned_versions():
     repos = yaml.safe_load((ROOT / '.pre-commit-config.yaml').read_text())['repos']
     revisions = {repo['repo'].rpartition('/')[2]: repo.get('rev') for repo in repos}
-    assert revisions['ruff-pre-commit'] == f"v{PINS['ruff']}"
-    assert revisions['codespell'] == f"v{PINS['codespell']}"
+    assert revisions['ruff-pre-commit'] == f'v{PINS["ruff"]}'
+    assert revisions['codespell'] == f'v{PINS["codespell"]}'
 
 
 def test_citation_and_changelog_name_the_version():

@@ -1,4 +1,5 @@
 """The documentation: links, settings that build, commands that parse and, slow, run as printed."""
+
 import argparse
 import ast
 import functools
@@ -25,8 +26,12 @@ from tests.conftest import ROOT
 from tests.pages import ALL_BLOCKS, LANGUAGES, PAGES, anchors, blocks, links, needs, prose, title
 
 PYTHON = [block for block in ALL_BLOCKS if block.language == 'python']
-COMMANDS = [(block, command) for block in ALL_BLOCKS if block.language == 'bash'
-            for command in block.commands]
+COMMANDS = [
+    (block, command)
+    for block in ALL_BLOCKS
+    if block.language == 'bash'
+    for command in block.commands
+]
 # What may begin a command; those of the shell are not looked at before they are run.
 SHELL = ('cp', 'ln', 'mkdir', 'SWIN')
 DOCS = ROOT / 'docs'
@@ -41,8 +46,11 @@ def test_code_stands_in_fences_of_a_known_language(page):
     wrong = [str(block) for block in blocks(page) if block.language not in LANGUAGES]
     assert not wrong, 'fences without bash, python or text'
     lines = prose(page)
-    indented = [f'{title(page)}:{number}' for (_, before), (number, line) in
-                itertools.pairwise(lines) if line.startswith('    ') and not before]
+    indented = [
+        f'{title(page)}:{number}'
+        for (_, before), (number, line) in itertools.pairwise(lines)
+        if line.startswith('    ') and not before
+    ]
     assert not indented, 'indented blocks, which nothing tests'
 
 
@@ -66,16 +74,23 @@ def test_every_page_stands_in_the_navigation():
     def pages(node):
         if isinstance(node, str):
             return [node]
-        return [page for item in (node.values() if isinstance(node, dict) else node)
-                for page in pages(item)]
+        return [
+            page
+            for item in (node.values() if isinstance(node, dict) else node)
+            for page in pages(item)
+        ]
+
     nav = pages(yaml.safe_load((ROOT / 'mkdocs.yml').read_text())['nav'])
     assert sorted(nav) == sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob('*.md'))
 
 
 def rows(page) -> list:
     """Cells of a page's tables."""
-    return [[cell.strip() for cell in line.strip('|').split('|')] for _, line in prose(page)
-            if line.startswith('|')]
+    return [
+        [cell.strip() for cell in line.strip('|').split('|')]
+        for _, line in prose(page)
+        if line.startswith('|')
+    ]
 
 
 def test_measured_and_published_numbers_are_told_alike():
@@ -84,8 +99,10 @@ def test_measured_and_published_numbers_are_told_alike():
     # The configs' own pages say more of each recipe; the scores are the same.
     for method in ('crosskd', 'scfnet'):
         recipes = [set(row) for row in rows(ROOT / f'configs/{method}/README.md')]
-        numbers = [{cell for cell in row if re.fullmatch(r'[\d. ]+', cell)}
-                   for row in rows(DOCS / f'{method}.md')]
+        numbers = [
+            {cell for cell in row if re.fullmatch(r'[\d. ]+', cell)}
+            for row in rows(DOCS / f'{method}.md')
+        ]
         scores = [row for row in numbers if len(row) >= 3]
         assert scores and all(any(row <= recipe for recipe in recipes) for row in scores)
 
@@ -127,11 +144,16 @@ def option_tables() -> list:
 
 
 @pytest.mark.parametrize(
-    ('page', 'owner', 'names', 'default'), option_tables(),
-    ids=[f'{title(page)}-{owner}.{names[0]}' for page, owner, names, _ in option_tables()])
+    ('page', 'owner', 'names', 'default'),
+    option_tables(),
+    ids=[f'{title(page)}-{owner}.{names[0]}' for page, owner, names, _ in option_tables()],
+)
 def test_options_have_the_defaults_that_a_page_names(page, owner, names, default):
-    cls = HKDSchedule if owner == 'HKDSchedule' else (
-        HOOKS if owner.endswith('Hook') else MODELS).get(f'mmkd_sod.{owner}')
+    cls = (
+        HKDSchedule
+        if owner == 'HKDSchedule'
+        else (HOOKS if owner.endswith('Hook') else MODELS).get(f'mmkd_sod.{owner}')
+    )
     known = inspect.signature(cls).parameters
     try:
         told = ast.literal_eval(default or '...')
@@ -215,9 +237,12 @@ def test_settings_build(block, inside):
     elif block.over:
         for options in settings(block):
             cfg = Config.fromfile(block.over)
-            cfg.merge_from_dict({
-                name if name in cfg or name == 'custom_hooks' else f'model.{name}': value
-                for name, value in options.items()})
+            cfg.merge_from_dict(
+                {
+                    name if name in cfg or name == 'custom_hooks' else f'model.{name}': value
+                    for name, value in options.items()
+                }
+            )
             build(cfg)
     elif isinstance(ast.parse(block.text).body[0], ast.Expr):
         entry, _ = read_entry(eval(block.text), 0)
@@ -255,8 +280,8 @@ def check_bash(argv: list, monkeypatch) -> None:
     assert Path(script).is_file()
     positional = 1 if script == 'tools/dist_train.sh' else 2
     assert words[positional].isdigit()
-    tool = f"tools/{'train' if positional == 1 else 'test'}.py"
-    check_python([tool, *words[:positional], *words[positional + 1:]], monkeypatch)
+    tool = f'tools/{"train" if positional == 1 else "test"}.py'
+    check_python([tool, *words[:positional], *words[positional + 1 :]], monkeypatch)
 
 
 def check_pip(argv: list, monkeypatch) -> None:
@@ -264,7 +289,7 @@ def check_pip(argv: list, monkeypatch) -> None:
     assert argv[0] == 'install'
     files = [after for word, after in itertools.pairwise(argv) if word in ('-c', '-r')]
     assert all(Path(file).is_file() for file in files)
-    extras = re.search(r"for name in \(([^)]*)\)", (ROOT / 'setup.py').read_text()).group(1)
+    extras = re.search(r'for name in \(([^)]*)\)', (ROOT / 'setup.py').read_text()).group(1)
     for extra in re.findall(r'\[(\w+)\]', ' '.join(argv)):
         assert f"'{extra}'" in extras and Path(f'requirements/{extra}.txt').is_file()
 
@@ -282,16 +307,16 @@ def check_make(argv: list, monkeypatch) -> None:
     assert all(re.search(rf'^{target}:', text, re.M) for target in argv)
 
 
-CHECKS = dict(python=check_python, bash=check_bash, pip=check_pip, make=check_make,
-              mim=check_mim)
+CHECKS = dict(python=check_python, bash=check_bash, pip=check_pip, make=check_make, mim=check_mim)
 
 
 @pytest.mark.parametrize(
-    ('block', 'command'), COMMANDS, ids=[f'{b}-{" ".join(c.argv[:3])}' for b, c in COMMANDS])
+    ('block', 'command'), COMMANDS, ids=[f'{b}-{" ".join(c.argv[:3])}' for b, c in COMMANDS]
+)
 def test_commands_are_understood(block, command, inside, monkeypatch):
     argv = command.argv
     if argv[0] == 'srun':
-        argv = argv[argv.index('python'):]
+        argv = argv[argv.index('python') :]
     for word in argv:
         if re.match(r'(configs/|tools/|mmkd_sod::)\S*\.(py|sh)$', word) and '::' not in word:
             assert Path(word).is_file(), f'{block}: {word} is not there'
@@ -301,7 +326,8 @@ def test_commands_are_understood(block, command, inside, monkeypatch):
         CHECKS[argv[0]](argv[1:], monkeypatch)
     else:
         assert argv[0] in SHELL or argv[0].split('=')[0] in SHELL or command.reason, (
-            f'{block}: nothing checks {argv[0]}')
+            f'{block}: nothing checks {argv[0]}'
+        )
 
 
 @pytest.fixture(scope='module')
@@ -332,15 +358,21 @@ def run_page(project: Path, page: Path) -> list:
             print(f'{time.monotonic() - began:6.1f} s  {line}')
             # Trained on a handful of images, a teacher may be no better than a random one: the
             # doctor says so, and leaves with 1.
-            if done.returncode not in ((0, 1) if ' doctor ' in line else (0, )) or (
-                    'Traceback' in done.stdout):
+            if done.returncode not in ((0, 1) if ' doctor ' in line else (0,)) or (
+                'Traceback' in done.stdout
+            ):
                 failed.append(f'{block}: {line}\n{done.stdout[-2500:]}')
     return failed
 
 
 @pytest.mark.slow
-@by_name([page for page in PAGES if any(
-    not command.reason for block, command in COMMANDS if block.page == page)])
+@by_name(
+    [
+        page
+        for page in PAGES
+        if any(not command.reason for block, command in COMMANDS if block.page == page)
+    ]
+)
 def test_commands_run_as_printed(page, project):
     failures = run_page(project, page)
     assert not failures, '\n'.join(failures)

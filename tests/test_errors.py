@@ -1,4 +1,5 @@
 """A user's mistake is told in one sentence, whatever its kind."""
+
 import inspect
 
 import pytest
@@ -15,6 +16,7 @@ def test_tools_tell_it_in_one_line(kind, capsys):
 
     def fail():
         raise kind('what came,\n    what was wanted')
+
     with pytest.raises(SystemExit) as exit_info:
         run_tool(fail, 'tool')
     assert exit_info.value.code == EXIT_USER_ERROR

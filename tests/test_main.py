@@ -1,4 +1,5 @@
 """``python -m mmkd_sod``: commands are found by listing the package, and load when chosen."""
+
 import pytest
 
 from mmkd_sod import __main__ as program
@@ -61,7 +62,7 @@ def test_a_commands_error_is_one_sentence(folder, capsys):
     with pytest.raises(SystemExit) as exit_info:
         program.main(['count_for_tests', '--', '-1'])
     assert exit_info.value.code == 2
-    assert capsys.readouterr().err == f"count_for_tests: error: {ConfigError('a number below 0')}\n"
+    assert capsys.readouterr().err == f'count_for_tests: error: {ConfigError("a number below 0")}\n'
 
 
 @pytest.mark.parametrize('argv', [[], ['no_such_command']])

@@ -1,4 +1,5 @@
 """`make install` has one mmcv: compiled where a wheel is ready or asked for, else mmcv-lite."""
+
 import os
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ pytestmark = pytest.mark.skipif(shutil.which('make') is None, reason='make is no
 
 # Stands in for an environment's python. In the folder: `log`, `state` (the installed mmcv), and
 # `wheel` where pip finds one: `good`, or `bad` for one of another torch.
-PYTHON = '''#!/bin/sh
+PYTHON = """#!/bin/sh
 cd "$(dirname "$0")/.."
 echo "$*" >> log
 case "$*" in
@@ -21,7 +22,7 @@ case "$*" in
 *compiled.txt*) [ -n "$MMCV_WITH_OPS" ] && echo good >> state;;
 *lite.txt*) echo lite >> state;;
 esac
-'''
+"""
 
 
 @pytest.fixture
@@ -38,23 +39,44 @@ def environment(tmp_path):
 def install(environment, **options):
     """What `make install` says, and the mmcv that it leaves; more than one is a fault."""
     words = [f'{key}={value}' for key, value in options.items()]
-    env = {key: value for key, value in os.environ.items()
-           if not key.startswith(('MAKE', 'MFLAGS'))}
-    done = subprocess.run(['make', 'install', f'VENV={environment}', *words], cwd=ROOT, env=env,
-                          text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    env = {
+        key: value for key, value in os.environ.items() if not key.startswith(('MAKE', 'MFLAGS'))
+    }
+    done = subprocess.run(
+        ['make', 'install', f'VENV={environment}', *words],
+        cwd=ROOT,
+        env=env,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     return done, (environment / 'state').read_text().split()
 
 
 def built(environment):
-    return [line for line in (environment / 'log').read_text().splitlines()
-            if 'compiled.txt' in line and '--only-binary' not in line]
+    return [
+        line
+        for line in (environment / 'log').read_text().splitlines()
+        if 'compiled.txt' in line and '--only-binary' not in line
+    ]
 
 
-@pytest.mark.parametrize(('before', 'wheel', 'ops', 'after'), [
-    ('', '', '', 'lite'), ('', 'good', '', 'good'), ('', 'bad', '', 'lite'),
-    ('lite', '', '', 'lite'), ('lite', 'good', '', 'good'), ('good', '', '', 'good'),
-    ('bad', '', '', 'lite'), ('', 'good', 'lite', 'lite'), ('good', '', 'lite', 'lite'),
-    ('', '', 'compiled', 'good'), ('lite', 'bad', 'compiled', 'good')])
+@pytest.mark.parametrize(
+    ('before', 'wheel', 'ops', 'after'),
+    [
+        ('', '', '', 'lite'),
+        ('', 'good', '', 'good'),
+        ('', 'bad', '', 'lite'),
+        ('lite', '', '', 'lite'),
+        ('lite', 'good', '', 'good'),
+        ('good', '', '', 'good'),
+        ('bad', '', '', 'lite'),
+        ('', 'good', 'lite', 'lite'),
+        ('good', '', 'lite', 'lite'),
+        ('', '', 'compiled', 'good'),
+        ('lite', 'bad', 'compiled', 'good'),
+    ],
+)
 def test_there_is_one_mmcv_and_nothing_is_built_unasked(environment, before, wheel, ops, after):
     (environment / 'state').write_text(before)
     if wheel:

@@ -3,6 +3,7 @@
 Losses agree to 1e-5 and gradients, after DistributedDataParallel's mean over ranks, to 1e-4. Batch
 norm runs on its running statistics: torch has no SyncBatchNorm for CPU.
 """
+
 import copy
 import functools
 import sys
@@ -29,23 +30,32 @@ CENTER_KD = dict(type='CrossEntropyLoss', use_sigmoid=True, loss_weight=1.0)
 
 
 def _head(head, **distiller):
-    return dict(architecture=detector(head, channels=16, convs=2, width=4),
-                teacher=detector(head, channels=16, convs=2, width=8),
-                distiller=crosskd_cfg(head, idx=1, **distiller))
+    return dict(
+        architecture=detector(head, channels=16, convs=2, width=4),
+        teacher=detector(head, channels=16, convs=2, width=8),
+        distiller=crosskd_cfg(head, idx=1, **distiller),
+    )
 
 
 def _any_head(name):
     # Two sets of bins, and every other head by its boxes.
     reg = REG_KD['gfl'] if name in ('GFLHead', 'LDHead', 'SABLRetinaHead') else GIOU_KD
     return dict(
-        architecture=small_detector(name), teacher=small_detector(name, width=8),
-        distiller=dict(type='mmkd_sod.CrossKDDistiller', reused_teacher_head_idx=1,
-                       loss_cls_kd=dict(type='mmkd_sod.KDQualityFocalLoss'), loss_reg_kd=reg))
+        architecture=small_detector(name),
+        teacher=small_detector(name, width=8),
+        distiller=dict(
+            type='mmkd_sod.CrossKDDistiller',
+            reused_teacher_head_idx=1,
+            loss_cls_kd=dict(type='mmkd_sod.KDQualityFocalLoss'),
+            loss_reg_kd=reg,
+        ),
+    )
 
 
 def _cskd(projection):
-    feat = dict(type='mmkd_sod.ChannelSpatialKDLoss', projection=projection, grid=(2, 2),
-                gather=True)
+    feat = dict(
+        type='mmkd_sod.ChannelSpatialKDLoss', projection=projection, grid=(2, 2), gather=True
+    )
     return dict(distiller=dict(type='mmkd_sod.CSKDDistiller', loss_feat=feat))
 
 
@@ -58,8 +68,10 @@ def _hkd():
 
 def _late():
     """A learned distiller that has not begun: its parameters wait for no gradient."""
-    parts = [METHODS['crosskd'][2]()['distiller'],
-             dict(distiller=crosskd_cfg(idx=0, adapter=True), name='late', begin=5)]
+    parts = [
+        METHODS['crosskd'][2]()['distiller'],
+        dict(distiller=crosskd_cfg(idx=0, adapter=True), name='late', begin=5),
+    ]
     return dict(distiller=dict(type='mmkd_sod.CompositeDistiller', distillers=parts))
 
 
@@ -77,6 +89,7 @@ class Case:
         double (bool): In float64, where sums cancel so far that float32 leaves 1e-3 of some
             gradients to rounding.
     """
+
     method: str
     options: Callable = dict
     empty: Iterable = ()
@@ -105,7 +118,8 @@ CASES = dict(
     cskd_learned=Case('cskd_learned', lambda: _cskd('learned'), double=True),
     weak_label=Case('weak_label', double=True),
     hkd=Case('hkd', _hkd, double=True),
-    hkd_half_empty=Case('hkd', _hkd, (2, 3), double=True))
+    hkd_half_empty=Case('hkd', _hkd, (2, 3), double=True),
+)
 
 
 def made(method, options):
@@ -120,9 +134,9 @@ def made(method, options):
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.eval()
         if isinstance(module, nn.modules.dropout._DropoutNd):
-            module.p = 0.
+            module.p = 0.0
         if hasattr(module, 'drop_prob'):
-            module.drop_prob = 0.
+            module.drop_prob = 0.0
         if hasattr(module, 'gfl_cls'):
             # mmdet keeps the sum of scores above 1 on each rank; sure scores keep it there anyhow.
             nn.init.zeros_(module.gfl_cls.bias)
@@ -131,7 +145,7 @@ def made(method, options):
     with torch.no_grad():  # zero at the start; elsewhere they count
         for name, weight in model.named_parameters():
             if 'gamma_' in name:
-                weight.fill_(.3)
+                weight.fill_(0.3)
     return model
 
 
@@ -145,7 +159,7 @@ def data_of(case, images):
     if kind == 'group':
         for i, sample in zip(images, batch, strict=True):
             # Ranks hold different numbers of pixels that count.
-            sample['data_samples'].gt_sem_seg.data[..., :4 * i] = 255
+            sample['data_samples'].gt_sem_seg.data[..., : 4 * i] = 255
         inputs = {key: [sample['inputs'][key] for sample in batch] for key in ('img', 'depth')}
     else:
         inputs = [sample['inputs'] for sample in batch]
@@ -164,13 +178,21 @@ def step(case, images, wrap) -> dict:
     dtype = next(model.student.parameters()).dtype
     data['inputs'] = data['inputs'].to(dtype)
     losses = wrapped(**data, mode='loss')
-    losses = {name: sum(value) if isinstance(value, list) else value
-              for name, value in losses.items() if 'loss' in name}
+    losses = {
+        name: sum(value) if isinstance(value, list) else value
+        for name, value in losses.items()
+        if 'loss' in name
+    }
     kept = {name: case.own_loss or name.startswith('distill') for name in losses}
     sum(value.mean() * kept[name] for name, value in losses.items()).backward()
-    return dict(losses={name: value.mean().item() for name, value in losses.items() if kept[name]},
-                grads={name: weight.grad for name, weight in model.named_parameters()
-                       if weight.grad is not None})
+    return dict(
+        losses={name: value.mean().item() for name, value in losses.items() if kept[name]},
+        grads={
+            name: weight.grad
+            for name, weight in model.named_parameters()
+            if weight.grad is not None
+        },
+    )
 
 
 def _data_parallel(model):
@@ -218,6 +240,11 @@ def test_four_processes(tmp_path, name):
 @pytest.mark.parametrize('name', SMALL_DETECTORS)
 def test_every_head(tmp_path, name):
     # TOOD's scores are compared as logits, which magnify what float32 loses near 0.
-    case = Case('crosskd', functools.partial(_any_head, name), own_loss=False, large=True,
-                double=name == 'TOODHead')
+    case = Case(
+        'crosskd',
+        functools.partial(_any_head, name),
+        own_loss=False,
+        large=True,
+        double=name == 'TOODHead',
+    )
     compare(case, 2, tmp_path)

@@ -1,9 +1,10 @@
 """How pages are taken apart."""
+
 import pytest
 
 from tests import pages
 
-TEXT = '''# A page, of trials
+TEXT = """# A page, of trials
 
 <!-- needs other.md -->
 See [there](other.md#a-place) and `not[this](one)`.
@@ -24,7 +25,7 @@ distiller=dict(a=1)
 # configs/mine/b.py
 import os
 ```
-'''
+"""
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 Near means: the mean of the total loss over every 20 steps in a row differs from that of float32 by
 at most 2 %. Both runs see the same images and draw the same numbers.
 """
+
 import contextlib
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 
 from tests.methods import METHODS, Samples, build
 
-STEPS, WINDOW, TOLERANCE = 200, 20, .02
+STEPS, WINDOW, TOLERANCE = 200, 20, 0.02
 PRECISIONS = dict(float32=None, bf16=torch.bfloat16, fp16=torch.float16)
 
 
@@ -34,11 +35,14 @@ def curve(method, dtype, steps=STEPS) -> np.ndarray:
         if hasattr(module, 'set_epoch'):
             module.set_epoch(0)
     # HKDNet's recipe; its large losses make a plain step of 1e-3 jump about.
-    optimizer = (torch.optim.Adam(model.parameters(), lr=3e-5) if method == 'hkd' else
-                 torch.optim.SGD(model.parameters(), lr=1e-3, momentum=.9))
+    optimizer = (
+        torch.optim.Adam(model.parameters(), lr=3e-5)
+        if method == 'hkd'
+        else torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
+    )
     # torch's scaler starts at 65536 and leaves out steps until it fits (five for hkd), after which
     # the curve is late and not off.
-    scaler = torch.amp.GradScaler('cpu', init_scale=1024., enabled=dtype == torch.float16)
+    scaler = torch.amp.GradScaler('cpu', init_scale=1024.0, enabled=dtype == torch.float16)
     totals = []
     for step in range(steps):
         torch.manual_seed(step)

@@ -1,4 +1,5 @@
 """Registries: scope, locations, and that errors are what tools tell in one sentence."""
+
 import importlib
 
 import pytest
@@ -6,8 +7,15 @@ import pytest
 from mmkd_sod import errors, registry
 from mmkd_sod.version import __version__
 
-REGISTRIES = [registry.MODELS, registry.DATASETS, registry.TRANSFORMS, registry.DATA_SAMPLERS,
-              registry.METRICS, registry.HOOKS, registry.VISUALIZERS]
+REGISTRIES = [
+    registry.MODELS,
+    registry.DATASETS,
+    registry.TRANSFORMS,
+    registry.DATA_SAMPLERS,
+    registry.METRICS,
+    registry.HOOKS,
+    registry.VISUALIZERS,
+]
 
 
 @pytest.mark.parametrize('child', REGISTRIES, ids=lambda child: child.name)
@@ -17,15 +25,22 @@ def test_children_of_mmengine_with_our_scope(child):
     assert child.parent._children['mmkd_sod'] is child
 
 
-@pytest.mark.parametrize('location', sorted(
-    {place for child in [*REGISTRIES, registry.HEAD_READERS] for place in child._locations}))
+@pytest.mark.parametrize(
+    'location',
+    sorted({place for child in [*REGISTRIES, registry.HEAD_READERS] for place in child._locations}),
+)
 def test_locations_import(location):
     assert importlib.import_module(location).__doc__
 
 
 def test_promised_types_are_registered():
-    for name in ('DenseDistill', 'CrossKDDistiller', 'CompositeDistiller', 'KDQualityFocalLoss',
-                 'KDKLDivLoss'):
+    for name in (
+        'DenseDistill',
+        'CrossKDDistiller',
+        'CompositeDistiller',
+        'KDQualityFocalLoss',
+        'KDKLDivLoss',
+    ):
         assert registry.MODELS.get(name).__name__ == name
 
 

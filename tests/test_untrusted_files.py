@@ -1,4 +1,5 @@
 """Files from elsewhere: whoever reads one, nothing in it runs, and nothing is written elsewhere."""
+
 import os
 import pickle
 import warnings
@@ -35,7 +36,7 @@ class Evil:
     """Sets an environment variable when it is unpickled freely."""
 
     def __reduce__(self):
-        return exec, (f"import os; os.environ['{MARK}'] = '1'", )
+        return exec, (f"import os; os.environ['{MARK}'] = '1'",)
 
 
 def train_from(path, folder, **options):
@@ -45,8 +46,11 @@ def train_from(path, folder, **options):
 
 
 def build_with_pretrained(path, folder):
-    model = ROOT_MODELS.build(dict(type='mmseg.ResNetV1c', depth=18, init_cfg=dict(
-        type='Pretrained', checkpoint=str(path))))
+    model = ROOT_MODELS.build(
+        dict(
+            type='mmseg.ResNetV1c', depth=18, init_cfg=dict(type='Pretrained', checkpoint=str(path))
+        )
+    )
     model.init_weights()
 
 
@@ -64,7 +68,8 @@ CHECKPOINT_READERS = dict(
     read_checkpoint=lambda path, folder: read_checkpoint(str(path)),
     student_checkpoint=lambda path, folder: student_checkpoint(str(path)),
     teacher_ckpt=lambda path, folder: build(
-        'crosskd', teacher_ckpt=str(path), teacher_allow_missing=[]).load_teacher(),
+        'crosskd', teacher_ckpt=str(path), teacher_allow_missing=[]
+    ).load_teacher(),
     load_from=train_from,
     resume=lambda path, folder: train_from(path, folder, resume=True),
     init_cfg=build_with_pretrained,
@@ -74,11 +79,23 @@ CHECKPOINT_READERS = dict(
     export_student=lambda path, folder: tool('export_student', config(folder), path),
     export_onnx=lambda path, folder: tool('export_onnx', config(folder), path, folder / 'a.onnx'),
     predict=lambda path, folder: tool(
-        'predict', config(folder), path, write_set(folder / 'set') / 'image', '--out-dir',
-        folder / 'out'),
+        'predict',
+        config(folder),
+        path,
+        write_set(folder / 'set') / 'image',
+        '--out-dir',
+        folder / 'out',
+    ),
     generate_weak_labels=lambda path, folder: tool(
-        'generate_weak_labels', config(folder), path, '--images',
-        write_set(folder / 'set') / 'image', '--out', folder / 'out'))
+        'generate_weak_labels',
+        config(folder),
+        path,
+        '--images',
+        write_set(folder / 'set') / 'image',
+        '--out',
+        folder / 'out',
+    ),
+)
 
 
 @pytest.fixture
@@ -93,8 +110,11 @@ def unharmed(monkeypatch):
 def evil_file(path, legacy=False):
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        torch.save(dict(state_dict=dict(a=torch.ones(1)), meta=Evil()), path,
-                   _use_new_zipfile_serialization=not legacy)
+        torch.save(
+            dict(state_dict=dict(a=torch.ones(1)), meta=Evil()),
+            path,
+            _use_new_zipfile_serialization=not legacy,
+        )
     return path
 
 
@@ -146,6 +166,7 @@ def test_half_checkpoints_are_told(tmp_path, capsys, name):
 def test_downloads_run_nothing(tmp_path, unharmed, monkeypatch):
     evil_file(tmp_path / 'evil.pth')
     from mmengine.runner import checkpoint
+
     assert checkpoint.load_from_http is load_from_http
     with pytest.raises(pickle.UnpicklingError):
         load_from_http('https://a.b/evil.pth', model_dir=str(tmp_path))
@@ -155,8 +176,10 @@ def test_downloads_run_nothing(tmp_path, unharmed, monkeypatch):
 def test_paddle_weights_run_nothing(tmp_path, unharmed, capsys, protocol):
     path = tmp_path / 'evil.pdparams'
     path.write_bytes(pickle.dumps(dict(a=np.ones(2), b=Evil()), protocol))
-    for call in (lambda: load_array_pickle(path),
-                 lambda: tool('model_converters/paddle_scfnet', path, tmp_path / 'a.pth')):
+    for call in (
+        lambda: load_array_pickle(path),
+        lambda: tool('model_converters/paddle_scfnet', path, tmp_path / 'a.pth'),
+    ):
         assert 'no code in them is executed' in sentence_of(call, capsys)
     assert not (tmp_path / 'a.pth').exists()
 
@@ -170,8 +193,13 @@ def test_caches_and_lists_run_nothing(tmp_path, unharmed, capsys):
     sentence_of(lambda: SODDataset(data_root=str(tmp_path / 'set'), ann_file='list.txt'), capsys)
     (tmp_path / 'set' / 'a.pkl').write_bytes(evil)
     for key in ('ann_file', 'proposal_file'):
-        cfg = Config(dict(train_dataloader=dict(dataset={
-            'type': 'X', 'data_root': str(tmp_path / 'set'), key: 'a.pkl'})))
+        cfg = Config(
+            dict(
+                train_dataloader=dict(
+                    dataset={'type': 'X', 'data_root': str(tmp_path / 'set'), key: 'a.pkl'}
+                )
+            )
+        )
         assert 'is a pickle, which may execute' in sentence_of(lambda: check_data(cfg), capsys)  # noqa: B023
 
 
@@ -185,15 +213,18 @@ def test_lists_do_not_lead_out(tmp_path, capsys, name):
     (root / 'list.txt').write_text(f'0.png\n{name}\n')
     prefix = dict(img_path='image', seg_map_path='mask')
     for kind in (SODDataset, UnlabelledImageDataset):
-        sentence = sentence_of(lambda kind=kind: kind(
-            data_root=str(root), ann_file='list.txt', data_prefix=prefix), capsys)
+        sentence = sentence_of(
+            lambda kind=kind: kind(data_root=str(root), ann_file='list.txt', data_prefix=prefix),
+            capsys,
+        )
         assert 'is outside of the data folder' in sentence and 'line 2' in sentence
     main = tmp_path / 'voc' / 'ImageSets' / 'Main'
     main.mkdir(parents=True)
     (main / 'train.txt').write_text(f'{name}\n')
     if '\\' not in name:
         assert 'not a plain image name' in sentence_of(
-            lambda: read_split(tmp_path / 'voc', 'train'), capsys)
+            lambda: read_split(tmp_path / 'voc', 'train'), capsys
+        )
 
 
 @pytest.mark.parametrize('name', ['..', '.', 'a/b', '../x', 'a\\b'])
@@ -209,8 +240,9 @@ def test_links_give_names_below_the_output_folder(tmp_path):
     cv2.imwrite(str(tmp_path / 'far.png'), np.zeros((4, 4, 3), np.uint8))
     (root / 'image' / 'linked.png').symlink_to(tmp_path / 'far.png')
     (root / 'list.txt').write_text('linked.png\n')
-    data = UnlabelledImageDataset(data_root=str(root), ann_file='list.txt',
-                                  data_prefix=dict(img_path='image'))
+    data = UnlabelledImageDataset(
+        data_root=str(root), ann_file='list.txt', data_prefix=dict(img_path='image')
+    )
     info = data.get_data_info(0)
     out = tmp_path / 'out'
     written = label_path(out, info['dataset_name'], info['img_name']).resolve()
@@ -221,6 +253,7 @@ def test_links_give_names_below_the_output_folder(tmp_path):
 
 def test_writing_replaces_a_link_and_not_what_it_points_to(tmp_path):
     from mmkd_sod.utils.images import write_png
+
     precious = tmp_path / 'precious.png'
     precious.write_text('kept')
     (tmp_path / 'out').mkdir()

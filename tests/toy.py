@@ -1,4 +1,5 @@
 """A small teacher with BN layers that can be folded."""
+
 from mmengine.model import BaseModel
 from torch import nn
 
@@ -11,7 +12,7 @@ class Toy(BaseModel):
         self.conv1, self.bn1 = nn.Conv2d(3, 3, 3), nn.BatchNorm2d(3)
         self.conv2 = self.conv1 if shared else nn.Conv2d(3, 3, 3)
         self.bn2, self.drop = nn.BatchNorm2d(3), nn.Dropout(0.5)
-        for bn, mean in ((self.bn1, 1.), (self.bn2, -2.)):
+        for bn, mean in ((self.bn1, 1.0), (self.bn2, -2.0)):
             bn.running_mean.fill_(mean)
             bn.running_var.fill_(0.3)
 

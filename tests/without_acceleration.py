@@ -2,6 +2,7 @@
 
 python -m pytest -p tests.without_acceleration tests/test_models/test_algorithms
 """
+
 import sys
 
 from tests.hidden_modules import HiddenModules

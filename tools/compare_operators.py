@@ -5,6 +5,7 @@ one training step and one prediction on each set of operators, from the same wei
 numbers. Needs a compiled mmcv. Exit code 1: a model runs on the compiled operators alone, or they
 differ.
 """
+
 import argparse
 import logging
 import sys
@@ -27,13 +28,36 @@ from mmkd_sod.testing import small_segmentors
 from mmkd_sod.testing.operators import plain_extension, run_step
 
 # Folders that hold no architecture of their own, or one for videos.
-_ASIDE = {'_base_', 'albu_example', 'bytetrack', 'cityscapes', 'common', 'deepfashion', 'deepsort',
-          'dsdl', 'legacy_1.x', 'lvis', 'mask2former_vis', 'masktrack_rcnn', 'misc', 'objects365',
-          'ocsort', 'openimages', 'pascal_voc', 'qdtrack', 'reid', 'sort', 'strongsort', 'v3det',
-          'wider_face'}
+_ASIDE = {
+    '_base_',
+    'albu_example',
+    'bytetrack',
+    'cityscapes',
+    'common',
+    'deepfashion',
+    'deepsort',
+    'dsdl',
+    'legacy_1.x',
+    'lvis',
+    'mask2former_vis',
+    'masktrack_rcnn',
+    'misc',
+    'objects365',
+    'ocsort',
+    'openimages',
+    'pascal_voc',
+    'qdtrack',
+    'reid',
+    'sort',
+    'strongsort',
+    'v3det',
+    'wider_face',
+}
 # Deformable convolutions; the shortest names of these folders are of deformable RoI pooling.
-_MORE = ('mmdet::dcn/faster-rcnn_r50-dconv-c3-c5_fpn_1x_coco.py',
-         'mmdet::dcnv2/faster-rcnn_r50-mdconv-c3-c5_fpn_1x_coco.py')
+_MORE = (
+    'mmdet::dcn/faster-rcnn_r50-dconv-c3-c5_fpn_1x_coco.py',
+    'mmdet::dcnv2/faster-rcnn_r50-mdconv-c3-c5_fpn_1x_coco.py',
+)
 # Of images, where a convolution needs more than 128 pixels.
 _SIDES = dict(ddod=384)
 # Above these the two sets of operators are said to differ: losses, gradients, outputs.
@@ -70,9 +94,11 @@ class Row:
         if self.compiled or self.plain:
             told = [self.compiled or 'runs', self.plain or 'runs', '', '']
         else:
-            told = [', '.join(sorted(self.operators)) or 'none',
-                    *(f'{value:.1g}' for value in self.differences)]
-        return f"| {self.name} | {' | '.join(told)} | {'yes' if self.same else '**no**'} |"
+            told = [
+                ', '.join(sorted(self.operators)) or 'none',
+                *(f'{value:.1g}' for value in self.differences),
+            ]
+        return f'| {self.name} | {" | ".join(told)} | {"yes" if self.same else "**no**"} |'
 
 
 def configs(package: str) -> list[str]:
@@ -80,8 +106,11 @@ def configs(package: str) -> list[str]:
     root = Path(get_installed_path(package)) / '.mim' / 'configs'
     found = []
     for folder in sorted(root.iterdir()):
-        files = [path.name for path in folder.glob('*.py')
-                 if folder.name not in _ASIDE and not path.stem.endswith('_tta')]
+        files = [
+            path.name
+            for path in folder.glob('*.py')
+            if folder.name not in _ASIDE and not path.stem.endswith('_tta')
+        ]
         if files:
             name = min(files, key=lambda name: (len(name), name))
             found.append(f'{package}::{folder.name}/{name}')
@@ -102,7 +131,7 @@ def _without_files(cfg) -> None:
 def _keep_every_box(cfg) -> None:
     """Set score thresholds to 0: random weights give no high scores."""
     if isinstance(cfg, dict) and 'score_thr' in cfg:
-        cfg['score_thr'] = 0.
+        cfg['score_thr'] = 0.0
     for value in cfg.values() if isinstance(cfg, dict) else cfg:
         if isinstance(value, (dict, list, tuple)):
             _keep_every_box(value)
@@ -128,8 +157,9 @@ def build(name: str):
         _keep_every_box(model_cfg)
         model_cfg.data_preprocessor.pop('batch_augments', None)
         side = _SIDES.get(name.split('/')[0].partition('::')[2], 128)
-        batch = demo_mm_inputs(2, [(3, side, side)] * 2, num_items=[3, 3], with_mask=True,
-                               with_semantic=True)
+        batch = demo_mm_inputs(
+            2, [(3, side, side)] * 2, num_items=[3, 3], with_mask=True, with_semantic=True
+        )
     torch.manual_seed(0)
     model = revert_sync_batchnorm(MODELS.build(model_cfg))
     model.init_weights()
@@ -162,26 +192,37 @@ def compare(name: str) -> Row:
 def main(argv=None) -> int:
     """Compare the architectures one after the other."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('configs', nargs='*',
-                        help="as 'mmdet::gfl/gfl_r50_fpn_1x_coco.py'; default: the zoos of both")
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        'configs',
+        nargs='*',
+        help="as 'mmdet::gfl/gfl_r50_fpn_1x_coco.py'; default: the zoos of both",
+    )
     args = parser.parse_args(argv)
     if operators_in_use() != 'compiled':
-        raise InstallationError('mmcv has no compiled operators here; they are what the plain ones '
-                                'are compared with; install mmcv in place of mmcv-lite')
+        raise InstallationError(
+            'mmcv has no compiled operators here; they are what the plain ones '
+            'are compared with; install mmcv in place of mmcv-lite'
+        )
     logging.disable(logging.WARNING)  # mmengine prints the initialisation of every weight
     rows = []
-    print('| config | operators called | losses | gradients | outputs | same |\n'
-          '| --- | --- | --- | --- | --- | --- |', flush=True)
+    print(
+        '| config | operators called | losses | gradients | outputs | same |\n'
+        '| --- | --- | --- | --- | --- | --- |',
+        flush=True,
+    )
     for name in args.configs or [*configs('mmdet'), *_MORE, *configs('mmseg')]:
         rows.append(compare(name))
         print(rows[-1], flush=True)
     ran = [row for row in rows if row.differences]
     compiled = sum(bool(row.plain) and not row.compiled for row in rows)
     plain = sum(bool(row.compiled) and not row.plain for row in rows)
-    print(f'\n{len(rows)} architectures: {len(ran)} run on both, {sum(row.same for row in ran)} of '
-          f'them alike; {compiled} on compiled operators alone, {plain} on plain ones alone, '
-          f'{len(rows) - len(ran) - compiled - plain} on neither')
+    print(
+        f'\n{len(rows)} architectures: {len(ran)} run on both, {sum(row.same for row in ran)} of '
+        f'them alike; {compiled} on compiled operators alone, {plain} on plain ones alone, '
+        f'{len(rows) - len(ran) - compiled - plain} on neither'
+    )
     return int(not all(row.same for row in rows))
 
 

@@ -3,6 +3,7 @@
 python tools/compare_saliency.py --data configs/demo/human_seg_scfnet_student.py --side 224
     --model teacher CONFIG CHECKPOINT --model student CONFIG CHECKPOINT --out work_dirs/compare
 """
+
 from pathlib import Path
 
 import cv2
@@ -26,14 +27,17 @@ def main() -> None:
     require_file(args.data, '--data: config')
     dataset = Config.fromfile(args.data).test_dataloader.dataset
     if dataset.get('type') != 'mmkd_sod.SODDataset':
-        raise ConfigError(f"--data: the test set of '{args.data}' is a {dataset.get('type')}; give "
-                          'one SODDataset')
+        raise ConfigError(
+            f"--data: the test set of '{args.data}' is a {dataset.get('type')}; give one SODDataset"
+        )
     dataset.pipeline = []
     dataset = DATASETS.build(dataset)
     samples = [dataset.get_data_info(i) for i in range(len(dataset))]
     shown = evenly(len(samples), args.rows)
-    models = {title: SaliencyInferencer(config, checkpoint, args.device, args.side)
-              for title, config, checkpoint in args.model}
+    models = {
+        title: SaliencyInferencer(config, checkpoint, args.device, args.side)
+        for title, config, checkpoint in args.model
+    }
     scores, pictures = compare(models, samples, shown)
 
     print_scores(scores, digits=4)

@@ -3,6 +3,7 @@
 python tools/compare_segmentors.py --data configs/demo/camvid_pspnet_student.py
     --model student CONFIG CHECKPOINT --model distilled CONFIG CHECKPOINT --out work_dirs/compare
 """
+
 from pathlib import Path
 
 from mmengine.config import Config
@@ -28,14 +29,21 @@ def main() -> None:
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     shown = evenly(len(dataset), args.rows)
-    models = {title: load_model(Config.fromfile(config), checkpoint, args.device)
-              for title, config, checkpoint in args.model}
+    models = {
+        title: load_model(Config.fromfile(config), checkpoint, args.device)
+        for title, config, checkpoint in args.model
+    }
     scores, pictures = compare_segmentors(models, dataset, shown)
 
     print_scores(scores, digits=2)
     write_json(Path(args.out) / 'scores.json', scores, indent=1)
-    segmentation_panel(pictures.pop('image'), pictures, dataset.metainfo['classes'],
-                       dataset.metainfo['palette'], Path(args.out) / 'panel.png')
+    segmentation_panel(
+        pictures.pop('image'),
+        pictures,
+        dataset.metainfo['classes'],
+        dataset.metainfo['palette'],
+        Path(args.out) / 'panel.png',
+    )
     print('picture:', Path(args.out) / 'panel.png')
 
 

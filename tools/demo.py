@@ -2,6 +2,7 @@
 
 An interrupted demo resumes when it is started again; finished runs are not repeated.
 """
+
 import argparse
 import math
 import os
@@ -34,20 +35,33 @@ def start(run: str, threads: int) -> subprocess.Popen | None:
     WORK.mkdir(parents=True, exist_ok=True)
     with open(WORK / f'{run}.log', 'a') as log:
         return subprocess.Popen(
-            [sys.executable, '-W', 'ignore', 'tools/train.py', str(config_of(run)), '--work-dir',
-             str(WORK / run), '--resume'],
-            stdout=log, stderr=subprocess.STDOUT,
-            env=dict(os.environ, OMP_NUM_THREADS=str(threads)))
+            [
+                sys.executable,
+                '-W',
+                'ignore',
+                'tools/train.py',
+                str(config_of(run)),
+                '--work-dir',
+                str(WORK / run),
+                '--resume',
+            ],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=dict(os.environ, OMP_NUM_THREADS=str(threads)),
+        )
 
 
 def progress(run: str) -> str:
     """Return epoch and ETA from the newest training line of a run's log."""
-    lines = [line for line in (WORK / f'{run}.log').read_text().splitlines()
-             if 'Epoch(train)' in line and 'eta:' in line]
+    lines = [
+        line
+        for line in (WORK / f'{run}.log').read_text().splitlines()
+        if 'Epoch(train)' in line and 'eta:' in line
+    ]
     if not lines:
         return 'starting'
     epoch = lines[-1].split('Epoch(train)')[1].split('lr:')[0].strip().replace(' ', '')
-    return f"epoch {epoch} eta {lines[-1].split('eta:')[1].split()[0]}"
+    return f'epoch {epoch} eta {lines[-1].split("eta:")[1].split()[0]}'
 
 
 def train(runs: dict[str, int]) -> None:
@@ -56,24 +70,36 @@ def train(runs: dict[str, int]) -> None:
     Raises:
         UserError: A run failed; the message names its log.
     """
-    started = {run: process for run, threads in runs.items()
-               if (process := start(run, threads)) is not None}
-    told = 0.
+    started = {
+        run: process
+        for run, threads in runs.items()
+        if (process := start(run, threads)) is not None
+    }
+    told = 0.0
     try:
         while any(process.poll() is None for process in started.values()):
             time.sleep(0.5)
             if time.monotonic() - told > 15:
                 told = time.monotonic()
-                print('  ' + '   '.join(f'{RUNS[run]}: {progress(run)}' for run in started
-                                        if started[run].poll() is None), flush=True)
+                print(
+                    '  '
+                    + '   '.join(
+                        f'{RUNS[run]}: {progress(run)}'
+                        for run in started
+                        if started[run].poll() is None
+                    ),
+                    flush=True,
+                )
     except BaseException:
         for process in started.values():
             process.terminate()
         raise
     for run, process in started.items():
         if process.returncode:
-            raise UserError(f"the {RUNS[run]}'s training failed; see {WORK / run}.log, then "
-                            'start the demo again: it resumes from the last checkpoint')
+            raise UserError(
+                f"the {RUNS[run]}'s training failed; see {WORK / run}.log, then "
+                'start the demo again: it resumes from the last checkpoint'
+            )
 
 
 def export(run: str) -> Path:
@@ -82,16 +108,28 @@ def export(run: str) -> Path:
     out = WORK / 'students' / f'{config_of(run).stem}.pth'
     if not out.is_file() or out.stat().st_mtime < checkpoint.stat().st_mtime:
         subprocess.run(
-            [sys.executable, '-W', 'ignore', 'tools/export_student.py', str(config_of(run)),
-             str(checkpoint), '--out-dir', str(out.parent), '--force'],
-            check=True, stdout=subprocess.DEVNULL)
+            [
+                sys.executable,
+                '-W',
+                'ignore',
+                'tools/export_student.py',
+                str(config_of(run)),
+                str(checkpoint),
+                '--out-dir',
+                str(out.parent),
+                '--force',
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
     return out
 
 
 def table() -> str:
     """Return a table of AP, AP50, parameters and checkpoint sizes of the three models."""
     import torch
-    rows = [f"{'':20}{'AP':>7}{'AP50':>7}{'parameters':>13}{'checkpoint':>12}{'weights only':>14}"]
+
+    rows = [f'{"":20}{"AP":>7}{"AP50":>7}{"parameters":>13}{"checkpoint":>12}{"weights only":>14}']
     for run, name in RUNS.items():
         scores, weights = last_scores(WORK / run), export(run)
         state = torch.load(weights, weights_only=True)['state_dict']
@@ -99,9 +137,10 @@ def table() -> str:
         # mmdet reports no score for a model that detects nothing.
         ap, ap50 = (scores.get(f'coco/bbox_mAP{end}', math.nan) * 100 for end in ('', '_50'))
         rows.append(
-            f"{name:20}{ap:7.1f}{ap50:7.1f}"
-            f"{count:13,}{newest_checkpoint(WORK / run).stat().st_size / 2**20:8.2f} MiB"
-            f'{weights.stat().st_size / 2**20:10.2f} MiB')
+            f'{name:20}{ap:7.1f}{ap50:7.1f}'
+            f'{count:13,}{newest_checkpoint(WORK / run).stat().st_size / 2**20:8.2f} MiB'
+            f'{weights.stat().st_size / 2**20:10.2f} MiB'
+        )
     return '\n'.join(rows)
 
 
@@ -113,6 +152,7 @@ def pictures(count: int = 4) -> None:
 
     from mmkd_sod.visualization.curves import plot_curves
     from mmkd_sod.visualization.panels import detection_panel
+
     plot_curves({name: WORK / run for run, name in RUNS.items()}, WORK / 'curves.png')
     cfg = Config.fromfile(config_of('student'))
     data = cfg.val_dataloader.dataset
@@ -122,9 +162,12 @@ def pictures(count: int = 4) -> None:
     truth = []
     for info in infos:
         found = coco.loadAnns(coco.getAnnIds(info['id']))
-        truth.append(dict(
-            bboxes=[[x, y, x + w, y + h] for x, y, w, h in (ann['bbox'] for ann in found)],
-            labels=[coco.getCatIds().index(ann['category_id']) for ann in found]))
+        truth.append(
+            dict(
+                bboxes=[[x, y, x + w, y + h] for x, y, w, h in (ann['bbox'] for ann in found)],
+                labels=[coco.getCatIds().index(ann['category_id']) for ann in found],
+            )
+        )
     columns = {'ground truth': truth}
     for run, name in RUNS.items():
         weights = export(run)
@@ -153,8 +196,10 @@ def main() -> None:
     result = table()
     if not all((WORK / name).is_file() for name in ('curves.png', 'boxes.png')):
         pictures()
-    print(f'\n{result}\n\nAP on the val split. Curves: {WORK}/curves.png, boxes: {WORK}/boxes.png '
-          f'({time.monotonic() - began:.0f} s)')
+    print(
+        f'\n{result}\n\nAP on the val split. Curves: {WORK}/curves.png, boxes: {WORK}/boxes.png '
+        f'({time.monotonic() - began:.0f} s)'
+    )
 
 
 if __name__ == '__main__':

@@ -1,4 +1,5 @@
 """Export a saliency network to ONNX: input RGB in [0, 255], output map in [0, 1]."""
+
 import argparse
 import os.path as osp
 
@@ -24,8 +25,11 @@ def main() -> None:
     args = parse_args()
     inferencer = SaliencyInferencer(args.config, args.checkpoint, 'cpu', args.side)
     difference = export_onnx(inferencer, args.out, args.batch)
-    compared = ('not compared with torch: onnxruntime is not installed' if difference is None else
-                f'differs from torch by {difference:.1e}')
+    compared = (
+        'not compared with torch: onnxruntime is not installed'
+        if difference is None
+        else f'differs from torch by {difference:.1e}'
+    )
     print(f'{args.out}: {osp.getsize(args.out) / 2**20:.2f} MiB, {compared}')
 
 

@@ -3,6 +3,7 @@
 Both work with mmdet's or mmseg's own tools, without mmkd_sod and mmrazor, unless the student
 itself uses modules of mmkd_sod (the tool then prints a note).
 """
+
 import argparse
 import os.path as osp
 
@@ -20,7 +21,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='config of the distillation')
     parser.add_argument('checkpoint', help='checkpoint of the distillation')
     parser.add_argument(
-        '--out-dir', help="folder of both files; default: `student` next to the checkpoint")
+        '--out-dir', help='folder of both files; default: `student` next to the checkpoint'
+    )
     parser.add_argument('--name', help="name of both files; default: the config's")
     parser.add_argument('--force', action='store_true', help='overwrite existing files')
     add_cfg_options(parser)
@@ -37,8 +39,10 @@ def main() -> None:
     targets = {ending: osp.join(out_dir, name + ending) for ending in ('.py', '.pth')}
     there = [path for path in targets.values() if osp.exists(path)]
     if there and not args.force:
-        raise ConfigError(f"'{there[0]}' already exists; choose another --out-dir or --name, or "
-                          'overwrite it with --force')
+        raise ConfigError(
+            f"'{there[0]}' already exists; choose another --out-dir or --name, or "
+            'overwrite it with --force'
+        )
 
     cfg = Config.fromfile(args.config)
     if args.cfg_options is not None:

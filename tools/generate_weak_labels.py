@@ -3,6 +3,7 @@
 An interrupted run resumes when it is started again. Under torchrun the images are split between
 the processes.
 """
+
 import os
 from argparse import ArgumentParser
 
@@ -30,8 +31,12 @@ def parse_args():
     parser.add_argument('--bits', type=int, default=16, choices=[8, 16], help='depth of the PNGs')
     parser.add_argument('--side', type=int, default=352, help="side of the teacher's input")
     parser.add_argument('--batch-size', type=int, default=8)
-    parser.add_argument('--min-confidence', type=float, default=0.,
-                        help='omit images with a lower confidence from kept.txt; 0 to 1')
+    parser.add_argument(
+        '--min-confidence',
+        type=float,
+        default=0.0,
+        help='omit images with a lower confidence from kept.txt; 0 to 1',
+    )
     parser.add_argument('--device', help='default: a GPU if available')
     return parser.parse_args()
 
@@ -39,15 +44,18 @@ def parse_args():
 def build_dataset(args):
     """Build the data set of the images, without a pipeline."""
     if args.images:
-        return DATASETS.build(dict(
-            type='mmkd_sod.UnlabelledImageDataset', data_root=args.images, name=args.name))
+        return DATASETS.build(
+            dict(type='mmkd_sod.UnlabelledImageDataset', data_root=args.images, name=args.name)
+        )
     require_file(args.data, '--data: config')
     dataset = Config.fromfile(args.data).train_dataloader.dataset
     while 'dataset' in dataset:
         dataset = dataset.dataset
     if dataset.get('type') not in ('mmkd_sod.SODDataset', 'mmkd_sod.UnlabelledImageDataset'):
-        raise ConfigError(f"--data: '{args.data}' trains on a {dataset.get('type')}; give a config "
-                          'with one SODDataset or UnlabelledImageDataset')
+        raise ConfigError(
+            f"--data: '{args.data}' trains on a {dataset.get('type')}; give a config "
+            'with one SODDataset or UnlabelledImageDataset'
+        )
     dataset.pipeline = []
     return DATASETS.build(dataset)
 
@@ -55,23 +63,34 @@ def build_dataset(args):
 def main() -> None:
     """Label this process's share of the images and print a summary."""
     args = parse_args()
-    rank, world = (int(os.environ.get(name, default)) for name, default in
-                   (('RANK', 0), ('WORLD_SIZE', 1)))
+    rank, world = (
+        int(os.environ.get(name, default)) for name, default in (('RANK', 0), ('WORLD_SIZE', 1))
+    )
     if args.device is None and torch.cuda.is_available():
-        args.device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
+        args.device = f'cuda:{os.environ.get("LOCAL_RANK", 0)}'
     dataset = build_dataset(args)
     inferencer = SaliencyInferencer(
-        args.config, args.checkpoint, args.device, args.side, args.batch_size)
+        args.config, args.checkpoint, args.device, args.side, args.batch_size
+    )
     images = [dataset.get_data_info(i) for i in range(len(dataset))]
     report = WeakLabelWriter(
-        inferencer, images, args.out, dataset.data_prefix['img_path'], args.bits,
-        args.min_confidence, rank, world).run()
+        inferencer,
+        images,
+        args.out,
+        dataset.data_prefix['img_path'],
+        args.bits,
+        args.min_confidence,
+        rank,
+        world,
+    ).run()
     if report is None:
         print(f'rank {rank}: done; other ranks are still running')
         return
-    print(f"{args.out}: {report['kept']} of {report['images']} images kept, "
-          f"{len(report['dropped'])} below confidence {args.min_confidence}, "
-          f"{len(report['unreadable'])} unreadable; see {args.out}/report.json")
+    print(
+        f'{args.out}: {report["kept"]} of {report["images"]} images kept, '
+        f'{len(report["dropped"])} below confidence {args.min_confidence}, '
+        f'{len(report["unreadable"])} unreadable; see {args.out}/report.json'
+    )
     for error in report['unreadable']:
         print(f'  skipped: {error}')
 

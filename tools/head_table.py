@@ -4,6 +4,7 @@ Each supported head is trained for some steps on one batch with the distillation
 student and teacher, in a small detector built from mmdet's own config. For every other head the
 page gives the reason from the error message with which a config is refused.
 """
+
 import argparse
 from dataclasses import dataclass
 
@@ -59,6 +60,7 @@ class Trial:
 def dense_heads() -> dict[str, type]:
     """Return all heads that mmdet lists, by name."""
     from mmdet.models import dense_heads as heads
+
     return {name: getattr(heads, name) for name in sorted(heads.__all__) if name not in _PARTS}
 
 
@@ -70,7 +72,8 @@ def distiller_cfg(head: type, idx: int) -> dict:
         type='mmkd_sod.CrossKDDistiller',
         reused_teacher_head_idx=idx,
         loss_cls_kd=dict(type='mmkd_sod.KDQualityFocalLoss'),
-        loss_reg_kd=bins if reader.reg_kind == 'bins' else dict(type='mmdet.GIoULoss'))
+        loss_reg_kd=bins if reader.reg_kind == 'bins' else dict(type='mmdet.GIoULoss'),
+    )
     if reader.has_centerness:
         cfg['loss_center_kd'] = dict(type='mmdet.CrossEntropyLoss', use_sigmoid=True)
     return cfg
@@ -83,17 +86,25 @@ def build_pair(name: str, idx: int = 1, seed: int = 0, teacher_width: int = 8, *
     MessageHub.get_current_instance().update_info('epoch', 10)
     torch.manual_seed(seed)
     cfg = dict(distiller_cfg(dense_heads()[name], idx), **distiller)
-    return MODELS.build(dict(
-        type='mmkd_sod.DenseDistill', architecture=small_detector(name),
-        teacher=small_detector(name, width=teacher_width), distiller=cfg,
-        teacher_allow_missing=['*'])).train()
+    return MODELS.build(
+        dict(
+            type='mmkd_sod.DenseDistill',
+            architecture=small_detector(name),
+            teacher=small_detector(name, width=teacher_width),
+            distiller=cfg,
+            teacher_allow_missing=['*'],
+        )
+    ).train()
 
 
 def step(model) -> tuple[torch.Tensor, dict]:
     """Return the sum of the distillation losses on one batch, and each loss."""
     data = model.data_preprocessor(random_batch(), training=True)
-    losses = {key: value for key, value in model(**data, mode='loss').items()
-              if key.startswith('distill.')}
+    losses = {
+        key: value
+        for key, value in model(**data, mode='loss').items()
+        if key.startswith('distill.')
+    }
     return sum(losses.values()), losses
 
 
@@ -133,8 +144,14 @@ def try_head(name: str, steps: int = 30, lr: float = 2e-3) -> Trial:
     with torch.no_grad():
         values.append(float(step(model)[0]))
     clean &= all(p.grad is None and not p.requires_grad for p in model.teacher.parameters())
-    return Trial(name, reader_class(dense_heads()[name], 'student').compared, values[0], values[-1],
-                 same_loss(name), clean)
+    return Trial(
+        name,
+        reader_class(dense_heads()[name], 'student').compared,
+        values[0],
+        values[-1],
+        same_loss(name),
+        clean,
+    )
 
 
 def refusal(name: str, head: type) -> Trial:
@@ -145,34 +162,46 @@ def refusal(name: str, head: type) -> Trial:
         sentence = str(error)
         reason = sentence.partition(', since ')[2].rpartition('; ')[0]
         return Trial(name, reason or sentence)
-    raise ConfigError(f'head_table: {name} has a reader but no small detector; name its config in '
-                      'mmkd_sod/testing/small_detectors.py')
+    raise ConfigError(
+        f'head_table: {name} has a reader but no small detector; name its config in '
+        'mmkd_sod/testing/small_detectors.py'
+    )
 
 
 def table(trials: list[Trial], steps: int) -> str:
     """Return the page."""
     tried = [trial for trial in trials if trial.supported]
     lines = [
-        '# Heads that CrossKD supports', '',
+        '# Heads that CrossKD supports',
+        '',
         f'{len(tried)} of the {len(trials)} dense heads of mmdet can be student and teacher; the '
         'others are refused when the model is built.',
-        'This page is written by a tool that tries each head:', '',
-        '<!-- parse only: takes minutes -->', '```bash', 'python tools/head_table.py', '```', '',
+        'This page is written by a tool that tries each head:',
+        '',
+        '<!-- parse only: takes minutes -->',
+        '```bash',
+        'python tools/head_table.py',
+        '```',
+        '',
         "Classes are compared as logits, weighted by the student's own label weights unless stated "
         'otherwise. Boxes are',
         "compared after decoding, weighted by the teacher's highest class score, with the loss in "
-        'the config (here GIoU).', '',
+        'the config (here GIoU).',
+        '',
         'The losses are the sum of the distillation terms on one batch of two images, before and '
         f'after {steps} steps of Adam',
-        "on these terms only. Student and teacher are small detectors with random weights, built "
+        'on these terms only. Student and teacher are small detectors with random weights, built '
         "from mmdet's own config of",
         'the head (ResNet-18 of base width 4 and 8, 32 channels, split after the first block). In '
         'every trial all losses and',
         'gradients were finite, no gradient reached the teacher, and a student with the '
         "teacher's weights had at most",
         f'{ZERO:.1%} of the first loss, without the cross entropy of centerness, whose minimum is '
-        'not 0.', '',
-        '| head | compared | first loss | last loss |', '| --- | --- | --- | --- |']
+        'not 0.',
+        '',
+        '| head | compared | first loss | last loss |',
+        '| --- | --- | --- | --- |',
+    ]
     lines += [f'| `{t.head}` | {t.compared} | {t.first:.3g} | {t.last:.3g} |' for t in tried]
     lines += ['', '## Refused', '', '| head | reason |', '| --- | --- |']
     lines += [f'| `{t.head}` | {t.compared} |' for t in trials if not t.supported]
@@ -181,7 +210,8 @@ def table(trials: list[Trial], steps: int) -> str:
 
 def parse_args(argv=None):
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     parser.add_argument('--out', default='docs/crosskd_heads.md', help='file to write')
     parser.add_argument('--steps', type=int, default=30, help='steps of each trial')
     parser.add_argument('--heads', nargs='*', help='only try these heads and print the results')
@@ -195,16 +225,21 @@ def main(argv=None) -> None:
     trials = []
     with progress_bar(len(names)) as done:
         for name in names:
-            trials.append(try_head(name, args.steps) if name in SMALL_DETECTORS
-                          else refusal(name, heads[name]))
+            trials.append(
+                try_head(name, args.steps)
+                if name in SMALL_DETECTORS
+                else refusal(name, heads[name])
+            )
             done()
     failed = [trial for trial in trials if trial.supported and not trial.passed]
     if args.heads or failed:
         for trial in failed or trials:
             print(trial)
     if failed:
-        raise ConfigError(f'head_table: {", ".join(t.head for t in failed)} failed the trial, so '
-                          f'{args.out} is unchanged; fix the reader')
+        raise ConfigError(
+            f'head_table: {", ".join(t.head for t in failed)} failed the trial, so '
+            f'{args.out} is unchanged; fix the reader'
+        )
     if not args.heads:
         with atomic_path(args.out) as temporary:
             temporary.write_text(table(trials, args.steps), encoding='utf-8')

@@ -3,6 +3,7 @@
 Writes `maps/`, `overlays/` and `cutouts/` (the image with the map as alpha channel) to --out-dir.
 Existing results are kept, so an interrupted run resumes when it is started again.
 """
+
 import argparse
 from pathlib import Path
 
@@ -16,9 +17,10 @@ from mmkd_sod.utils.progress import progress_bar
 from mmkd_sod.visualization.saliency import cut_out, saliency_overlay
 
 MAKERS = dict(
-    maps=lambda image, saliency: (saliency * 255 + .5).astype('uint8'),
+    maps=lambda image, saliency: (saliency * 255 + 0.5).astype('uint8'),
     overlays=lambda image, saliency: saliency_overlay(image, saliency, colour=(40, 60, 230)),
-    cutouts=cut_out)
+    cutouts=cut_out,
+)
 
 
 def parse_args():
@@ -28,8 +30,13 @@ def parse_args():
     parser.add_argument('checkpoint', help='its checkpoint')
     parser.add_argument('inputs', nargs='+', help='files, folders, patterns, videos')
     parser.add_argument('--out-dir', default='predictions')
-    parser.add_argument('--only', nargs='+', choices=list(MAKERS), default=list(MAKERS),
-                        help='what to write; default: all three')
+    parser.add_argument(
+        '--only',
+        nargs='+',
+        choices=list(MAKERS),
+        default=list(MAKERS),
+        help='what to write; default: all three',
+    )
     parser.add_argument('--side', type=int, default=352, help="side of the network's input")
     parser.add_argument('--batch-size', type=int, default=8)
     parser.add_argument('--device', help='default: a GPU if available')
@@ -42,7 +49,8 @@ def main() -> None:
     args = parse_args()
     sources = find_sources(args.inputs)
     inferencer = SaliencyInferencer(
-        args.config, args.checkpoint, args.device, args.side, args.batch_size)
+        args.config, args.checkpoint, args.device, args.side, args.batch_size
+    )
     out, errors, written, kept = Path(args.out_dir), [], 0, 0
 
     def path_of(kind: str, name: str) -> Path:
@@ -67,8 +75,11 @@ def main() -> None:
                 write_png(path_of(kind, name), MAKERS[kind](image, saliency))
             written += 1
             tell()
-    print(f'{out}: {written} written' + (f', {kept} already existed' if kept else '')
-          + (f', {len(errors)} skipped' if errors else ''))
+    print(
+        f'{out}: {written} written'
+        + (f', {kept} already existed' if kept else '')
+        + (f', {len(errors)} skipped' if errors else '')
+    )
     for error in errors:
         print(f'  skipped: {error}')
     if errors and not written and not kept:

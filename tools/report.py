@@ -1,4 +1,5 @@
 """Write an HTML report of finished runs; same as `python -m mmkd_sod report`."""
+
 import mmkd_sod  # noqa: F401  (applies the compatibility patches first)
 from mmkd_sod.cli.commands import report
 from mmkd_sod.cli.common import run_command

@@ -1,4 +1,5 @@
 """Test a model; of a distillation config, the student alone, without its teacher."""
+
 from mmengine.evaluator import DumpResults
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
@@ -26,8 +27,9 @@ def paint_predictions(cfg, args) -> None:
     """Turn the config's visualization hook on."""
     hook = cfg.get('default_hooks', {}).get('visualization')
     if hook is None:
-        raise ConfigError(f"--show and --show-dir: '{args.config}' has no "
-                          'default_hooks.visualization; add one')
+        raise ConfigError(
+            f"--show and --show-dir: '{args.config}' has no default_hooks.visualization; add one"
+        )
     hook.draw = True
     if args.show:
         hook.show, hook.wait_time = True, args.wait_time

@@ -1,4 +1,5 @@
 """Train a model: a plain one, or a student distilled from its teacher."""
+
 from mmengine.device import get_device
 from mmengine.model import is_model_wrapper
 from mmengine.registry import RUNNERS
@@ -19,12 +20,14 @@ def parse_args():
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
-        help="scale the learning rate to the batch size, from the config's base_batch_size")
+        help="scale the learning rate to the batch size, from the config's base_batch_size",
+    )
     parser.add_argument(
         '--resume',
         nargs='?',
         const='auto',
-        help='go on from a checkpoint; without a path, from the newest in the work_dir')
+        help='go on from a checkpoint; without a path, from the newest in the work_dir',
+    )
     return parser.parse_args()
 
 
@@ -36,14 +39,18 @@ def build_runner(cfg, args) -> Runner:
     """
     if args.amp:
         if get_device() == 'cpu':
-            raise ConfigError('--amp: mmengine trains in mixed precision on accelerators only, and '
-                              'there is none here; leave it out')
+            raise ConfigError(
+                '--amp: mmengine trains in mixed precision on accelerators only, and '
+                'there is none here; leave it out'
+            )
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.loss_scale = 'dynamic'
     if args.auto_scale_lr:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
-            raise ConfigError(f"--auto-scale-lr: '{args.config}' has no "
-                              'auto_scale_lr.base_batch_size; set it in the config')
+            raise ConfigError(
+                f"--auto-scale-lr: '{args.config}' has no "
+                'auto_scale_lr.base_batch_size; set it in the config'
+            )
         cfg.auto_scale_lr.enable = True
     if args.resume == 'auto':
         cfg.resume, cfg.load_from = True, None

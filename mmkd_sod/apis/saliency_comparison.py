@@ -1,4 +1,5 @@
 """Comparing saliency networks on the same images."""
+
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -10,8 +11,9 @@ from mmkd_sod.utils.images import fit_mask, read_image, read_mask
 from mmkd_sod.utils.progress import progress_bar
 
 
-def compare(models: Mapping[str, SaliencyInferencer], samples: Sequence[dict],
-            shown: Sequence[int] = ()) -> tuple[dict, dict]:
+def compare(
+    models: Mapping[str, SaliencyInferencer], samples: Sequence[dict], shown: Sequence[int] = ()
+) -> tuple[dict, dict]:
     """Evaluate networks and return some of their maps.
 
     Args:
@@ -36,7 +38,7 @@ def compare(models: Mapping[str, SaliencyInferencer], samples: Sequence[dict],
             for title, saliency in maps.items():
                 scores[title].append(image_scores(to_uint8(torch.from_numpy(saliency)), truth))
             if index in shown:
-                for column, picture in dict(image=image, truth=truth / 255., **maps).items():
+                for column, picture in dict(image=image, truth=truth / 255.0, **maps).items():
                     pictures[column].append(picture)
             advance()
     return {title: set_scores(images) for title, images in scores.items()}, pictures

@@ -1,4 +1,5 @@
 """Reading files, folders, patterns and videos as a stream of named images."""
+
 import glob
 import os.path as osp
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,7 @@ class Source:
         name (str): Name of its results, without suffix; unique among the sources.
         frames (int): 0 for an image; the number of frames in the header of a video.
     """
+
     path: str
     name: str
     frames: int = 0
@@ -39,8 +41,11 @@ def _expand(entry: str) -> list[tuple[str, str]]:
     if osp.isfile(entry):
         return [(entry, osp.basename(entry))]
     if osp.isdir(entry):
-        files = sorted(p for p in Path(entry).rglob('*') if p.name.lower().endswith(suffixes)
-                       and not p.name.startswith('.') and p.is_file())
+        files = sorted(
+            p
+            for p in Path(entry).rglob('*')
+            if p.name.lower().endswith(suffixes) and not p.name.startswith('.') and p.is_file()
+        )
         return [(str(p), p.relative_to(entry).as_posix()) for p in files]
     found = sorted(p for p in glob.glob(entry, recursive=True) if osp.isfile(p))
     return [(p, osp.basename(p)) for p in found]
@@ -64,8 +69,9 @@ def find_sources(entries: Sequence[str]) -> list[Source]:
     for entry in entries:
         files = _expand(entry)
         if not files:
-            raise DataError(f"'{entry}' matches no image or video; give a file, a folder or a "
-                            'pattern')
+            raise DataError(
+                f"'{entry}' matches no image or video; give a file, a folder or a pattern"
+            )
         for path, name in files:
             if osp.abspath(path) not in seen:
                 seen.add(osp.abspath(path))
@@ -92,13 +98,15 @@ def _frame_count(path: str) -> int:
     return max(frames, 0)
 
 
-def read_sources(sources: Sequence[Source], skip: Callable[[str], bool],
-                 on_error: Callable[[Source, DataError], None]) -> Iterator[
-                     tuple[str, np.ndarray]]:
+def read_sources(
+    sources: Sequence[Source],
+    skip: Callable[[str], bool],
+    on_error: Callable[[Source, DataError], None],
+) -> Iterator[tuple[str, np.ndarray]]:
     """Yield images, and the frames of videos.
 
     Args:
-        sources (Sequence[Source]): From :func:`find_sources`.
+        sources (Sequence[Source]): From ``find_sources``.
         skip (Callable): Takes the name of a result; True skips it, without reading an image.
         on_error (Callable): Called with each source that cannot be read and its error.
 
@@ -130,5 +138,7 @@ def _read_video(source: Source, skip: Callable[[str], bool]) -> Iterator[tuple[s
     finally:
         video.release()
     if not number:
-        raise DataError(f"video '{source.path}' cannot be read by this OpenCV; convert it, or give "
-                        'its frames as images')
+        raise DataError(
+            f"video '{source.path}' cannot be read by this OpenCV; convert it, or give "
+            'its frames as images'
+        )

@@ -1,4 +1,5 @@
 """Comparing segmentors on the same images."""
+
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -12,8 +13,9 @@ from mmkd_sod.utils.progress import progress_bar
 
 
 @torch.no_grad()
-def compare_segmentors(models: Mapping[str, BaseModel], dataset,
-                       shown: Sequence[int] = ()) -> tuple[dict, dict]:
+def compare_segmentors(
+    models: Mapping[str, BaseModel], dataset, shown: Sequence[int] = ()
+) -> tuple[dict, dict]:
     """Evaluate segmentors and return some of their maps.
 
     Args:
@@ -38,7 +40,7 @@ def compare_segmentors(models: Mapping[str, BaseModel], dataset,
         for index in range(len(dataset)):
             batch = pseudo_collate([dataset[index]])
             for title, model in models.items():
-                sample, = model.test_step(batch)
+                (sample,) = model.test_step(batch)
                 metrics[title].process(batch, [sample.to_dict()])
                 if index in shown:
                     pictures[title].append(_labels(sample.pred_sem_seg))
@@ -47,8 +49,10 @@ def compare_segmentors(models: Mapping[str, BaseModel], dataset,
                 pictures['image'].append(read_image(sample.img_path)[..., ::-1])
             advance()
     scores = {title: metric.evaluate(len(dataset)) for title, metric in metrics.items()}
-    return {title: {name: float(value) for name, value in found.items()}
-            for title, found in scores.items()}, pictures
+    return {
+        title: {name: float(value) for name, value in found.items()}
+        for title, found in scores.items()
+    }, pictures
 
 
 def _labels(pixel_data) -> np.ndarray:

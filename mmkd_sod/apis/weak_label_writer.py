@@ -1,4 +1,5 @@
 """Writing a teacher's saliency maps to disk for later training."""
+
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,8 +27,10 @@ def label_statistics(label: np.ndarray) -> dict[str, float]:
         dict: ``confidence``, the mean of ``|2 p - 1|``, in [0, 1]: 1 if all pixels are 0 or 1, 0 if
         all are 1/2; and ``salient``, the mean of ``p``.
     """
-    return dict(confidence=float(np.abs(2 * label.astype(np.float64) - 1).mean()),
-                salient=float(label.mean(dtype=np.float64)))
+    return dict(
+        confidence=float(np.abs(2 * label.astype(np.float64) - 1).mean()),
+        salient=float(label.mean(dtype=np.float64)),
+    )
 
 
 class WeakLabelWriter:
@@ -54,14 +57,23 @@ class WeakLabelWriter:
         DataError: The folder has labels of another teacher.
     """
 
-    def __init__(self, inferencer: SaliencyInferencer, images: Sequence[dict], out, img_dir,
-                 bits: int = 16, min_confidence: float = 0., rank: int = 0,
-                 world: int = 1) -> None:
+    def __init__(
+        self,
+        inferencer: SaliencyInferencer,
+        images: Sequence[dict],
+        out,
+        img_dir,
+        bits: int = 16,
+        min_confidence: float = 0.0,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
         if bits not in (8, 16) or not 0 <= min_confidence <= 1 or not 0 <= rank < world:
             raise ConfigError(
                 f'weak labels: got bits={bits}, min_confidence={min_confidence}, rank={rank}, '
                 f'world={world}; bits must be 8 or 16, min_confidence in [0, 1] and rank below '
-                'world; change these options')
+                'world; change these options'
+            )
         self.inferencer = inferencer
         self.images = images
         self.out = Path(out)
@@ -91,14 +103,23 @@ class WeakLabelWriter:
             dict, optional: The report if the labels of all processes are complete, else None.
         """
         key = self.inferencer.key
-        claim(self.out, key, bits=self.bits, side=self.inferencer.side,
-              teacher=Path(str(self.inferencer.config.filename)).name)
+        claim(
+            self.out,
+            key,
+            bits=self.bits,
+            side=self.inferencer.side,
+            teacher=Path(str(self.inferencer.config.filename)).name,
+        )
         broken = {name for name, entry in self._statistics().items() if 'error' in entry}
-        share = [image for image in self.images[self.rank::self.world]
-                 if not self._path(image).exists() and self._name(image) not in broken]
-        with (progress_bar(len(share), show and self.rank == 0) as advance,
-              open(self.out / f'stats.{self.rank}of{self.world}.jsonl', 'a') as file):
-
+        share = [
+            image
+            for image in self.images[self.rank :: self.world]
+            if not self._path(image).exists() and self._name(image) not in broken
+        ]
+        with (
+            progress_bar(len(share), show and self.rank == 0) as advance,
+            open(self.out / f'stats.{self.rank}of{self.world}.jsonl', 'a') as file,
+        ):
             # Ends a line that an interrupted process may have left incomplete.
             file.write('\n')
 
@@ -114,7 +135,7 @@ class WeakLabelWriter:
 
     @staticmethod
     def _name(image: dict) -> str:
-        return f"{image['dataset_name']}/{image['img_name']}"
+        return f'{image["dataset_name"]}/{image["img_name"]}'
 
     def _statistics(self) -> dict[str, dict]:
         """Return the records of all processes by image; later ones override earlier ones."""
@@ -149,14 +170,20 @@ class WeakLabelWriter:
                 return None
         counts, edges = np.histogram(confidences, bins=10, range=(0, 1))
         report = dict(
-            images=len(self.images), kept=len(kept), min_confidence=self.min_confidence,
+            images=len(self.images),
+            kept=len(kept),
+            min_confidence=self.min_confidence,
             mean_confidence=float(np.mean(confidences)) if confidences else None,
             mean_salient=float(np.mean(salient)) if salient else None,
-            confidence_histogram={f'{low:.1f}-{low + .1:.1f}': int(n)
-                                  for low, n in zip(edges, counts, strict=False)},
-            dropped=[self._name(image) for image in dropped], unreadable=broken)
+            confidence_histogram={
+                f'{low:.1f}-{low + 0.1:.1f}': int(n) for low, n in zip(edges, counts, strict=False)
+            },
+            dropped=[self._name(image) for image in dropped],
+            unreadable=broken,
+        )
         with atomic_path(self.out / KEPT) as path:
-            path.write_text(''.join(
-                f"{Path(image['img_path']).relative_to(self.img_dir)}\n" for image in kept))
+            path.write_text(
+                ''.join(f'{Path(image["img_path"]).relative_to(self.img_dir)}\n' for image in kept)
+            )
         write_json(self.out / REPORT, report, indent=1)
         return report

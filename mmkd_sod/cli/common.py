@@ -1,4 +1,5 @@
 """What the command-line tools share: arguments, config loading and the printing of errors."""
+
 import argparse
 import errno
 import os
@@ -39,7 +40,8 @@ def add_cfg_options(parser: argparse.ArgumentParser) -> None:
         '--cfg-options',
         nargs='+',
         action=_Options,
-        help='settings that override the config, as key=value; lists as key="[a,b]" or key=a,b')
+        help='settings that override the config, as key=value; lists as key="[a,b]" or key=a,b',
+    )
 
 
 def tool_parser(description: str) -> argparse.ArgumentParser:
@@ -47,16 +49,17 @@ def tool_parser(description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument('config', help='config file')
     parser.add_argument(
-        '--work-dir', help='folder of logs and models; default: work_dirs/<config name>')
+        '--work-dir', help='folder of logs and models; default: work_dirs/<config name>'
+    )
     add_cfg_options(parser)
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
         default='none',
-        help='how the processes of a distributed run were started')
+        help='how the processes of a distributed run were started',
+    )
     # torch.distributed.launch passes one or the other.
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0,
-                        help=argparse.SUPPRESS)
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
     return parser
 
 
@@ -73,21 +76,25 @@ def read_config(name: str) -> Config:
         try:
             return get_config(name)
         except (OSError, AssertionError, ValueError) as error:
-            raise ConfigError(f"config '{name}' is not found in that package; give "
-                              "'<package>::<folder>/<name>.py' or the path of a file") from error
+            raise ConfigError(
+                f"config '{name}' is not found in that package; give "
+                "'<package>::<folder>/<name>.py' or the path of a file"
+            ) from error
     if not osp.isfile(name):
         raise ConfigError(f"config '{name}' does not exist; give the path of a config file")
     if name.endswith('.py'):
         try:
             compile(Path(name).read_bytes(), name, 'exec')
         except (SyntaxError, ValueError) as error:
-            raise ConfigError(f"config '{name}' is not valid Python ({error}); correct it"
-                              ) from error
+            raise ConfigError(
+                f"config '{name}' is not valid Python ({error}); correct it"
+            ) from error
     try:
         return Config.fromfile(name)
     except FileNotFoundError as error:
-        raise ConfigError(f"config '{name}' names a file that does not exist ({error}); correct "
-                          'its `_base_`') from error
+        raise ConfigError(
+            f"config '{name}' names a file that does not exist ({error}); correct its `_base_`"
+        ) from error
 
 
 def load_config(args: argparse.Namespace) -> Config:
@@ -105,8 +112,10 @@ def load_config(args: argparse.Namespace) -> Config:
         try:
             cfg.merge_from_dict(args.cfg_options)
         except Exception as error:  # of many kinds, all of them about the options
-            raise ConfigError(f"--cfg-options do not fit '{args.config}' ({type(error).__name__}: "
-                              f'{error}); correct them') from error
+            raise ConfigError(
+                f"--cfg-options do not fit '{args.config}' ({type(error).__name__}: "
+                f'{error}); correct them'
+            ) from error
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
@@ -125,8 +134,10 @@ def make_work_dir(cfg: Config) -> None:
         if not os.access(cfg.work_dir, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
-        raise ConfigError(f"work_dir '{cfg.work_dir}' cannot be written ({error.strerror}); give "
-                          'another with --work-dir') from error
+        raise ConfigError(
+            f"work_dir '{cfg.work_dir}' cannot be written ({error.strerror}); give "
+            'another with --work-dir'
+        ) from error
 
 
 def comparison_parser(description: str, rows: int) -> argparse.ArgumentParser:
@@ -137,13 +148,19 @@ def comparison_parser(description: str, rows: int) -> argparse.ArgumentParser:
         rows (int): Images in the panel where the user says nothing.
     """
     parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('--data', required=True, help='config whose test set is measured')
-    parser.add_argument('--model', required=True, nargs=3, action='append',
-                        metavar=('TITLE', 'CONFIG', 'CHECKPOINT'), help='may be given repeatedly')
+    parser.add_argument(
+        '--model',
+        required=True,
+        nargs=3,
+        action='append',
+        metavar=('TITLE', 'CONFIG', 'CHECKPOINT'),
+        help='may be given repeatedly',
+    )
     parser.add_argument('--out', required=True, help='folder of scores.json and panel.png')
-    parser.add_argument('--rows', type=int, default=rows,
-                        help='images in the panel, spread evenly')
+    parser.add_argument('--rows', type=int, default=rows, help='images in the panel, spread evenly')
     parser.add_argument('--device', help='default: a GPU where there is one')
     return parser
 
@@ -203,9 +220,9 @@ def _tell_mistake(name: str, mistake: UserError) -> NoReturn:
 def run_tool(main: Callable[[], int | None], name: str | None = None) -> None:
     """Run a tool, and turn errors into what the command line shows.
 
-    - A user's mistake (:class:`UserError`) is one sentence, exit code 2.
+    - A user's mistake (``UserError``) is one sentence, exit code 2.
     - An interruption says that the run can be resumed, exit code 130.
-    - Any other error passes with its traceback, hints below it (:func:`explained`).
+    - Any other error passes with its traceback, hints below it (``explained``).
     - A code other than 0 that the tool returns is the exit code.
 
     Args:
@@ -227,7 +244,7 @@ def run_tool(main: Callable[[], int | None], name: str | None = None) -> None:
 
 
 def run_command(command: ModuleType) -> None:
-    """Run a module of :mod:`mmkd_sod.cli.commands` as a tool of its own (`tools/NAME.py`)."""
+    """Run a module of ``mmkd_sod.cli.commands`` as a tool of its own (`tools/NAME.py`)."""
     parser = argparse.ArgumentParser(description=(command.__doc__ or '').partition('\n')[0])
     command.add_arguments(parser)
     args = parser.parse_args()

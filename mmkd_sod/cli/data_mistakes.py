@@ -1,4 +1,5 @@
 """Mistakes in data that are proved by looking at the data once more."""
+
 import json
 from collections.abc import Mapping
 from types import FrameType
@@ -10,8 +11,11 @@ from mmkd_sod.engine.checks import datasets_within
 from mmkd_sod.errors import DataError
 
 # What mmdet's CocoDataset reads of each entry.
-_NEEDED = dict(images=('id', 'file_name', 'height', 'width'), categories=('id', 'name'),
-               annotations=('id', 'image_id', 'category_id', 'bbox', 'area'))
+_NEEDED = dict(
+    images=('id', 'file_name', 'height', 'width'),
+    categories=('id', 'name'),
+    annotations=('id', 'image_id', 'category_id', 'bbox', 'area'),
+)
 
 
 def data_mistake(frames: list[FrameType]) -> DataError | None:
@@ -34,6 +38,7 @@ def data_mistake(frames: list[FrameType]) -> DataError | None:
 
 def _is_coco(dataset: BaseDataset) -> bool:
     from mmdet.datasets import CocoDataset
+
     return isinstance(dataset, CocoDataset)
 
 
@@ -66,11 +71,13 @@ def annotation_fault(path: str, coco: bool) -> str | None:
                 return f'{where}: {name}[{number}] is {entry!r}; give a dict'
             missing = [key for key in keys if key not in entry]
             if missing and not _skipped(entry):
-                return f"{where}: {name}[{number}] has no {', '.join(missing)}; add it"
+                return f'{where}: {name}[{number}] has no {", ".join(missing)}; add it'
     for number, entry in enumerate(found['annotations']):
         if not _skipped(entry) and not _is_box(entry['bbox']):
-            return (f"{where}: annotations[{number}].bbox is {entry['bbox']!r}; give four numbers, "
-                    'x, y, width and height')
+            return (
+                f'{where}: annotations[{number}].bbox is {entry["bbox"]!r}; give four numbers, '
+                'x, y, width and height'
+            )
     return None
 
 
@@ -80,14 +87,23 @@ def _skipped(entry: dict) -> bool:
 
 
 def _is_box(bbox) -> bool:
-    return isinstance(bbox, list) and len(bbox) == 4 and all(
-        isinstance(value, (int, float)) for value in bbox)
+    return (
+        isinstance(bbox, list)
+        and len(bbox) == 4
+        and all(isinstance(value, (int, float)) for value in bbox)
+    )
 
 
 def _where(frames: list[FrameType], dataset: BaseDataset) -> str:
     """The setting of the data set, as far as the Runner's config tells."""
-    cfg: Mapping = next((frame.f_locals['self'].cfg for frame in frames
-                if isinstance(getattr(frame.f_locals.get('self'), 'cfg', None), Config)), {})
+    cfg: Mapping = next(
+        (
+            frame.f_locals['self'].cfg
+            for frame in frames
+            if isinstance(getattr(frame.f_locals.get('self'), 'cfg', None), Config)
+        ),
+        {},
+    )
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         loader = cfg.get(name) or {}
         if isinstance(loader.get('dataset'), dict):
@@ -108,10 +124,14 @@ def _nothing_left(frames: list[FrameType], dataset: BaseDataset) -> str:
     except (OSError, ValueError, KeyError, TypeError):
         names = None
     if names is not None and classes is not None and not set(names) & set(classes):
-        return (f'{told}: its categories {_few(names)} are none of {_few(classes)}; set '
-                f'{where}.metainfo.classes')
-    return (f'{told}; it needs annotated images that {where}.filter_cfg and {where}.indices keep '
-            '(filter_empty_gt=False keeps images without objects)')
+        return (
+            f'{told}: its categories {_few(names)} are none of {_few(classes)}; set '
+            f'{where}.metainfo.classes'
+        )
+    return (
+        f'{told}; it needs annotated images that {where}.filter_cfg and {where}.indices keep '
+        '(filter_empty_gt=False keeps images without objects)'
+    )
 
 
 def _few(names) -> str:

@@ -1,9 +1,10 @@
-"""What the command line makes of an error that is not a :class:`UserError`.
+"""What the command line makes of an error that is not a ``UserError``.
 
 Where the state in which it was raised proves a user's mistake, the mistake is told instead. Any
 other error keeps its type, message and traceback; hints below it name the part of the config or of
 the model that it came through. Both are read from the frames, never from a library's message.
 """
+
 import inspect
 import traceback
 from collections.abc import Mapping
@@ -22,13 +23,21 @@ from .data_mistakes import data_mistake
 
 # Functions of the Runner that build a part of a run, and the settings they read.
 SETTINGS = dict(
-    add_default_hooks='custom_hooks', build_logger='log_level', build_model='model',
-    build_optim_wrapper='optim_wrapper', build_param_scheduler='param_scheduler',
-    build_train_loop='train_cfg, train_dataloader', build_visualizer='visualizer',
+    add_default_hooks='custom_hooks',
+    build_logger='log_level',
+    build_model='model',
+    build_optim_wrapper='optim_wrapper',
+    build_param_scheduler='param_scheduler',
+    build_train_loop='train_cfg, train_dataloader',
+    build_visualizer='visualizer',
     build_val_loop='val_cfg, val_dataloader, val_evaluator',
     build_test_loop='test_cfg, test_dataloader, test_evaluator',
-    load_or_resume='load_from, resume', register_custom_hooks='custom_hooks',
-    register_default_hooks='default_hooks', set_randomness='randomness', setup_env='env_cfg')
+    load_or_resume='load_from, resume',
+    register_custom_hooks='custom_hooks',
+    register_default_hooks='default_hooks',
+    set_randomness='randomness',
+    setup_env='env_cfg',
+)
 
 
 def explained(error: Exception) -> Exception:
@@ -38,7 +47,7 @@ def explained(error: Exception) -> Exception:
         error (Exception): What a tool raised.
 
     Returns:
-        Exception: A new :class:`UserError` whose cause is ``error``; or ``error``.
+        Exception: A new ``UserError`` whose cause is ``error``; or ``error``.
     """
     if isinstance(error, UserError):
         return error
@@ -75,8 +84,10 @@ def _build_mistake(frames: list[FrameType]) -> ConfigError | None:
     if made is not None:
         fault = _misfit(made, names['args'], cfg)
     elif isinstance(kind, str):
-        fault = (f"type '{kind}' is not registered; correct it, or import the module that "
-                 'registers it with custom_imports')
+        fault = (
+            f"type '{kind}' is not registered; correct it, or import the module that "
+            'registers it with custom_imports'
+        )
     return None if fault is None else ConfigError(f'{where}: {fault}')
 
 
@@ -92,27 +103,38 @@ def _misfit(made, args: Mapping, cfg: Mapping) -> str | None:
     else:
         return None
     unknown = [name for name in args if name not in wanted and name in cfg]
-    missing = [name for name, parameter in wanted.items() if name not in args
-               and parameter.default is parameter.empty
-               and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)]
+    missing = [
+        name
+        for name, parameter in wanted.items()
+        if name not in args
+        and parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    ]
     name = made.__name__
     if unknown:
-        return f"{name} does not take {', '.join(unknown)}; it takes {', '.join(wanted)}"
-    return f"{name} needs {', '.join(missing)}; add it" if missing else None
+        return f'{name} does not take {", ".join(unknown)}; it takes {", ".join(wanted)}'
+    return f'{name} needs {", ".join(missing)}; add it' if missing else None
 
 
 def _key(outer, cfg) -> str | None:
     """The setting of a config under which another one stands."""
     if not isinstance(outer, Mapping):
         return None
-    return next((str(key) for key, value in outer.items()
-                 if value is cfg or (type(value) is type(cfg) and value == cfg)), None)
+    return next(
+        (
+            str(key)
+            for key, value in outer.items()
+            if value is cfg or (type(value) is type(cfg) and value == cfg)
+        ),
+        None,
+    )
 
 
 def _building(frames: list[FrameType]) -> str:
     """The settings that were being built, the outermost first; '' where none were."""
-    sections = dict.fromkeys(SETTINGS[frame.f_code.co_name] for frame in frames
-                             if frame.f_code.co_name in SETTINGS)
+    sections = dict.fromkeys(
+        SETTINGS[frame.f_code.co_name] for frame in frames if frame.f_code.co_name in SETTINGS
+    )
     parts, outer = list(sections), None
     for frame in _builds(frames):
         cfg = frame.f_locals['cfg']
@@ -123,7 +145,7 @@ def _building(frames: list[FrameType]) -> str:
             kind = cfg.get('type') or frame.f_locals.get('obj_type')
             parts.append(getattr(kind, '__name__', str(kind)))
         outer = cfg
-    return f"while building {' > '.join(parts)}" if parts else ''
+    return f'while building {" > ".join(parts)}' if parts else ''
 
 
 def _module(frames: list[FrameType]) -> str:
@@ -137,8 +159,9 @@ def _module(frames: list[FrameType]) -> str:
         if id(module) not in names:
             # The model, or what is no child of it: a teacher.
             root = f'{found} > {type(module).__name__}' if found else type(module).__name__
-            names.update((id(child), f'{root}.{name}'.rstrip('.'))
-                         for name, child in module.named_modules())
+            names.update(
+                (id(child), f'{root}.{name}'.rstrip('.')) for name, child in module.named_modules()
+            )
         found = names[id(module)]
     return f'raised in {found}' if found else ''
 
@@ -159,5 +182,5 @@ def _hook(frames: list[FrameType]) -> str:
     for frame in reversed(frames):
         if frame.f_code is Runner.call_hook.__code__:
             names = frame.f_locals
-            return f"raised by the hook {type(names['hook']).__name__}.{names['fn_name']}"
+            return f'raised by the hook {type(names["hook"]).__name__}.{names["fn_name"]}'
     return ''

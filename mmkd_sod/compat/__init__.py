@@ -1,10 +1,11 @@
 """The only place where something of another package is replaced, in memory, never on disk.
 
 One module a problem: what is broken, in which versions, how it is mended, when the entry can go.
-:func:`apply` runs once, when ``mmkd_sod`` is imported. An entry whose package has another version,
+``apply`` runs once, when ``mmkd_sod`` is imported. An entry whose package has another version,
 or whose attributes are not those that it was written for, is skipped with one warning.
 ``MMKD_COMPAT_OFF=name,...`` switches entries off; ``python -m mmkd_sod compat`` lists them.
 """
+
 import importlib
 import os
 import warnings
@@ -76,11 +77,16 @@ def apply(entries: tuple[Entry, ...] = ENTRIES) -> None:
     if unknown and not _outcomes:
         warnings.warn(
             f'{SWITCH} names {", ".join(unknown)}; the entries are '
-            f'{", ".join(entry.name for entry in ENTRIES)}; correct the variable', stacklevel=2)
+            f'{", ".join(entry.name for entry in ENTRIES)}; correct the variable',
+            stacklevel=2,
+        )
     for entry in entries:
         if entry.name not in _outcomes:
-            _record(Outcome(entry, OFF, f'{SWITCH} names it') if entry.name in off
-                    else check_package(entry) or _schedule(entry))
+            _record(
+                Outcome(entry, OFF, f'{SWITCH} names it')
+                if entry.name in off
+                else check_package(entry) or _schedule(entry)
+            )
 
 
 def _schedule(entry: Entry) -> Outcome:
@@ -103,7 +109,9 @@ def _record(outcome: Outcome) -> None:
     if outcome.unexpected and _outcomes.get(outcome.entry.name) != outcome:
         warnings.warn(
             f'mmkd_sod does not mend "{outcome.entry.name}" ({outcome.entry.why}): '
-            f'{outcome.reason}', stacklevel=3)
+            f'{outcome.reason}',
+            stacklevel=3,
+        )
     _outcomes[outcome.entry.name] = outcome
 
 

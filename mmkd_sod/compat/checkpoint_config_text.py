@@ -4,6 +4,7 @@
 compare the number of GPUs. mmengine itself writes that text under another key, so it is dropped
 from every checkpoint that is read, whatever it contains.
 """
+
 import functools
 
 from mmengine.logging import print_log
@@ -14,6 +15,7 @@ from .entry import Entry
 def drop_config_text() -> None:
     """Wrap ``CheckpointLoader.load_checkpoint``, through which every scheme is read."""
     from mmengine.runner.checkpoint import CheckpointLoader
+
     original = CheckpointLoader.load_checkpoint.__func__
 
     @functools.wraps(original)
@@ -21,8 +23,10 @@ def drop_config_text() -> None:
         checkpoint = original(cls, filename, map_location, logger)
         meta = checkpoint.get('meta') if isinstance(checkpoint, dict) else None
         if isinstance(meta, dict) and meta.pop('config', None) is not None:
-            print_log(f"The config text in the meta data of '{filename}' is ignored: it is code.",
-                      logger=logger)
+            print_log(
+                f"The config text in the meta data of '{filename}' is ignored: it is code.",
+                logger=logger,
+            )
         return checkpoint
 
     CheckpointLoader.load_checkpoint = classmethod(load_checkpoint)
@@ -32,8 +36,14 @@ ENTRY = Entry(
     name='checkpoint_config_text',
     packages=('mmengine', 'onedl-mmengine'),
     versions='>=0.10.4,<0.11',
-    attributes={'mmengine.runner.checkpoint:CheckpointLoader.load_checkpoint':
-                ('filename', 'map_location', 'logger')},
+    attributes={
+        'mmengine.runner.checkpoint:CheckpointLoader.load_checkpoint': (
+            'filename',
+            'map_location',
+            'logger',
+        )
+    },
     why='mmengine executes the config text of a checkpoint that it resumes',
     until='an mmengine that reads no config from a checkpoint when it resumes',
-    mend=drop_config_text)
+    mend=drop_config_text,
+)

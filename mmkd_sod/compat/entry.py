@@ -1,4 +1,5 @@
-"""What an entry of :mod:`mmkd_sod.compat` is, and the checks before it is applied."""
+"""What an entry of ``mmkd_sod.compat`` is, and the checks before it is applied."""
+
 import importlib
 import importlib.util
 import inspect
@@ -80,8 +81,12 @@ def check_package(entry: Entry) -> Outcome | None:
     if needless := installed_version(entry.unless):
         return Outcome(entry, SKIPPED, f'{needless[0]} is installed')
     if not SpecifierSet(entry.versions).contains(found[1], prereleases=True):
-        return Outcome(entry, SKIPPED, f'{" ".join(found)} is installed; the entry is for '
-                       f'{found[0]}{entry.versions}', unexpected=True)
+        return Outcome(
+            entry,
+            SKIPPED,
+            f'{" ".join(found)} is installed; the entry is for {found[0]}{entry.versions}',
+            unexpected=True,
+        )
     return None
 
 
@@ -107,8 +112,9 @@ def _fault(attribute: str, parameters: tuple[str, ...] | None) -> str | None:
     if parameters is None:
         return None
     have = tuple(inspect.signature(found).parameters)
-    return None if have == parameters else f'takes ({", ".join(have)}), not ' \
-                                           f'({", ".join(parameters)})'
+    return (
+        None if have == parameters else f'takes ({", ".join(have)}), not ({", ".join(parameters)})'
+    )
 
 
 def _module_exists(name: str) -> bool:

@@ -3,6 +3,7 @@
 This brings http and https addresses, and the schemes that lead to one (``open-mmlab://``,
 ``torchvision://``), under the rule of local files, which is the weights-only loader.
 """
+
 import os
 import os.path as osp
 
@@ -26,6 +27,7 @@ def load_from_http(filename: str, map_location=None, model_dir=None, progress=Tr
     """
     from mmengine.dist import get_rank, master_only
     from mmengine.dist.dist import barrier
+
     model_dir = model_dir or osp.join(torch.hub.get_dir(), 'checkpoints')
     path = osp.join(model_dir, osp.basename(filename.split('?')[0]))
 
@@ -42,10 +44,12 @@ def load_from_http(filename: str, map_location=None, model_dir=None, progress=Tr
 
 
 def read_safely() -> None:
-    """Register :func:`load_from_http` in place of mmengine's function of that name."""
+    """Register ``load_from_http`` in place of mmengine's function of that name."""
     from mmengine.runner import checkpoint
+
     checkpoint.CheckpointLoader.register_scheme(
-        prefixes=('http://', 'https://'), loader=load_from_http, force=True)
+        prefixes=('http://', 'https://'), loader=load_from_http, force=True
+    )
     # The loaders of the other schemes call this one by its name.
     checkpoint.load_from_http = load_from_http
 
@@ -55,10 +59,19 @@ ENTRY = Entry(
     packages=('mmengine', 'onedl-mmengine'),
     versions='>=0.10.4,<0.11',
     attributes={
-        'mmengine.runner.checkpoint:CheckpointLoader.register_scheme':
-            ('prefixes', 'loader', 'force'),
-        'mmengine.runner.checkpoint:load_from_http':
-            ('filename', 'map_location', 'model_dir', 'progress')},
+        'mmengine.runner.checkpoint:CheckpointLoader.register_scheme': (
+            'prefixes',
+            'loader',
+            'force',
+        ),
+        'mmengine.runner.checkpoint:load_from_http': (
+            'filename',
+            'map_location',
+            'model_dir',
+            'progress',
+        ),
+    },
     why='mmengine unpickles downloaded checkpoints freely, which may run code',
     until='an mmengine that reads downloads with weights_only=True',
-    mend=read_safely)
+    mend=read_safely,
+)

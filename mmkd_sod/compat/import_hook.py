@@ -1,4 +1,5 @@
 """Code that runs around the import of a module, without importing it now."""
+
 import importlib.abc
 import sys
 from collections.abc import Callable

@@ -1,8 +1,9 @@
 """mmcv-lite has no compiled operators, and mmdet and mmseg import them.
 
 ``import mmcv._ext`` finds operators in plain torch where there are no compiled ones that load; see
-:mod:`mmkd_sod.compat.mmcv_ops`.
+``mmkd_sod.compat.mmcv_ops``.
 """
+
 from .entry import Entry
 from .mmcv_ops.extension import offer
 
@@ -13,4 +14,5 @@ ENTRY = Entry(
     attributes={'mmcv.ops': None, 'mmcv.utils.ext_loader': None},
     why='mmcv-lite has no compiled operators, and mmdet and mmseg import them',
     until='an mmcv whose operators fall back to torch',
-    mend=offer)
+    mend=offer,
+)

@@ -4,6 +4,7 @@ It imports its quantisation tables, written for torch 1.13, with everything else
 pattern orders that torch has dropped since, so ``import mmrazor.models`` fails. Distillation needs
 none of them: an empty table under their name lets the rest import.
 """
+
 import sys
 import types
 
@@ -22,9 +23,10 @@ def stub_tables() -> None:
 
 ENTRY = Entry(
     name='mmrazor_quantization',
-    packages=('mmrazor', ),
+    packages=('mmrazor',),
     versions='==1.0.*',
     attributes={_TABLES: None},
     why='mmrazor imports quantisation tables that only torch 1.13 can read',
     until='an mmrazor that imports on torch >= 2.6',
-    mend=stub_tables)
+    mend=stub_tables,
+)

@@ -4,6 +4,7 @@ Two of its modules do so, for tracing networks that are pruned or searched. From
 recursion anywhere in the process ends in a crash instead of a RecursionError. The limit is set back
 after each of the imports. Who prunes very deep networks in the same process switches the entry off.
 """
+
 import sys
 from contextlib import contextmanager
 
@@ -31,9 +32,10 @@ def keep_limit() -> None:
 
 ENTRY = Entry(
     name='mmrazor_recursion_limit',
-    packages=('mmrazor', ),
+    packages=('mmrazor',),
     versions='==1.0.*',
     attributes=dict.fromkeys(_RAISING),
     why='importing mmrazor raises the recursion limit to 2**20, where recursion crashes Python',
     until='an mmrazor that raises the limit only while it traces',
-    mend=keep_limit)
+    mend=keep_limit,
+)

@@ -2,6 +2,7 @@
 
 All its loaders read through one function, those of object stores and of ``open-mmlab://`` too.
 """
+
 import torch
 
 from .entry import Entry
@@ -13,17 +14,20 @@ def load_once(file, map_location=None, weights_only=None):
 
 
 def read_once() -> None:
-    """Put :func:`load_once` in place of the function that tries again without safety."""
+    """Put ``load_once`` in place of the function that tries again without safety."""
     from mmengine.runner import checkpoint
+
     checkpoint._safe_torch_load = load_once
 
 
 ENTRY = Entry(
     name='onedl_checkpoints',
-    packages=('onedl-mmengine', ),
+    packages=('onedl-mmengine',),
     versions='>=0.10.10,<0.11',
     attributes={
-        'mmengine.runner.checkpoint:_safe_torch_load': ('file', 'map_location', 'weights_only')},
+        'mmengine.runner.checkpoint:_safe_torch_load': ('file', 'map_location', 'weights_only')
+    },
     why='onedl-mmengine unpickles freely what the safe loader refused',
     until='an onedl-mmengine without the second attempt',
-    mend=read_once)
+    mend=read_once,
+)

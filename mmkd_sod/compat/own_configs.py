@@ -2,12 +2,14 @@
 
 With mmkd_sod on it, its configs are found by that name wherever it is installed from a wheel.
 """
+
 from .entry import Entry
 
 
 def announce_configs() -> None:
     """Put mmkd_sod on mmengine's list."""
     from mmengine.config.utils import MODULE2PACKAGE
+
     MODULE2PACKAGE['mmkd_sod'] = 'mmkd_sod'
 
 
@@ -18,4 +20,5 @@ ENTRY = Entry(
     attributes={'mmengine.config.utils:MODULE2PACKAGE': None},
     why="mmengine finds 'package::' configs of the packages it knows only",
     until='an mmengine that takes any installed package',
-    mend=announce_configs)
+    mend=announce_configs,
+)

@@ -2,6 +2,7 @@
 
 The warning asks to pin setuptools below 81, which `requirements/` does.
 """
+
 import warnings
 
 from .entry import Entry
@@ -16,7 +17,8 @@ ENTRY = Entry(
     name='pkg_resources_warning',
     packages=('mmengine', 'onedl-mmengine'),
     versions='>=0.10.4,<0.11',
-    attributes={'mmengine.utils.package_utils:get_installed_path': ('package', )},
+    attributes={'mmengine.utils.package_utils:get_installed_path': ('package',)},
     why='mmengine imports pkg_resources, which warns of its end',
     until='an mmengine that reads importlib.metadata',
-    mend=silence)
+    mend=silence,
+)

@@ -5,6 +5,7 @@ the checkpoints to rotate (``keep_ckpt_ids``) from the resumed checkpoint, and l
 the path as a whole tree where it is a folder, anywhere on the disk. After a resume only names of
 this run's own folder are kept, and only where the checkpoint itself is from there.
 """
+
 import functools
 import os
 from pathlib import Path
@@ -19,10 +20,13 @@ _BEST, _KEPT = 'best_ckpt', 'keep_ckpt_ids'
 def own_folders(runner) -> set[Path]:
     """Return the folders into which a runner writes checkpoints, links resolved."""
     from mmengine.hooks import CheckpointHook
+
     work_dir = Path(runner.work_dir).resolve()
-    elsewhere = {Path(hook.out_dir).resolve() / work_dir.name for hook in runner.hooks
-                 if isinstance(hook, CheckpointHook) and hook.out_dir
-                 and '://' not in str(hook.out_dir)}
+    elsewhere = {
+        Path(hook.out_dir).resolve() / work_dir.name
+        for hook in runner.hooks
+        if isinstance(hook, CheckpointHook) and hook.out_dir and '://' not in str(hook.out_dir)
+    }
     return {work_dir, *elsewhere}
 
 
@@ -42,8 +46,9 @@ def own_best(path, folders: set[Path]) -> str | None:
         return path
     candidates = [path] if Path(path).parent.resolve() in folders else []
     candidates += [str(folder / name) for folder in sorted(folders)]
-    return next((found for found in candidates
-                 if os.path.exists(found) and not os.path.islink(found)), None)
+    return next(
+        (found for found in candidates if os.path.exists(found) and not os.path.islink(found)), None
+    )
 
 
 def keep_own_paths(runner, filename) -> None:
@@ -59,16 +64,24 @@ def keep_own_paths(runner, filename) -> None:
     for key in [key for key in info if key == _BEST or key.startswith(f'{_BEST}_')]:
         kept = own_best(info[key], folders) if ours else None
         if kept is None:
-            print_log(f"'{filename}' names the best checkpoint {info[key]!r}, which is not a file "
-                      'of this run; it is forgotten, and nothing is removed', logger='current')
+            print_log(
+                f"'{filename}' names the best checkpoint {info[key]!r}, which is not a file "
+                'of this run; it is forgotten, and nothing is removed',
+                logger='current',
+            )
             del info[key]
         else:
             info[key] = kept
     numbers = info.get(_KEPT)
-    if numbers is not None and not (ours and isinstance(numbers, list) and all(
-            type(number) is int and number >= 0 for number in numbers)):
-        print_log(f"'{filename}' lists checkpoints to rotate that this run did not write; they are "
-                  'kept', logger='current')
+    if numbers is not None and not (
+        ours
+        and isinstance(numbers, list)
+        and all(type(number) is int and number >= 0 for number in numbers)
+    ):
+        print_log(
+            f"'{filename}' lists checkpoints to rotate that this run did not write; they are kept",
+            logger='current',
+        )
         del info[_KEPT]
 
 
@@ -81,6 +94,7 @@ def check_resumed_paths() -> None:
         def resume(self, filename, *args, **kwargs):
             original(self, filename, *args, **kwargs)
             keep_own_paths(self, filename)
+
         return resume
 
     for runner in (Runner, FlexibleRunner):
@@ -93,8 +107,11 @@ ENTRY = Entry(
     name='resumed_paths',
     packages=('mmengine', 'onedl-mmengine'),
     versions='>=0.10.4,<0.11',
-    attributes={'mmengine.runner:Runner.resume': _PARAMETERS,
-                'mmengine.runner:FlexibleRunner.resume': _PARAMETERS},
+    attributes={
+        'mmengine.runner:Runner.resume': _PARAMETERS,
+        'mmengine.runner:FlexibleRunner.resume': _PARAMETERS,
+    },
     why='mmengine removes files and folders that a resumed checkpoint names',
     until='an mmengine that removes only what the run itself wrote',
-    mend=check_resumed_paths)
+    mend=check_resumed_paths,
+)

@@ -4,6 +4,7 @@ A transform that fails raises what its library raised, often without a file; of 
 process only the text arrives. An image that cannot be read becomes a ``DataError`` that names it.
 Any other error keeps its type, message and traceback; a note below it names the sample.
 """
+
 import functools
 import os.path as osp
 
@@ -61,6 +62,7 @@ def _explained(prepare_data):
 def explain_samples() -> None:
     """Let mmengine's data sets name the sample."""
     from mmengine.dataset import BaseDataset
+
     BaseDataset.prepare_data = _explained(BaseDataset.prepare_data)
 
 
@@ -71,4 +73,5 @@ ENTRY = Entry(
     attributes={'mmengine.dataset:BaseDataset.prepare_data': ('self', 'idx')},
     why='mmengine does not say which sample or image could not be read',
     until='an mmengine whose errors name the sample',
-    mend=explain_samples)
+    mend=explain_samples,
+)

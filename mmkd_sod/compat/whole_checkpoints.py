@@ -14,6 +14,7 @@ imports ``mmkd_sod`` is safe, whichever ``train.py`` and whichever config it use
 A hook or file back end of our own would need a line in each config, and would not reach configs
 that name mmengine's class instead of its registered name.
 """
+
 import functools
 import importlib
 
@@ -43,6 +44,7 @@ class _RemovesLater:
 
 def _remove_afterwards(method):
     """Wrap a method of ``CheckpointHook``: files go when all new ones are there, in one go."""
+
     @functools.wraps(method)
     def wrapped(self, runner, *args, **kwargs):
         # Without a training before it, a validation has no file back end, and nothing to remove.
@@ -55,8 +57,11 @@ def _remove_afterwards(method):
                 result = method(self, runner, *args, **kwargs)
             finally:
                 self.file_backend = outer
-            kept = {getattr(self, 'last_ckpt', None), getattr(self, 'best_ckpt_path', None),
-                    *(getattr(self, 'best_ckpt_path_dict', None) or {}).values()}
+            kept = {
+                getattr(self, 'last_ckpt', None),
+                getattr(self, 'best_ckpt_path', None),
+                *(getattr(self, 'best_ckpt_path_dict', None) or {}).values(),
+            }
             for remove, path in later.doomed:
                 if path not in kept:
                     remove(path)
@@ -66,8 +71,12 @@ def _remove_afterwards(method):
 
 
 _METHODS = ('_save_checkpoint_with_step', '_save_best_checkpoint')
-_FINDERS = ('mmengine.runner', 'mmengine.runner.checkpoint', 'mmengine.runner.runner',
-            'mmengine.runner._flexible_runner')
+_FINDERS = (
+    'mmengine.runner',
+    'mmengine.runner.checkpoint',
+    'mmengine.runner.runner',
+    'mmengine.runner._flexible_runner',
+)
 
 
 def _put(self, obj: bytes, filepath) -> None:
@@ -85,6 +94,7 @@ def keep_checkpoints_whole() -> None:
     """Make mmengine's checkpoints safe in this process."""
     from mmengine.fileio import LocalBackend
     from mmengine.hooks import CheckpointHook
+
     LocalBackend.put, LocalBackend.put_text = _put, _put_text
     for name in _METHODS:
         setattr(CheckpointHook, name, _remove_afterwards(getattr(CheckpointHook, name)))
@@ -100,7 +110,9 @@ ENTRY = Entry(
         'mmengine.fileio:LocalBackend.put': ('self', 'obj', 'filepath'),
         'mmengine.fileio:LocalBackend.put_text': ('self', 'obj', 'filepath', 'encoding'),
         **{f'mmengine.hooks:CheckpointHook.{name}': None for name in _METHODS},
-        **{f'{module}:find_latest_checkpoint': ('path', ) for module in _FINDERS}},
+        **{f'{module}:find_latest_checkpoint': ('path',) for module in _FINDERS},
+    },
     why='mmengine leaves half a checkpoint, or none, where a run is killed',
     until='an mmengine that replaces files atomically and removes old ones last',
-    mend=keep_checkpoints_whole)
+    mend=keep_checkpoints_whole,
+)

@@ -1,7 +1,8 @@
 """Data sets and generated scenes.
 
-:mod:`.camvid` is not imported here, since only it needs mmseg.
+``camvid`` is not imported here, since only it needs mmseg.
 """
+
 from .rgbd_cosod_dataset import RGBDCoSODDataset
 from .sod_dataset import SODDataset, UnlabelledImageDataset
 

@@ -1,4 +1,5 @@
 """CamVid: semantic segmentation of road scenes in 11 classes."""
+
 import os
 import os.path as osp
 
@@ -35,17 +36,41 @@ class CamVidDataset(BaseSegDataset):
     """
 
     METAINFO = dict(
-        classes=('sky', 'building', 'pole', 'road', 'pavement', 'tree', 'sign', 'fence', 'car',
-                 'pedestrian', 'cyclist'),
-        palette=[[128, 128, 128], [128, 0, 0], [192, 192, 128], [128, 64, 128], [60, 40, 222],
-                 [128, 128, 0], [192, 128, 128], [64, 64, 128], [64, 0, 128], [64, 64, 0],
-                 [0, 128, 192]])
+        classes=(
+            'sky',
+            'building',
+            'pole',
+            'road',
+            'pavement',
+            'tree',
+            'sign',
+            'fence',
+            'car',
+            'pedestrian',
+            'cyclist',
+        ),
+        palette=[
+            [128, 128, 128],
+            [128, 0, 0],
+            [192, 192, 128],
+            [128, 64, 128],
+            [60, 40, 222],
+            [128, 128, 0],
+            [192, 128, 128],
+            [64, 64, 128],
+            [64, 0, 128],
+            [64, 64, 0],
+            [0, 128, 192],
+        ],
+    )
 
-    def __init__(self,
-                 split: str = 'train',
-                 data_root: str = 'data/camvid',
-                 data_prefix: dict | None = None,
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        split: str = 'train',
+        data_root: str = 'data/camvid',
+        data_prefix: dict | None = None,
+        **kwargs,
+    ) -> None:
         if data_prefix is None:
             data_prefix = self._find_layout(split, data_root)
         super().__init__(data_root=data_root, data_prefix=data_prefix, **kwargs)
@@ -62,8 +87,9 @@ class CamVidDataset(BaseSegDataset):
             if osp.isdir(osp.join(data_root, images)) and osp.isdir(osp.join(data_root, maps)):
                 return dict(img_path=images, seg_map_path=maps)
         known = ' nor '.join(' and '.join(map(repr, pair)) for pair in pairs)
-        raise DataError(f"CamVidDataset: '{data_root}' has neither {known}; put CamVid there or "
-                        'set data_root')
+        raise DataError(
+            f"CamVidDataset: '{data_root}' has neither {known}; put CamVid there or set data_root"
+        )
 
     def load_data_list(self) -> list[dict]:
         """Match images and label maps by name; called by mmengine.
@@ -72,8 +98,9 @@ class CamVidDataset(BaseSegDataset):
             list[dict]: ``img_path``, ``seg_map_path`` and mmseg's keys per image.
         """
         img_dir, map_dir = self.data_prefix['img_path'], self.data_prefix['seg_map_path']
-        names = sorted(name for name in os.listdir(img_dir)
-                       if name.lower().endswith(IMAGE_SUFFIXES))
+        names = sorted(
+            name for name in os.listdir(img_dir) if name.lower().endswith(IMAGE_SUFFIXES)
+        )
         if not names:
             raise DataError(f"CamVidDataset: folder '{img_dir}' has no images; put CamVid there")
         existing = set(os.listdir(map_dir))
@@ -82,13 +109,23 @@ class CamVidDataset(BaseSegDataset):
             seg_map = osp.splitext(name)[0] + self.seg_map_suffix
             path = osp.join(map_dir, seg_map)
             if seg_map not in existing:
-                raise DataError(f"CamVidDataset: label map '{path}' of image '{name}' does not "
-                                'exist; add it or remove the image')
-            data_list.append(dict(
-                img_path=osp.join(img_dir, name), seg_map_path=path, label_map=self.label_map,
-                reduce_zero_label=self.reduce_zero_label, seg_fields=[]))
+                raise DataError(
+                    f"CamVidDataset: label map '{path}' of image '{name}' does not "
+                    'exist; add it or remove the image'
+                )
+            data_list.append(
+                dict(
+                    img_path=osp.join(img_dir, name),
+                    seg_map_path=path,
+                    label_map=self.label_map,
+                    reduce_zero_label=self.reduce_zero_label,
+                    seg_fields=[],
+                )
+            )
         first = data_list[0]['seg_map_path']
         if open_image(first, 'label map').mode not in ('L', 'P'):
-            raise DataError(f"CamVidDataset: label map '{first}' is in colour; it must hold class "
-                            'indices 0 to 11 in one channel; use the download with 11 classes')
+            raise DataError(
+                f"CamVidDataset: label map '{first}' is in colour; it must hold class "
+                'indices 0 to 11 in one channel; use the download with 11 classes'
+            )
         return data_list

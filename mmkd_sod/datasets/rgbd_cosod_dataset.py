@@ -1,4 +1,5 @@
 """Data sets of RGB-D co-salient object detection."""
+
 import difflib
 import logging
 import os.path as osp
@@ -23,24 +24,30 @@ class RGBDCoSODDataset(SODDataset):
         image/banana/01.jpg    depth/banana/01.png    mask/banana/01.png
 
     Groups may have any number of images. Each sample has the key ``group``;
-    :class:`mmkd_sod.GroupBatchSampler` samples batches of one group, and
-    :class:`mmkd_sod.SODMetric` saves maps in one folder per group.
+    ``mmkd_sod.GroupBatchSampler`` samples batches of one group, and
+    ``mmkd_sod.SODMetric`` saves maps in one folder per group.
 
     Args:
         data_root (str): Root folder.
         data_prefix (dict): ``img_path``, ``depth_path`` and ``seg_map_path``, folders below the
             root; without ``seg_map_path`` there are no masks.
         depth_suffix (str | Sequence[str]): Suffixes of depth maps in order of preference.
-        kwargs: Arguments of :class:`SODDataset`; ``ann_file`` lists images as ``group/name``.
+        kwargs: Arguments of ``SODDataset``; ``ann_file`` lists images as ``group/name``.
 
     Raises:
         DataError: A folder is missing or empty, or an image has no group, depth map or mask. The
             message names the file.
     """
 
-    def __init__(self, data_root: str = '', data_prefix: dict = dict(  # noqa: B006
-                     img_path='image', depth_path='depth', seg_map_path='mask'),
-                 depth_suffix: str | Sequence[str] = IMAGE_SUFFIXES, **kwargs) -> None:
+    def __init__(
+        self,
+        data_root: str = '',
+        data_prefix: dict = dict(  # noqa: B006
+            img_path='image', depth_path='depth', seg_map_path='mask'
+        ),
+        depth_suffix: str | Sequence[str] = IMAGE_SUFFIXES,
+        **kwargs,
+    ) -> None:
         self.depth_suffix = depth_suffix
         super().__init__(data_root=data_root, data_prefix=data_prefix, recursive=True, **kwargs)
 
@@ -48,12 +55,14 @@ class RGBDCoSODDataset(SODDataset):
         """Match images, depth maps and masks; called by mmengine.
 
         Returns:
-            list[dict]: Keys of :class:`SODDataset`, ``group`` and ``depth_path`` per image.
+            list[dict]: Keys of ``SODDataset``, ``group`` and ``depth_path`` per image.
         """
         depth_dir = self.data_prefix.get('depth_path')
         if not depth_dir:
-            raise DataError(f'{self.name}: data_prefix has no depth_path; set it, or use '
-                            'SODDataset for images without depth maps')
+            raise DataError(
+                f'{self.name}: data_prefix has no depth_path; set it, or use '
+                'SODDataset for images without depth maps'
+            )
         depths = self._index(depth_dir, self.depth_suffix, 'depth maps')
         data_list = super().load_data_list()
         lacking = [info for info in data_list if info['img_name'] not in depths]
@@ -61,15 +70,18 @@ class RGBDCoSODDataset(SODDataset):
             name = lacking[0]['img_name']
             near = difflib.get_close_matches(name, depths, n=1, cutoff=0.5)
             raise DataError(
-                f"{self.name}: {len(lacking)} of {len(data_list)} images have no depth map in "
-                f"'{depth_dir}', first '{name}'" + (
-                    f" (the most similar name is '{depths[near[0]]}')" if near else '')
-                + '; name depth maps like their images')
+                f'{self.name}: {len(lacking)} of {len(data_list)} images have no depth map in '
+                f"'{depth_dir}', first '{name}'"
+                + (f" (the most similar name is '{depths[near[0]]}')" if near else '')
+                + '; name depth maps like their images'
+            )
         for info in data_list:
             info['group'] = osp.dirname(info['img_name'])
             if not info['group']:
-                raise DataError(f"{self.name}: the image '{info['img_path']}' is not in the folder "
-                                'of a group; use one folder per group')
+                raise DataError(
+                    f"{self.name}: the image '{info['img_path']}' is not in the folder "
+                    'of a group; use one folder per group'
+                )
             info['depth_path'] = osp.join(depth_dir, depths[info['img_name']])
         self._warn_unused(depths.keys() - {info['img_name'] for info in data_list})
         return data_list
@@ -77,5 +89,9 @@ class RGBDCoSODDataset(SODDataset):
     def _warn_unused(self, names: set) -> None:
         # A list of images omits the others on purpose.
         if names and not self.ann_file:
-            print_log(f"{self.name}: {len(names)} depth maps have no image and are not used, first "
-                      f"'{min(names)}'", logger='current', level=logging.WARNING)
+            print_log(
+                f'{self.name}: {len(names)} depth maps have no image and are not used, first '
+                f"'{min(names)}'",
+                logger='current',
+                level=logging.WARNING,
+            )

@@ -1,4 +1,5 @@
 """Data sets of salient object detection, from folders or lists of images and masks."""
+
 import os
 import os.path as osp
 from collections.abc import Sequence
@@ -20,8 +21,9 @@ def inside(name: str, source: str) -> str:
     """
     path = osp.normpath(name.replace('\\', '/'))
     if osp.isabs(path) or path.split('/')[0] == '..':
-        raise DataError(f"{source}: '{name}' is outside of the data folder; list paths relative to "
-                        'that folder')
+        raise DataError(
+            f"{source}: '{name}' is outside of the data folder; list paths relative to that folder"
+        )
     return path
 
 
@@ -55,16 +57,25 @@ class SODDataset(BaseDataset):
 
     METAINFO = dict(classes=('background', 'salient'), palette=[[0, 0, 0], [255, 255, 255]])
 
-    def __init__(self, data_root: str = '', data_prefix: dict = dict(  # noqa: B006
-                     img_path='image', seg_map_path='mask'),
-                 ann_file: str = '', name: str | None = None,
-                 img_suffix: str | Sequence[str] = IMAGE_SUFFIXES,
-                 seg_map_suffix: str | Sequence[str] = _MASK_SUFFIXES,
-                 recursive: bool = False, **kwargs) -> None:
+    def __init__(
+        self,
+        data_root: str = '',
+        data_prefix: dict = dict(  # noqa: B006
+            img_path='image', seg_map_path='mask'
+        ),
+        ann_file: str = '',
+        name: str | None = None,
+        img_suffix: str | Sequence[str] = IMAGE_SUFFIXES,
+        seg_map_suffix: str | Sequence[str] = _MASK_SUFFIXES,
+        recursive: bool = False,
+        **kwargs,
+    ) -> None:
         self.name = name or osp.basename(osp.abspath(data_root or data_prefix['img_path']))
         if '/' in self.name or '\\' in self.name or self.name in ('', '.', '..'):
-            raise ConfigError(f"SODDataset: name='{self.name}' is used in names of metrics and "
-                              'folders; set a name without slashes')
+            raise ConfigError(
+                f"SODDataset: name='{self.name}' is used in names of metrics and "
+                'folders; set a name without slashes'
+            )
         self.img_suffix = img_suffix
         self.seg_map_suffix = seg_map_suffix
         self.recursive = recursive
@@ -74,8 +85,10 @@ class SODDataset(BaseDataset):
         """Return the files of a folder by path without suffix, both relative to the folder."""
         suffixes = (suffixes,) if isinstance(suffixes, str) else tuple(suffixes)
         if not osp.isdir(folder):
-            raise DataError(f"{self.name}: the folder of {what} '{folder}' does not exist; set "
-                            'data_root and data_prefix')
+            raise DataError(
+                f"{self.name}: the folder of {what} '{folder}' does not exist; set "
+                'data_root and data_prefix'
+            )
         found: dict[str, tuple[int, str]] = {}
         for place, folders, files in os.walk(folder):
             if not self.recursive:
@@ -84,7 +97,7 @@ class SODDataset(BaseDataset):
                 relative = osp.relpath(osp.join(place, file), folder)
                 for rank, suffix in enumerate(suffixes):
                     if file.lower().endswith(suffix.lower()) and not file.startswith('.'):
-                        stem = relative[:-len(suffix)]
+                        stem = relative[: -len(suffix)]
                         found[stem] = min(found.get(stem, (rank, relative)), (rank, relative))
         return {stem: file for stem, (_, file) in sorted(found.items())}
 
@@ -95,8 +108,10 @@ class SODDataset(BaseDataset):
                 lines = file.read().splitlines()
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, 'strerror', None) or 'not a text file'
-            raise DataError(f"{self.name}: the list '{self.ann_file}' cannot be read ({reason}); "
-                            'give a text file with one image per line') from None
+            raise DataError(
+                f"{self.name}: the list '{self.ann_file}' cannot be read ({reason}); "
+                'give a text file with one image per line'
+            ) from None
         entries: list[tuple[str, str | None, str]] = []
         for number, line in enumerate(lines, 1):
             line = line.strip()
@@ -105,8 +120,11 @@ class SODDataset(BaseDataset):
             place = f"list '{self.ann_file}', line {number}"
             # A single name may contain spaces; two columns both need suffixes.
             head, _, tail = line.rpartition(' ')
-            if head and tail.lower().endswith(_MASK_SUFFIXES) and head.strip().lower().endswith(
-                    IMAGE_SUFFIXES):
+            if (
+                head
+                and tail.lower().endswith(_MASK_SUFFIXES)
+                and head.strip().lower().endswith(IMAGE_SUFFIXES)
+            ):
                 entries.append((inside(head.strip(), place), inside(tail, place), place))
             else:
                 entries.append((inside(line, place), None, place))
@@ -130,28 +148,39 @@ class SODDataset(BaseDataset):
             entries = [(file, None, self.name) for file in images.values()]
         if not entries:
             where = self.ann_file or img_dir
-            raise DataError(f"{self.name}: '{where}' has no images; it needs images with one of "
-                            f'the suffixes {self.img_suffix}; check data_prefix and img_suffix')
+            raise DataError(
+                f"{self.name}: '{where}' has no images; it needs images with one of "
+                f'the suffixes {self.img_suffix}; check data_prefix and img_suffix'
+            )
         data_list = []
         for image, mask, place in entries:
             stem = image
             if image not in images:
                 stem = osp.splitext(image)[0]
                 if image not in files and not osp.isfile(osp.join(img_dir, image)):
-                    raise DataError(f"{place}: there is no image '{image}' in '{img_dir}'; add it "
-                                    'or remove it from the list')
+                    raise DataError(
+                        f"{place}: there is no image '{image}' in '{img_dir}'; add it "
+                        'or remove it from the list'
+                    )
             else:
                 image = images[image]
             # label_map, reduce_zero_label and seg_fields are needed by mmseg's transforms.
             info: dict = dict(
-                img_path=osp.join(img_dir, image), img_name=stem, dataset_name=self.name,
-                label_map=None, reduce_zero_label=False, seg_fields=[])
+                img_path=osp.join(img_dir, image),
+                img_name=stem,
+                dataset_name=self.name,
+                label_map=None,
+                reduce_zero_label=False,
+                seg_fields=[],
+            )
             if mask_dir:
                 mask = mask or masks.get(stem)
                 if mask is None or not osp.isfile(osp.join(mask_dir, mask)):
                     wanted = mask or f'{stem}.png'
-                    raise DataError(f"{place}: the image '{image}' has no mask in '{mask_dir}'; "
-                                    f"add '{wanted}' or remove the image from the list")
+                    raise DataError(
+                        f"{place}: the image '{image}' has no mask in '{mask_dir}'; "
+                        f"add '{wanted}' or remove the image from the list"
+                    )
                 info['seg_map_path'] = osp.join(mask_dir, mask)
             data_list.append(info)
         return data_list
@@ -165,13 +194,22 @@ class UnlabelledImageDataset(SODDataset):
         data_root (str): Root folder.
         data_prefix (dict): ``img_path``, a folder below the root; default: the root.
         recursive (bool): Whether to search subfolders.
-        kwargs: Arguments of :class:`SODDataset`, such as ``ann_file``.
+        kwargs: Arguments of ``SODDataset``, such as ``ann_file``.
 
     Raises:
         DataError: A folder or list is missing or empty, or a listed image is missing.
     """
 
-    def __init__(self, data_root: str = '', data_prefix: dict = dict(img_path=''),  # noqa: B006
-                 recursive: bool = True, **kwargs) -> None:
-        super().__init__(data_root=data_root, data_prefix=dict(img_path=data_prefix['img_path']),
-                         recursive=recursive, **kwargs)
+    def __init__(
+        self,
+        data_root: str = '',
+        data_prefix: dict = dict(img_path=''),  # noqa: B006
+        recursive: bool = True,
+        **kwargs,
+    ) -> None:
+        super().__init__(
+            data_root=data_root,
+            data_prefix=dict(img_path=data_prefix['img_path']),
+            recursive=recursive,
+            **kwargs,
+        )

@@ -5,6 +5,7 @@ a VOC box becomes x, y = xmin - 1, ymin - 1 and width, height = xmax - xmin, yma
 model gets the same boxes from either reader. Unlike mmdet, boxes are clipped to the image, and
 boxes without area are dropped and reported.
 """
+
 import json
 import math
 import os.path as osp
@@ -38,6 +39,7 @@ class SplitReport:
         sizes (list[str]): Images with a missing or wrong size in the xml.
         empty (list[str]): Images without a box.
     """
+
     split: str
     images: int = 0
     boxes: Counter = field(default_factory=Counter)
@@ -70,8 +72,9 @@ def read_xml(path: Path) -> ET.Element:
     try:
         return ET.parse(path, parser=ET.XMLParser(target=_PlainTreeBuilder())).getroot()
     except FileNotFoundError:
-        raise DataError(f"'{path}' does not exist; a split lists its image; add the file or change "
-                        'the split') from None
+        raise DataError(
+            f"'{path}' does not exist; a split lists its image; add the file or change the split"
+        ) from None
     except DataError as error:
         raise DataError(f"'{path}' {error}") from None
     except (ET.ParseError, ValueError) as error:
@@ -111,20 +114,27 @@ def read_split(root: Path, split: str) -> list:
     """
     path = root / 'ImageSets' / 'Main' / f'{split}.txt'
     if not path.is_file():
-        raise DataError(f"'{path}' does not exist; give a folder with Annotations, JPEGImages and "
-                        'ImageSets/Main')
+        raise DataError(
+            f"'{path}' does not exist; give a folder with Annotations, JPEGImages and "
+            'ImageSets/Main'
+        )
     # VOC's lists per class have a second column.
-    names = [line.split()[0] for line in path.read_text(encoding='utf-8').splitlines()
-             if line.strip()]
+    names = [
+        line.split()[0] for line in path.read_text(encoding='utf-8').splitlines() if line.strip()
+    ]
     if not names:
         raise DataError(f"'{path}' lists no images; add their names")
     for name, count in Counter(names).items():
         if osp.basename(name) != name or name in ('.', '..'):
-            raise DataError(f"'{path}': {name!r} is not a plain image name; paths are not allowed; "
-                            'remove the folder')
+            raise DataError(
+                f"'{path}': {name!r} is not a plain image name; paths are not allowed; "
+                'remove the folder'
+            )
         if count > 1:
-            raise DataError(f"'{path}' lists {name} {count} times; each image may be listed once; "
-                            'remove the others')
+            raise DataError(
+                f"'{path}' lists {name} {count} times; each image may be listed once; "
+                'remove the others'
+            )
     return names
 
 
@@ -133,8 +143,10 @@ def _find_image(root: Path, name: str) -> Path:
         for path in (root / 'JPEGImages' / f'{name}{end}' for end in (suffix, suffix.upper())):
             if path.is_file():
                 return path
-    raise DataError(f"'{root / 'JPEGImages' / name}.jpg' does not exist (nor "
-                    f'{", ".join(_SUFFIXES[1:])}); a split lists it; add it or change the split')
+    raise DataError(
+        f"'{root / 'JPEGImages' / name}.jpg' does not exist (nor "
+        f'{", ".join(_SUFFIXES[1:])}); a split lists it; add it or change the split'
+    )
 
 
 def _image_size(path: Path, xml_path: Path, tree: ET.Element, report: SplitReport) -> tuple:
@@ -149,8 +161,10 @@ def _image_size(path: Path, xml_path: Path, tree: ET.Element, report: SplitRepor
     else:
         stated = _number(size, 'width', xml_path), _number(size, 'height', xml_path)
         if stated != (width, height):
-            report.sizes.append(f'{xml_path.name}: {stated[0]} x {stated[1]} stated; '
-                                f'the image has {width} x {height}')
+            report.sizes.append(
+                f'{xml_path.name}: {stated[0]} x {stated[1]} stated; '
+                f'the image has {width} x {height}'
+            )
     return width, height
 
 
@@ -164,14 +178,17 @@ def _read_box(item: ET.Element, path: Path, width: int, height: int) -> tuple:
     return box, [min(max(value, 0), limit) for value, limit in zip(box, limits, strict=True)]
 
 
-def _annotations(tree: ET.Element, path: Path, image: dict, classes, difficult: str,
-                 report: SplitReport) -> list:
+def _annotations(
+    tree: ET.Element, path: Path, image: dict, classes, difficult: str, report: SplitReport
+) -> list:
     annotations = []
     for item in tree.iter('object'):
         name = _text(item, 'name', path)
         if name not in classes:
-            raise DataError(f"'{path}': class {name!r} is not one of {', '.join(classes)}; give "
-                            'all classes or none')
+            raise DataError(
+                f"'{path}': class {name!r} is not one of {', '.join(classes)}; give "
+                'all classes or none'
+            )
         hard = item.find('difficult') is not None and _number(item, 'difficult', path) != 0
         report.difficult += hard
         if hard and difficult == 'drop':
@@ -185,10 +202,15 @@ def _annotations(tree: ET.Element, path: Path, image: dict, classes, difficult: 
         if box != clipped:
             report.clipped.append(line)
         report.boxes[name] += 1
-        annotations.append(dict(
-            image_id=image['id'], category_id=classes.index(name) + 1,
-            bbox=[x1, y1, x2 - x1, y2 - y1], area=(x2 - x1) * (y2 - y1),
-            iscrowd=int(hard and difficult == 'ignore')))
+        annotations.append(
+            dict(
+                image_id=image['id'],
+                category_id=classes.index(name) + 1,
+                bbox=[x1, y1, x2 - x1, y2 - y1],
+                area=(x2 - x1) * (y2 - y1),
+                iscrowd=int(hard and difficult == 'ignore'),
+            )
+        )
     if not annotations:
         report.empty.append(image['file_name'])
     return annotations
@@ -207,8 +229,10 @@ def find_classes(root, splits) -> list:
         path = root / 'Annotations' / f'{name}.xml'
         found.update(_text(item, 'name', path) for item in read_xml(path).iter('object'))
     if not found:
-        raise DataError(f"'{root / 'Annotations'}' has no objects in the splits "
-                        f'{", ".join(splits)}; give other splits')
+        raise DataError(
+            f"'{root / 'Annotations'}' has no objects in the splits "
+            f'{", ".join(splits)}; give other splits'
+        )
     return sorted(found)
 
 
@@ -234,8 +258,9 @@ def convert_split(root, split: str, classes, difficult: str = 'ignore', advance=
             the message names the file.
     """
     if difficult not in DIFFICULT:
-        raise ConfigError(f'convert_split: difficult={difficult!r} is unknown; use one of '
-                          f'{", ".join(DIFFICULT)}')
+        raise ConfigError(
+            f'convert_split: difficult={difficult!r} is unknown; use one of {", ".join(DIFFICULT)}'
+        )
     root, classes, report = Path(root), list(classes), SplitReport(split)
     images: list[dict] = []
     annotations: list[dict] = []
@@ -263,8 +288,15 @@ def _differs(path: Path, content: dict) -> bool:
         return True
 
 
-def convert(root, out, splits=None, classes=None, difficult: str = 'ignore', force: bool = False,
-            progress: bool = True) -> list:
+def convert(
+    root,
+    out,
+    splits=None,
+    classes=None,
+    difficult: str = 'ignore',
+    force: bool = False,
+    progress: bool = True,
+) -> list:
     """Write one COCO json per split to ``out``; ``root`` is not changed.
 
     Args:
@@ -274,7 +306,7 @@ def convert(root, out, splits=None, classes=None, difficult: str = 'ignore', for
             and test.
         classes (Sequence[str], optional): Class names in order; default: all, sorted.
         difficult (str): Treatment of difficult objects: 'ignore', 'keep' or 'drop'; see
-            :func:`convert_split`.
+            ``convert_split``.
         force (bool): Whether to replace json files with other content.
         progress (bool): Whether to show a progress bar.
 
@@ -290,8 +322,10 @@ def convert(root, out, splits=None, classes=None, difficult: str = 'ignore', for
     if not splits:
         splits = [name for name in SPLITS if (root / 'ImageSets' / 'Main' / f'{name}.txt').exists()]
         if not splits:
-            raise DataError(f"'{root}' has none of ImageSets/Main/{{{','.join(SPLITS)}}}.txt; give "
-                            'the folder that contains ImageSets')
+            raise DataError(
+                f"'{root}' has none of ImageSets/Main/{{{','.join(SPLITS)}}}.txt; give "
+                'the folder that contains ImageSets'
+            )
     if classes and len(set(classes)) != len(classes):
         raise ConfigError(f'convert: classes {", ".join(classes)} contain a name twice; remove one')
     classes = classes or find_classes(root, splits)

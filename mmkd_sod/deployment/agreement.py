@@ -1,4 +1,5 @@
 """Comparing the metrics of a model and its ONNX export on a data set."""
+
 import contextlib
 import io
 import logging
@@ -86,17 +87,26 @@ def build_metrics(cfg: Config, name: str, dataset_meta: dict) -> list:
     settings = cfg.get(name) or []
     settings = settings if isinstance(settings, (list, tuple)) else [settings]
     if not settings or any(metric.get('format_only') for metric in settings):
-        raise ConfigError(f'ship: {name} computes no metrics; ship compares metrics; set a metric '
-                          'with format_only=False')
+        raise ConfigError(
+            f'ship: {name} computes no metrics; ship compares metrics; set a metric '
+            'with format_only=False'
+        )
     with _quiet():
-        metrics = Evaluator([{k: v for k, v in metric.items() if k not in _WRITING}
-                             for metric in settings])
+        metrics = Evaluator(
+            [{k: v for k, v in metric.items() if k not in _WRITING} for metric in settings]
+        )
     metrics.dataset_meta = dataset_meta
     return metrics.metrics
 
 
-def compare(cfg: Config, split: str, loader, model: BaseModel, predictor: Callable,
-            read: Callable = cv2.imread) -> Agreement:
+def compare(
+    cfg: Config,
+    split: str,
+    loader,
+    model: BaseModel,
+    predictor: Callable,
+    read: Callable = cv2.imread,
+) -> Agreement:
     """Evaluate a model and a predictor on the same images.
 
     The model gets batches of the data loader; the predictor gets decoded image files, so that its
@@ -105,9 +115,9 @@ def compare(cfg: Config, split: str, loader, model: BaseModel, predictor: Callab
     Args:
         cfg (Config): The whole config, with the evaluator.
         split (str): ``'test'`` or ``'val'``.
-        loader: Loader of :func:`build_test_loader`.
+        loader: Loader of ``build_test_loader``.
         model (BaseModel): Model in eval mode on the CPU.
-        predictor (Callable): A :class:`.predict.Predictor`.
+        predictor (Callable): A ``predict.Predictor``.
         read (Callable): Reads a path to an image (H, W, 3), uint8, BGR, or None.
 
     Returns:
@@ -117,8 +127,10 @@ def compare(cfg: Config, split: str, loader, model: BaseModel, predictor: Callab
         DataError: There are no images, an image cannot be read, or there are no metrics.
     """
     meta = loader.dataset.metainfo
-    sides = dict(torch=build_metrics(cfg, f'{split}_evaluator', meta),
-                 onnx=build_metrics(cfg, f'{split}_evaluator', meta))
+    sides = dict(
+        torch=build_metrics(cfg, f'{split}_evaluator', meta),
+        onnx=build_metrics(cfg, f'{split}_evaluator', meta),
+    )
     times: dict[str, list] = dict(torch=[], onnx=[])
     images = len(loader)
     if not images:
@@ -142,24 +154,36 @@ def compare(cfg: Config, split: str, loader, model: BaseModel, predictor: Callab
                 for metric in metrics:
                     metric.process(batch, [predictions[side].to_dict()])
             advance()
-    scores = {side: [_evaluate(metric, images) for metric in metrics]
-              for side, metrics in sides.items()}
+    scores = {
+        side: [_evaluate(metric, images) for metric in metrics] for side, metrics in sides.items()
+    }
     differences = {}
     for metric, ours, theirs in zip(sides['torch'], scores['torch'], scores['onnx'], strict=True):
-        unit = 100. if type(metric).__module__.startswith('mmseg.') else 1.
+        unit = 100.0 if type(metric).__module__.startswith('mmseg.') else 1.0
         for name in ours.keys() | theirs.keys():
             a, b = ours.get(name, math.nan), theirs.get(name, math.nan)
             both = math.isnan(a) and math.isnan(b) and name in ours and name in theirs
-            differences[name] = 0. if both else abs(a - b) / unit
+            differences[name] = 0.0 if both else abs(a - b) / unit
     if not differences:
-        raise DataError('ship: the metrics returned no values, as for a model without predictions; '
-                        'give a trained checkpoint')
-    merged = {side: {name: value for part in parts for name, value in part.items()}
-              for side, parts in scores.items()}
-    median_ms = {side: 1000 * statistics.median(spent[1:] or spent)
-                 for side, spent in times.items()}
-    return Agreement(images, merged['torch'], merged['onnx'], dict(sorted(differences.items())),
-                     median_ms['torch'], median_ms['onnx'])
+        raise DataError(
+            'ship: the metrics returned no values, as for a model without predictions; '
+            'give a trained checkpoint'
+        )
+    merged = {
+        side: {name: value for part in parts for name, value in part.items()}
+        for side, parts in scores.items()
+    }
+    median_ms = {
+        side: 1000 * statistics.median(spent[1:] or spent) for side, spent in times.items()
+    }
+    return Agreement(
+        images,
+        merged['torch'],
+        merged['onnx'],
+        dict(sorted(differences.items())),
+        median_ms['torch'],
+        median_ms['onnx'],
+    )
 
 
 def _as_sample(sample, result: dict):
@@ -167,8 +191,11 @@ def _as_sample(sample, result: dict):
     sample = sample.clone()
     if 'bboxes' in result:
         sample.pred_instances = InstanceData(
-            **{key: torch.from_numpy(np.ascontiguousarray(result[key])) for key in
-               ('bboxes', 'scores', 'labels')})
+            **{
+                key: torch.from_numpy(np.ascontiguousarray(result[key]))
+                for key in ('bboxes', 'scores', 'labels')
+            }
+        )
         return sample
     maps = result.get('saliency')
     if maps is not None:
@@ -182,8 +209,11 @@ def _evaluate(metric, images: int) -> dict[str, float]:
     """Return the unrounded values of a metric, without log output."""
     with _quiet(), _unrounded(metric):
         scores = metric.evaluate(images)
-    return {name: float(value) for name, value in scores.items()
-            if isinstance(value, (int, float, np.number))}
+    return {
+        name: float(value)
+        for name, value in scores.items()
+        if isinstance(value, (int, float, np.number))
+    }
 
 
 @contextlib.contextmanager
@@ -206,8 +236,11 @@ def _unrounded(metric) -> Iterator[None]:
     Two close scores could be rounded to values that differ by 1e-3. While the metrics are computed,
     a function of the module hides the builtin ``round``.
     """
-    modules = [sys.modules[cls.__module__] for cls in type(metric).__mro__
-               if cls.__module__.startswith('mmdet.')]
+    modules = [
+        sys.modules[cls.__module__]
+        for cls in type(metric).__mro__
+        if cls.__module__.startswith('mmdet.')
+    ]
     modules = [module for module in modules if 'round' not in vars(module)]
     for module in modules:
         vars(module)['round'] = lambda value, digits=None: value

@@ -1,4 +1,5 @@
 """The model card of an exported model."""
+
 import os
 import platform
 from collections.abc import Sequence
@@ -9,8 +10,11 @@ from mmkd_sod.version import __version__
 
 from .agreement import LIMIT, Agreement
 
-_TASKS = dict(detection='object detection', segmentation='semantic segmentation',
-              saliency='salient object detection')
+_TASKS = dict(
+    detection='object detection',
+    segmentation='semantic segmentation',
+    saliency='salient object detection',
+)
 _RESULTS = dict(detection='bboxes, scores, labels', segmentation='labels', saliency='saliency')
 # With more classes the card gives their number only.
 _NAMED = 40
@@ -62,7 +66,7 @@ def machine() -> str:
 
 def _classes(names: Sequence[str]) -> str:
     if len(names) <= _NAMED:
-        return f"{len(names)}: {', '.join(names)}"
+        return f'{len(names)}: {", ".join(names)}'
     return f'{len(names)}, named in `model.json`'
 
 
@@ -70,14 +74,21 @@ def write_card(facts: CardFacts, folder: Path) -> str:
     """Return the card as Markdown, with the sizes of the files in ``folder``."""
     import onnxruntime
     import torch
+
     spec, agreement = facts.spec, facts.agreement
-    size = {name: f'{(folder / name).stat().st_size / 2**20:.2f} MiB'
-            for name in ('model.onnx', 'weights.pth')}
+    size = {
+        name: f'{(folder / name).stat().st_size / 2**20:.2f} MiB'
+        for name in ('model.onnx', 'weights.pth')
+    }
     metrics = '\n'.join(
         f'| {name} | {agreement.torch[name]:.4f} | {agreement.onnx[name]:.4f} | {difference:.1e} |'
-        for name, difference in agreement.differences.items())
-    needs = ('' if not facts.ours else
-             f"; it needs {', '.join(f'`{name}`' for name in facts.ours)} of mmkd_sod")
+        for name, difference in agreement.differences.items()
+    )
+    needs = (
+        ''
+        if not facts.ours
+        else f'; it needs {", ".join(f"`{name}`" for name in facts.ours)} of mmkd_sod'
+    )
     return f"""# {facts.name}
 
 | | |

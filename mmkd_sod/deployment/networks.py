@@ -1,4 +1,5 @@
 """Networks for export, from an image to tensors that a predictor without torch can process."""
+
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,7 +29,7 @@ class ImageNetwork(nn.Module):
         self.model: Any = model
         found = normalisation_of(model.data_preprocessor)
         self.rgb = found.swap
-        for name, values in (('mean', found.mean or (0., ) * 3), ('std', found.std or (1., ) * 3)):
+        for name, values in (('mean', found.mean or (0.0,) * 3), ('std', found.std or (1.0,) * 3)):
             self.register_buffer(name, torch.tensor(values).view(-1, 1, 1))
 
     def features(self, image: Tensor) -> Sequence[Tensor]:
@@ -67,12 +68,17 @@ class SegmentationNetwork(ImageNetwork):
         from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 
         from mmkd_sod.models.decode_heads.multi_map_head import MultiMapHead
+
         kind = type(head)
-        if (not isinstance(head, BaseDecodeHead)
-                or kind.predict not in (BaseDecodeHead.predict, MultiMapHead.predict)
-                or kind.predict_by_feat is not BaseDecodeHead.predict_by_feat):
-            raise ConfigError(f"export: decode_head {kind.__name__} does not predict as mmseg's "
-                              'BaseDecodeHead; export a segmentor whose decode head does')
+        if (
+            not isinstance(head, BaseDecodeHead)
+            or kind.predict not in (BaseDecodeHead.predict, MultiMapHead.predict)
+            or kind.predict_by_feat is not BaseDecodeHead.predict_by_feat
+        ):
+            raise ConfigError(
+                f"export: decode_head {kind.__name__} does not predict as mmseg's "
+                'BaseDecodeHead; export a segmentor whose decode head does'
+            )
 
     @property
     def output_names(self) -> list[str]:
@@ -112,20 +118,28 @@ class DetectionNetwork(ImageNetwork):
         super().__init__(model)
         from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
         from mmdet.models.dense_heads.gfl_head import GFLHead
+
         head: Any = getattr(model, 'bbox_head', None)
         kind: Any = type(head)
         known = isinstance(head, BaseDenseHead) and all(
             getattr(kind, name) is getattr(BaseDenseHead, name)
-            for name in ('predict', 'predict_by_feat', '_bbox_post_process'))
+            for name in ('predict', 'predict_by_feat', '_bbox_post_process')
+        )
         self.bins = known and kind._predict_by_feat_single is GFLHead._predict_by_feat_single
-        if (not known or hasattr(model, 'roi_head') or getattr(head.loss_cls, 'custom_cls_channels',
-                                                               False)
-                or (not self.bins and kind._predict_by_feat_single is not
-                BaseDenseHead._predict_by_feat_single)):
+        if (
+            not known
+            or hasattr(model, 'roi_head')
+            or getattr(head.loss_cls, 'custom_cls_channels', False)
+            or (
+                not self.bins
+                and kind._predict_by_feat_single is not BaseDenseHead._predict_by_feat_single
+            )
+        ):
             raise ConfigError(
-                f"export: {type(model).__name__} with bbox_head {kind.__name__} does not predict "
+                f'export: {type(model).__name__} with bbox_head {kind.__name__} does not predict '
                 "as mmdet's BaseDenseHead or GFLHead; export a single-stage detector such as GFL, "
-                'RetinaNet, ATSS or FCOS')
+                'RetinaNet, ATSS or FCOS'
+            )
         self.head = head
         self.levels = len(head.prior_generator.strides)
         # Set in the first forward: mmdet treats a third output of a head as such a branch.
@@ -144,11 +158,14 @@ class DetectionNetwork(ImageNetwork):
         cls, reg, *rest = self.head(self.features(image))
         self.factors = bool(rest and rest[0] is not None)
         priors = self.head.prior_generator.grid_priors(
-            [x.shape[-2:] for x in cls], dtype=cls[0].dtype, device=cls[0].device)
+            [x.shape[-2:] for x in cls], dtype=cls[0].dtype, device=cls[0].device
+        )
         outputs = []
         for level in range(self.levels):
-            outputs += [self._scores(cls[level])[None],
-                        self._boxes(reg[level], priors[level], level)[None]]
+            outputs += [
+                self._scores(cls[level])[None],
+                self._boxes(reg[level], priors[level], level)[None],
+            ]
             if self.factors:
                 outputs.append(_rows(rest[0][level], 1)[:, 0].sigmoid()[None])
         return tuple(outputs)

@@ -1,4 +1,5 @@
 """Exporting networks to ONNX files."""
+
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,9 +47,10 @@ def require_onnx() -> None:
     try:
         import onnx  # noqa: F401  (torch's exporter needs it)
     except ImportError:
-        raise UserError('the package onnx is not installed; the export needs it, and onnxruntime '
-                        "to compare outputs; install them with pip install 'mmkd_sod[onnx]'"
-                        ) from None
+        raise UserError(
+            'the package onnx is not installed; the export needs it, and onnxruntime '
+            "to compare outputs; install them with pip install 'mmkd_sod[onnx]'"
+        ) from None
 
 
 def write_onnx(module: ImageNetwork, images: Tensor, path, dynamic: Sequence[int] = ()) -> list:
@@ -72,22 +74,38 @@ def write_onnx(module: ImageNetwork, images: Tensor, path, dynamic: Sequence[int
     axes = {0: 'batch', 2: 'height', 3: 'width'}
     image_axes = {axis: axes[axis] for axis in dynamic}
     # All axes of the outputs whose size depends on the input; their names are not used.
-    output_axes = {} if not dynamic else {
-        name: {axis: f'{name}_{axis}' for axis in range(x.dim()) if
-               (axis == 0 and 0 in dynamic) or (axis > 0 and 2 in dynamic)}
-        for name, x in zip(module.output_names, expected, strict=True)}
+    output_axes = (
+        {}
+        if not dynamic
+        else {
+            name: {
+                axis: f'{name}_{axis}'
+                for axis in range(x.dim())
+                if (axis == 0 and 0 in dynamic) or (axis > 0 and 2 in dynamic)
+            }
+            for name, x in zip(module.output_names, expected, strict=True)
+        }
+    )
     try:
         with warnings.catch_warnings():
             # Warnings about sizes traced as constants; the comparison of outputs checks them.
             warnings.simplefilter('ignore')
             torch.onnx.export(
-                module, (images,), str(path), input_names=['image'],
-                output_names=module.output_names, opset_version=17, dynamo=False,
-                dynamic_axes=dict(image=image_axes, **output_axes) if dynamic else None)
+                module,
+                (images,),
+                str(path),
+                input_names=['image'],
+                output_names=module.output_names,
+                opset_version=17,
+                dynamo=False,
+                dynamic_axes=dict(image=image_axes, **output_axes) if dynamic else None,
+            )
     except (torch.onnx.errors.OnnxExporterError, RuntimeError) as error:
         reason = ' '.join(str(error).split())[:200]
-        raise ConfigError(f'{type(module.model).__name__} cannot be exported to ONNX ({reason}); '
-                          'use a network without that operation') from error
+        raise ConfigError(
+            f'{type(module.model).__name__} cannot be exported to ONNX ({reason}); '
+            'use a network without that operation'
+        ) from error
     return [x.numpy() for x in expected]
 
 
@@ -104,12 +122,13 @@ def largest_difference(path, images: np.ndarray, expected: Sequence[np.ndarray])
         infinite if shapes differ.
     """
     import onnxruntime
+
     session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
-    worst = 0.
+    worst = 0.0
     for found, wanted in zip(session.run(None, dict(image=images)), expected, strict=True):
         if found.shape != wanted.shape:
             return float('inf')
-        scale = max(1., float(np.abs(wanted).max(initial=0)))
+        scale = max(1.0, float(np.abs(wanted).max(initial=0)))
         worst = max(worst, float(np.abs(found - wanted).max(initial=0)) / scale)
     return worst
 
@@ -136,10 +155,18 @@ def export_onnx(inferencer: SaliencyInferencer, out, batch: int | None = None) -
     module = SaliencyModule(inferencer.model).cpu()
     module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     module.eval()
-    images = torch.rand(batch or 2, 3, inferencer.side, inferencer.side,
-                        generator=torch.Generator().manual_seed(0)) * 255
+    images = (
+        torch.rand(
+            batch or 2,
+            3,
+            inferencer.side,
+            inferencer.side,
+            generator=torch.Generator().manual_seed(0),
+        )
+        * 255
+    )
     with atomic_path(out) as temporary:
-        expected = write_onnx(module, images, temporary, () if batch else (0, ))
+        expected = write_onnx(module, images, temporary, () if batch else (0,))
         difference = _difference(temporary, images.numpy(), expected)
     inferencer.model.to(inferencer.device)
     return difference
@@ -151,7 +178,9 @@ def _difference(path: Path, images: np.ndarray, expected: Sequence[np.ndarray]) 
     except ImportError:
         return None
     if not difference <= 1e-4:
-        raise UserError(f'export: outputs of ONNX Runtime and torch differ by {difference:.1e}; at '
-                        'most 1e-4 is accepted; nothing was written; use another network or '
-                        'version of onnxruntime')
+        raise UserError(
+            f'export: outputs of ONNX Runtime and torch differ by {difference:.1e}; at '
+            'most 1e-4 is accepted; nothing was written; use another network or '
+            'version of onnxruntime'
+        )
     return difference

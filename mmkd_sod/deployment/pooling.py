@@ -1,4 +1,5 @@
 """Adaptive average pooling that can be exported to ONNX."""
+
 import copy
 from typing import Any
 
@@ -31,7 +32,7 @@ class MatmulAdaptivePool(nn.Module):
 
     def __init__(self, output_size) -> None:
         super().__init__()
-        sides = output_size if isinstance(output_size, (tuple, list)) else (output_size, ) * 2
+        sides = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * 2
         self.rows, self.columns = sides
 
     def forward(self, x: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ In Python, with this folder on the path:
 
 `model.json` describes the preprocessing of images and the postprocessing of outputs.
 """
+
 import argparse
 import json
 import os
@@ -32,8 +33,9 @@ def _rescaled_size(size, scale):
 def _pad(x, height, width, value):
     """Pad (h, w, 3) at the bottom and right to at least (height, width)."""
     h, w = x.shape[:2]
-    return cv2.copyMakeBorder(x, 0, max(height - h, 0), 0, max(width - w, 0),
-                              cv2.BORDER_CONSTANT, value=value)
+    return cv2.copyMakeBorder(
+        x, 0, max(height - h, 0), 0, max(width - w, 0), cv2.BORDER_CONSTANT, value=value
+    )
 
 
 def _multiple(side, divisor):
@@ -78,16 +80,19 @@ def resize_maps(maps, height, width, align_corners=False):
     if maps.shape[1:] == (height, width):
         return maps
     if not align_corners:
-        return np.stack([cv2.resize(x, (width, height), interpolation=cv2.INTER_LINEAR)
-                         for x in maps])
+        return np.stack(
+            [cv2.resize(x, (width, height), interpolation=cv2.INTER_LINEAR) for x in maps]
+        )
     # OpenCV does not support align_corners.
     for axis, size in ((1, height), (2, width)):
         last = maps.shape[axis] - 1
         positions = np.arange(size, dtype=np.float32) * np.float32(last / max(size - 1, 1))
         low = np.minimum(positions.astype(np.int64), last)
         weight = (positions - low).reshape([-1 if i == axis else 1 for i in range(3)])
-        maps = (np.take(maps, low, axis) * (1 - weight)
-                + np.take(maps, np.minimum(low + 1, last), axis) * weight)
+        maps = (
+            np.take(maps, low, axis) * (1 - weight)
+            + np.take(maps, np.minimum(low + 1, last), axis) * weight
+        )
     return maps
 
 
@@ -100,14 +105,16 @@ class Predictor:
         providers: Execution providers of ONNX Runtime.
     """
 
-    def __init__(self, folder=None, threads=0, providers=('CPUExecutionProvider', )):
+    def __init__(self, folder=None, threads=0, providers=('CPUExecutionProvider',)):
         import onnxruntime
+
         folder = Path(folder) if folder is not None else Path(__file__).resolve().parent
         self.spec = json.loads((folder / 'model.json').read_text(encoding='utf-8'))
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         self.session = onnxruntime.InferenceSession(
-            str(folder / 'model.onnx'), options, providers=list(providers))
+            str(folder / 'model.onnx'), options, providers=list(providers)
+        )
         self.names = [output.name for output in self.session.get_outputs()]
 
     def __call__(self, image):
@@ -135,19 +142,22 @@ def prepare(image, recipe):
         image, ``shape``, height and width of the input without the final padding, and ``scale``,
         the factors of width and height.
     """
-    frame = dict(image=image.shape[:2], scale=(1., 1.))
+    frame = dict(image=image.shape[:2], scale=(1.0, 1.0))
     for step in recipe['steps']:
         height, width = image.shape[:2]
         if step['kind'] == 'resize':
-            size = tuple(step['scale'] or (int(width * step['factor'][0] + 0.5),
-                                           int(height * step['factor'][1] + 0.5)))
+            size = tuple(
+                step['scale']
+                or (int(width * step['factor'][0] + 0.5), int(height * step['factor'][1] + 0.5))
+            )
             if step['keep_ratio']:
                 size = _rescaled_size((width, height), size)
             image = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
             frame['scale'] = (size[0] / width, size[1] / height)
         else:
-            image = _pad(image, *_padded_size((height, width), step['size'], step['divisor']),
-                         step['value'])
+            image = _pad(
+                image, *_padded_size((height, width), step['size'], step['divisor']), step['value']
+            )
     frame['shape'] = image.shape[:2]
     fill = recipe['fill']
     x = image[..., ::-1].astype(np.float32)
@@ -162,7 +172,7 @@ def detections(outputs, frame, recipe):
         every = outputs[f'scores{level}'][0]
         rows, labels = np.nonzero(every > np.float32(recipe['score_thr']))
         scores = every[rows, labels]
-        best = np.argsort(-scores, kind='stable')[:min(recipe['nms_pre'], len(scores))]
+        best = np.argsort(-scores, kind='stable')[: min(recipe['nms_pre'], len(scores))]
         rows, labels, scores = rows[best], labels[best], scores[best]
         if recipe['factors']:
             scores = scores * outputs[f'factors{level}'][0][rows]
@@ -181,15 +191,18 @@ def detections(outputs, frame, recipe):
         shifted = boxes
         if not recipe['class_agnostic']:
             shifted = boxes + (labels.astype(np.float32) * (boxes.max() + np.float32(1)))[:, None]
-        kept = nms(shifted, scores, recipe['iou_threshold'])[:recipe['max_per_img']]
+        kept = nms(shifted, scores, recipe['iou_threshold'])[: recipe['max_per_img']]
         boxes, scores, labels = boxes[kept], scores[kept], labels[kept]
     return dict(bboxes=boxes, scores=scores, labels=labels)
 
 
 def _logits(outputs, frame, recipe):
     height, width = frame['shape']
-    return resize_maps(np.ascontiguousarray(outputs['logits'][0, :, :height, :width]),
-                       *frame['image'], recipe['align_corners'])
+    return resize_maps(
+        np.ascontiguousarray(outputs['logits'][0, :, :height, :width]),
+        *frame['image'],
+        recipe['align_corners'],
+    )
 
 
 def _sigmoid(x):
@@ -222,8 +235,16 @@ def draw(image, result, spec, score_thr=0.3):
                 x1, y1, x2, y2 = (round(float(v)) for v in box)
                 colour = tuple(int(v) for v in palette[label])
                 cv2.rectangle(image, (x1, y1), (x2, y2), colour, 2)
-                cv2.putText(image, f"{spec['classes'][label]} {score:.2f}", (x1, max(y1 - 4, 10)),
-                            cv2.FONT_HERSHEY_SIMPLEX, 0.4, colour, 1, cv2.LINE_AA)
+                cv2.putText(
+                    image,
+                    f'{spec["classes"][label]} {score:.2f}',
+                    (x1, max(y1 - 4, 10)),
+                    cv2.FONT_HERSHEY_SIMPLEX,
+                    0.4,
+                    colour,
+                    1,
+                    cv2.LINE_AA,
+                )
         return image
     if spec['task'] == 'segmentation':
         colours, weight = palette[np.minimum(result['labels'], len(palette) - 1)], 0.5
@@ -249,20 +270,34 @@ def save(result, image, spec, base, score_thr):
     """Write a result as `<base>.json` or `<base>.png`, and a picture of it."""
     _write(base.with_name(base.name + '_painted.png'), draw(image, result, spec, score_thr))
     if spec['task'] == 'detection':
-        found = [dict(bbox=[float(v) for v in box], score=float(score), label=int(label),
-                      name=spec['classes'][label]) for box, score, label in
-                 zip(*(result[k] for k in ('bboxes', 'scores', 'labels')))]  # noqa: B905
+        found = [
+            dict(
+                bbox=[float(v) for v in box],
+                score=float(score),
+                label=int(label),
+                name=spec['classes'][label],
+            )
+            for box, score, label in zip(
+                result['bboxes'], result['scores'], result['labels'], strict=True
+            )
+        ]
         _write(base.with_name(base.name + '.json'), json.dumps(found, indent=1) + '\n')
     else:
-        maps = (result['labels'] if 'labels' in result else
-                (result['saliency'] * 255 + 0.5).astype(np.uint8))
+        maps = (
+            result['labels']
+            if 'labels' in result
+            else (result['saliency'] * 255 + 0.5).astype(np.uint8)
+        )
         _write(base.with_name(base.name + '.png'), maps)
 
 
 def _images(inputs):
     for name in map(Path, inputs):
-        yield from sorted(p for p in name.iterdir() if p.suffix.lower() in SUFFIXES) if (
-            name.is_dir()) else [name]
+        yield from (
+            sorted(p for p in name.iterdir() if p.suffix.lower() in SUFFIXES)
+            if (name.is_dir())
+            else [name]
+        )
 
 
 def main():
@@ -277,8 +312,10 @@ def main():
     out, predictor, images = Path(args.out_dir), Predictor(threads=args.threads), {}
     for path in _images(args.inputs):
         if images.setdefault(path.stem, path) != path:
-            sys.exit(f'predict.py: {images[path.stem]} and {path} would have the same result file; '
-                     'rename one')
+            sys.exit(
+                f'predict.py: {images[path.stem]} and {path} would have the same result file; '
+                'rename one'
+            )
     out.mkdir(parents=True, exist_ok=True)
     failed = 0
     suffix = '.json' if predictor.spec['task'] == 'detection' else '.png'

@@ -1,4 +1,5 @@
 """Describing a test pipeline and a data preprocessor as JSON data for the predictor."""
+
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -7,12 +8,30 @@ from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.data_preprocessors.normalisation import normalisation_of
 
 # Transforms that do not change the image, by name without scope.
-_IGNORED = ('LoadImageFromFile', 'LoadSODImage', 'LoadAnnotations', 'LoadSODMask', 'PackDetInputs',
-            'PackSegInputs', 'PackSODInputs')
-_RESIZE = dict(scale=None, scale_factor=None, keep_ratio=False, backend='cv2',
-               interpolation='bilinear', clip_object_border=True)
-_PAD = dict(size=None, size_divisor=None, pad_to_square=False, pad_val=dict(img=0, seg=255),
-            padding_mode='constant')
+_IGNORED = (
+    'LoadImageFromFile',
+    'LoadSODImage',
+    'LoadAnnotations',
+    'LoadSODMask',
+    'PackDetInputs',
+    'PackSegInputs',
+    'PackSODInputs',
+)
+_RESIZE = dict(
+    scale=None,
+    scale_factor=None,
+    keep_ratio=False,
+    backend='cv2',
+    interpolation='bilinear',
+    clip_object_border=True,
+)
+_PAD = dict(
+    size=None,
+    size_divisor=None,
+    pad_to_square=False,
+    pad_val=dict(img=0, seg=255),
+    padding_mode='constant',
+)
 
 
 def pipeline_steps(pipeline: Sequence[dict]) -> list[dict]:
@@ -39,8 +58,10 @@ def pipeline_steps(pipeline: Sequence[dict]) -> list[dict]:
         elif name == 'Pad':
             steps.append(_pad({**_PAD, **options}))
         elif name not in _IGNORED:
-            raise ConfigError(f'ship: the test pipeline has {name}; the predictor supports Resize '
-                              'and Pad only; remove it from test_dataloader.dataset.pipeline')
+            raise ConfigError(
+                f'ship: the test pipeline has {name}; the predictor supports Resize '
+                'and Pad only; remove it from test_dataloader.dataset.pipeline'
+            )
     return steps
 
 
@@ -50,31 +71,42 @@ def _sides(value, kind: str) -> list | None:
         return None
     sides = [value, value] if isinstance(value, (int, float)) else list(value)
     if len(sides) != 2 or not all(0 < side < math.inf for side in sides):
-        raise ConfigError(f'ship: {kind}={value} in the test pipeline is not supported; set width '
-                          'and height')
+        raise ConfigError(
+            f'ship: {kind}={value} in the test pipeline is not supported; set width and height'
+        )
     return sides
 
 
 def _resize(options: dict) -> dict:
     if options['backend'] != 'cv2' or options['interpolation'] != 'bilinear':
-        raise ConfigError(f"ship: Resize with backend={options['backend']} and interpolation="
-                          f"{options['interpolation']} is not supported; use cv2 and bilinear in "
-                          'the test pipeline')
-    return dict(kind='resize', keep_ratio=bool(options['keep_ratio']),
-                scale=_sides(options['scale'], 'Resize.scale'),
-                factor=_sides(options['scale_factor'], 'Resize.scale_factor'))
+        raise ConfigError(
+            f'ship: Resize with backend={options["backend"]} and interpolation='
+            f'{options["interpolation"]} is not supported; use cv2 and bilinear in '
+            'the test pipeline'
+        )
+    return dict(
+        kind='resize',
+        keep_ratio=bool(options['keep_ratio']),
+        scale=_sides(options['scale'], 'Resize.scale'),
+        factor=_sides(options['scale_factor'], 'Resize.scale_factor'),
+    )
 
 
 def _pad(options: dict) -> dict:
     if options['pad_to_square'] or options['padding_mode'] != 'constant':
-        raise ConfigError('ship: Pad with pad_to_square or another padding_mode than constant is '
-                          'not supported; use a constant with size or size_divisor in the test '
-                          'pipeline')
+        raise ConfigError(
+            'ship: Pad with pad_to_square or another padding_mode than constant is '
+            'not supported; use a constant with size or size_divisor in the test '
+            'pipeline'
+        )
     value = options['pad_val']
     value = value.get('img', 0) if isinstance(value, dict) else value
-    return dict(kind='pad', size=_sides(options['size'], 'Pad.size'),
-                divisor=options['size_divisor'],
-                value=[value] * 3 if isinstance(value, (int, float)) else list(value))
+    return dict(
+        kind='pad',
+        size=_sides(options['size'], 'Pad.size'),
+        divisor=options['size_divisor'],
+        value=[value] * 3 if isinstance(value, (int, float)) else list(value),
+    )
 
 
 def final_fill(preprocessor: Any) -> dict:
@@ -93,6 +125,7 @@ def final_fill(preprocessor: Any) -> dict:
     from mmseg.models import SegDataPreProcessor
 
     from mmkd_sod.models.data_preprocessors import SODDataPreprocessor
+
     kind = type(preprocessor)
     if kind is DetDataPreprocessor:
         size, divisor, pad = None, preprocessor.pad_size_divisor, preprocessor.pad_value
@@ -101,8 +134,10 @@ def final_fill(preprocessor: Any) -> dict:
         size, divisor = settings.get('size'), settings.get('size_divisor')
         size, pad = size and list(size)[::-1], preprocessor.pad_val
     else:
-        raise ConfigError(f'ship: the data preprocessor {kind.__name__} is not supported; use '
-                          'DetDataPreprocessor, SegDataPreProcessor or SODDataPreprocessor')
+        raise ConfigError(
+            f'ship: the data preprocessor {kind.__name__} is not supported; use '
+            'DetDataPreprocessor, SegDataPreProcessor or SODDataPreprocessor'
+        )
     found = normalisation_of(preprocessor)
     value = [float(pad)] * 3
     if found.mean is not None and found.std is not None:

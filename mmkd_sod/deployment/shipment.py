@@ -1,4 +1,5 @@
 """Exporting a trained student to a self-contained folder."""
+
 import os
 import shutil
 from pathlib import Path
@@ -23,8 +24,15 @@ from .recipe import Recipe, make_recipe
 FILES = ('config.py', 'weights.pth', 'model.onnx', 'model.json', 'predict.py', 'CARD.md')
 
 
-def ship(cfg: Config, checkpoint: str, out, name: str, split: str = 'test', force: bool = False,
-         log=print) -> Agreement:
+def ship(
+    cfg: Config,
+    checkpoint: str,
+    out,
+    name: str,
+    split: str = 'test',
+    force: bool = False,
+    log=print,
+) -> Agreement:
     """Export a student: plain config and weights, ONNX model, predictor and card.
 
     The files are written to ``out`` together, and only if the metrics of torch and of the predictor
@@ -51,8 +59,9 @@ def ship(cfg: Config, checkpoint: str, out, name: str, split: str = 'test', forc
     out = Path(out)
     existing = [out / file for file in FILES if (out / file).exists()]
     if existing and not force:
-        raise ConfigError(f"'{existing[0]}' exists already; give another --out, or overwrite it "
-                          'with --force')
+        raise ConfigError(
+            f"'{existing[0]}' exists already; give another --out, or overwrite it with --force"
+        )
     _require_runtime()
     loader_name = f'{split}_dataloader'
     plain = student_config(cfg)
@@ -77,9 +86,18 @@ def ship(cfg: Config, checkpoint: str, out, name: str, split: str = 'test', forc
         agreement = compare(plain, split, loader, model, predict.Predictor(partial, threads))
         _require_agreement(agreement)
         facts = CardFacts(
-            name, recipe.spec, _describe(model), _trained(weights['meta']),
-            sum(p.numel() for p in model.parameters()), size, tensors, agreement, threads, split,
-            own_types(Config(dict(model=plain.model))))
+            name,
+            recipe.spec,
+            _describe(model),
+            _trained(weights['meta']),
+            sum(p.numel() for p in model.parameters()),
+            size,
+            tensors,
+            agreement,
+            threads,
+            split,
+            own_types(Config(dict(model=plain.model))),
+        )
         (partial / 'CARD.md').write_text(write_card(facts, partial), encoding='utf-8')
         out.mkdir(parents=True, exist_ok=True)
         for file in FILES:
@@ -94,8 +112,10 @@ def _require_runtime() -> None:
     try:
         import onnxruntime  # noqa: F401
     except ImportError:
-        raise UserError('the package onnxruntime is not installed; ship compares outputs with it; '
-                        "install it with pip install 'mmkd_sod[onnx]'") from None
+        raise UserError(
+            'the package onnxruntime is not installed; ship compares outputs with it; '
+            "install it with pip install 'mmkd_sod[onnx]'"
+        ) from None
 
 
 def _first_image(loader):
@@ -118,12 +138,17 @@ def _export(recipe: Recipe, image, path: Path) -> tuple[str, float]:
         recipe.spec['output']['factors'] = recipe.network.factors
     difference = largest_difference(path, x, expected)
     if not difference <= LIMIT:
-        raise UserError(f'ship: outputs of ONNX Runtime and torch differ by {difference:.1e} on '
-                        f'one image; at most {LIMIT:g} is accepted; nothing was written; use '
-                        'another model or version of onnxruntime')
+        raise UserError(
+            f'ship: outputs of ONNX Runtime and torch differ by {difference:.1e} on '
+            f'one image; at most {LIMIT:g} is accepted; nothing was written; use '
+            'another model or version of onnxruntime'
+        )
     height, width = x.shape[2:]
-    return (f'{width} x {height}' if fixed else
-            f'any size; {width} x {height} for the first image of the data'), difference
+    return (
+        f'{width} x {height}'
+        if fixed
+        else f'any size; {width} x {height} for the first image of the data'
+    ), difference
 
 
 def _require_agreement(agreement: Agreement) -> None:
@@ -134,7 +159,8 @@ def _require_agreement(agreement: Agreement) -> None:
             f'ship: {len(wrong)} of {len(agreement.differences)} metrics differ by {LIMIT:g} or '
             f'more, first {first}: torch {agreement.torch.get(first)}, ONNX Runtime '
             f'{agreement.onnx.get(first)}; nothing was written; use another model or version of '
-            'onnxruntime')
+            'onnxruntime'
+        )
 
 
 def _describe(model) -> str:
@@ -143,4 +169,4 @@ def _describe(model) -> str:
 
 
 def _trained(meta: dict) -> str:
-    return f", {meta['epoch']} epochs" if meta.get('epoch') else ''
+    return f', {meta["epoch"]} epochs' if meta.get('epoch') else ''

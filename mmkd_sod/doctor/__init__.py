@@ -1,4 +1,5 @@
 """The doctor: checks of a config on one batch before a long run, with one module per section."""
+
 from .examine import examine_config, examine_environment
 from .report import Finding, Report, Section
 

@@ -1,4 +1,5 @@
 """State that the sections of the doctor share."""
+
 import os
 import traceback
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ class Context:
         losses (dict, optional): Losses of the batch with their graph.
         loss_calls (list): Calls of the distiller's losses.
     """
+
     cfg: Config
     device: str = 'cpu'
     work_dir: str = ''
@@ -77,5 +79,7 @@ def describe_error(error: BaseException) -> str:
     frame = traceback.extract_tb(error.__traceback__)[-1]
     if len(text) > 300:
         text = f'{text[:300]} ...'
-    return (f'{type(error).__name__}: {text or "no reason given"} '
-            f'({os.path.basename(frame.filename)}, line {frame.lineno})')
+    return (
+        f'{type(error).__name__}: {text or "no reason given"} '
+        f'({os.path.basename(frame.filename)}, line {frame.lineno})'
+    )

@@ -1,4 +1,5 @@
 """Section on the data: counts, classes, missing files and one training batch."""
+
 import os.path as osp
 
 import numpy as np
@@ -46,8 +47,7 @@ def _describe(dataset, where: str, section: Section) -> dict:
     classes = tuple((getattr(dataset, 'metainfo', None) or {}).get('classes') or ())
     found = dict(images=len(dataset), classes=list(classes))
     if not len(dataset):
-        section.error(f'{where}: the data set is empty; check ann_file, data_prefix and '
-                      'filter_cfg')
+        section.error(f'{where}: the data set is empty; check ann_file, data_prefix and filter_cfg')
         return found
     records = _records(dataset) if hasattr(dataset, 'get_data_info') else []
     line = f'{where}: {len(dataset):,} images, {len(classes)} classes'
@@ -61,23 +61,40 @@ def _describe(dataset, where: str, section: Section) -> dict:
         empty = [name for name, count in counts.items() if not count]
         if empty and not sampled:
             # A validation set may lack a rare class, but a training set should not.
-            report = (section.error if len(empty) == len(counts) else
-                      section.warn if where == 'train' else section.note)
-            report(f'{where}: {len(empty)} of {len(classes)} classes have no box '
-                   f"({', '.join(empty[:5])}); check that metainfo.classes has the names of the "
-                   'annotation file')
+            report = (
+                section.error
+                if len(empty) == len(counts)
+                else section.warn
+                if where == 'train'
+                else section.note
+            )
+            report(
+                f'{where}: {len(empty)} of {len(classes)} classes have no box '
+                f'({", ".join(empty[:5])}); check that metainfo.classes has the names of the '
+                'annotation file'
+            )
         found['boxes'] = counts
     else:
         section.add(line)
-    missing = [record[key] for record in records for key in _FILES
-               if isinstance(record.get(key), str) and '://' not in record[key]
-               and not osp.isfile(record[key])]
+    missing = [
+        record[key]
+        for record in records
+        for key in _FILES
+        if isinstance(record.get(key), str)
+        and '://' not in record[key]
+        and not osp.isfile(record[key])
+    ]
     if missing:
-        section.error(f"{where}: {len(missing)} files do not exist, first '{missing[0]}'; add them "
-                      'or correct data_prefix')
+        section.error(
+            f"{where}: {len(missing)} files do not exist, first '{missing[0]}'; add them "
+            'or correct data_prefix'
+        )
     found['missing_files'] = len(missing)
-    found['paths'] = {osp.realpath(record['img_path']) for record in records
-                      if isinstance(record.get('img_path'), str)}
+    found['paths'] = {
+        osp.realpath(record['img_path'])
+        for record in records
+        if isinstance(record.get('img_path'), str)
+    }
     return found
 
 
@@ -136,28 +153,38 @@ def examine(context: Context, section: Section) -> None:
             paths[name] = section.data[name].pop('paths', set())
     if len(paths) == 2:
         if section.data['train']['classes'] != section.data['val']['classes']:
-            section.error('train and val have different classes, '
-                          f"{len(section.data['train']['classes'])} and "
-                          f"{len(section.data['val']['classes'])}; set the same metainfo for both")
+            section.error(
+                'train and val have different classes, '
+                f'{len(section.data["train"]["classes"])} and '
+                f'{len(section.data["val"]["classes"])}; set the same metainfo for both'
+            )
         shared = len(paths['train'] & paths['val'])
         if shared:
-            section.warn(f'{shared} of the {len(paths["val"])} validation images are also training '
-                         'images, so that scores do not measure generalisation; split the data')
+            section.warn(
+                f'{shared} of the {len(paths["val"])} validation images are also training '
+                'images, so that scores do not measure generalisation; split the data'
+            )
     if context.train_loader is None:
         return
     if not len(context.train_loader):
-        section.error(f"the training loader has no batches: {len(sets['train'])} images are fewer "
-                      'than batch_size, and drop_last drops them; reduce batch_size')
+        section.error(
+            f'the training loader has no batches: {len(sets["train"])} images are fewer '
+            'than batch_size, and drop_last drops them; reduce batch_size'
+        )
         return
     context.batch = next(iter(context.train_loader))
     if not isinstance(context.batch, dict):
         context.batch = pseudo_collate([context.batch])
     found = section.data['batch'] = _labels(context.batch)
-    section.add(f"batch: {found['images']} images of "
-                + ', '.join('x'.join(map(str, shape)) for shape in found['shapes'][:3])
-                + (' ...' if len(found['shapes']) > 3 else '')
-                + f", {len(context.train_loader):,} batches per epoch")
+    section.add(
+        f'batch: {found["images"]} images of '
+        + ', '.join('x'.join(map(str, shape)) for shape in found['shapes'][:3])
+        + (' ...' if len(found['shapes']) > 3 else '')
+        + f', {len(context.train_loader):,} batches per epoch'
+    )
     if 'labels' in found and len(found['labels']) <= 20:
         total = sum(found['labels'].values())
-        section.add(f"    {found['of']} by label: " + ', '.join(
-            f'{label}: {count / total:.1%}' for label, count in found['labels'].items()))
+        section.add(
+            f'    {found["of"]} by label: '
+            + ', '.join(f'{label}: {count / total:.1%}' for label, count in found['labels'].items())
+        )

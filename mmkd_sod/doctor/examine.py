@@ -1,4 +1,5 @@
 """Running all sections of the doctor; a section is skipped if its input is missing."""
+
 import contextlib
 import copy
 import io
@@ -24,13 +25,19 @@ from .report import Report, Section
 SECTIONS = (versions, data, models, weights, score, start, tensors, losses, steps)
 # Why a section is skipped, by the missing attribute of the context.
 _REASONS = dict(
-    model='the model was not built', weights_loaded='the weights were not loaded',
-    val_set='there are no validation data', batch='there is no training batch',
-    runner='the run did not start', losses='there are no losses')
+    model='the model was not built',
+    weights_loaded='the weights were not loaded',
+    val_set='there are no validation data',
+    batch='there is no training batch',
+    runner='the run did not start',
+    losses='there are no losses',
+)
 _SILENT = logging.CRITICAL + 1
 # Warnings about facts that the report has its own lines for.
-_KNOWN = ('The testing results of the whole dataset is empty.',
-          'The prefix is not set in metric class IoUMetric.')
+_KNOWN = (
+    'The testing results of the whole dataset is empty.',
+    'The prefix is not set in metric class IoUMetric.',
+)
 
 
 class _Warnings(logging.Handler):
@@ -82,10 +89,9 @@ def _examine(module: ModuleType, context: Context) -> Section:
     return section
 
 
-def examine_config(cfg: Config,
-                   images: int = 8,
-                   steps: int = 4,
-                   on_section: Callable[[str], None] | None = None) -> Report:
+def examine_config(
+    cfg: Config, images: int = 8, steps: int = 4, on_section: Callable[[str], None] | None = None
+) -> Report:
     """Check a config by starting its run on one batch and a few validation images.
 
     Nothing is written to the work directory of the config. Output of upstream is suppressed, and
@@ -102,8 +108,11 @@ def examine_config(cfg: Config,
     """
     report = Report(str(cfg.filename or 'config'))
     seed = (cfg.get('randomness') or {}).get('seed')
-    with tempfile.TemporaryDirectory(prefix='mmkd_doctor_') as work_dir, \
-            warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+    with (
+        tempfile.TemporaryDirectory(prefix='mmkd_doctor_') as work_dir,
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
         warnings.simplefilter('ignore')
         init_default_scope(cfg.get('default_scope') or 'mmengine')
         set_random_seed(0 if seed is None else seed)

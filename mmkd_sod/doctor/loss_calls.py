@@ -1,4 +1,5 @@
 """Recording the inputs and outputs of a distiller's losses."""
+
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ class Argument:
         mean (float): Mean of the finite values.
         finite (bool): Whether all values are finite.
     """
+
     name: str
     shapes: list
     low: float
@@ -46,6 +48,7 @@ class LossCall:
         arguments (list[Argument]): Arguments with tensors, the student's first.
         outputs (list[Tensor]): Outputs, which identify the terms of the loss.
     """
+
     loss: str
     module: nn.Module
     path: str
@@ -61,8 +64,14 @@ def summarise(name: str, tensors: list) -> Argument:
     good = values[values.isfinite()]
     if not len(good):
         return Argument(name, shapes, float('nan'), float('nan'), float('nan'), not len(values))
-    return Argument(name, shapes, float(good.min()), float(good.max()), float(good.mean()),
-                    len(good) == len(values))
+    return Argument(
+        name,
+        shapes,
+        float(good.min()),
+        float(good.max()),
+        float(good.mean()),
+        len(good) == len(values),
+    )
 
 
 def _methods(module: nn.Module) -> list:
@@ -94,12 +103,17 @@ class _CallRecorder:
             arguments = inspect.signature(function).bind(module, *args, **kwargs).arguments
         except TypeError:
             arguments = dict(enumerate(args)) | kwargs
-        found = [summarise(str(name), tensors) for name, value in arguments.items()
-                 if name not in ('self', 'weight') and (tensors := flat(value))
-                 and any(tensor.dim() for tensor in tensors)]
+        found = [
+            summarise(str(name), tensors)
+            for name, value in arguments.items()
+            if name not in ('self', 'weight')
+            and (tensors := flat(value))
+            and any(tensor.dim() for tensor in tensors)
+        ]
         found.sort(key=lambda argument: argument.name not in _STUDENT)
-        self.calls.append(LossCall(
-            path if method == 'forward' else f'{path}.{method}', module, path, found))
+        self.calls.append(
+            LossCall(path if method == 'forward' else f'{path}.{method}', module, path, found)
+        )
 
     def end(self, output) -> None:
         """Record the output of a call that ends, None if it failed."""

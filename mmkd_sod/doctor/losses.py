@@ -1,4 +1,5 @@
 """Section on the loss terms: values and gradients at the student, relative to the task loss."""
+
 import inspect
 from dataclasses import dataclass
 
@@ -8,18 +9,18 @@ from torch import Tensor
 from .context import Context
 from .report import Section, number, table
 
-NAME, TITLE, NEEDS = 'losses', 'Loss terms', ('losses', )
+NAME, TITLE, NEEDS = 'losses', 'Loss terms', ('losses',)
 
 # Gradient norms relative to the task loss. With published weights, an untrained student and a
 # trained teacher, the largest term of the demo configs has 0.15 (HKDNet) to 50 (GFL), so that no
 # single limit separates right from wrong weights: a term is too large above LARGE, or above NOTABLE
 # if its weight is more than RAISED times the default. Below SMALL it has hardly any effect.
-NOTABLE, LARGE, HOPELESS, SMALL = 10., 100., 300., 1e-3
-RAISED = 100.
+NOTABLE, LARGE, HOPELESS, SMALL = 10.0, 100.0, 300.0, 1e-3
+RAISED = 100.0
 
 # Below this ``teacher_entropy`` distillation was harmful on generated groups; at 0.5 it helped
 # (docs/results.md).
-SATURATED = .25
+SATURATED = 0.25
 
 
 @dataclass
@@ -33,6 +34,7 @@ class Term:
         norm (float): Norm of its gradient at the student's parameters.
         cosine (float): Cosine of its gradient and that of the task loss; NaN if either is 0.
     """
+
     name: str
     value: Tensor
     distills: bool
@@ -46,8 +48,11 @@ def terms_of(losses: dict, distils: bool) -> list:
     for name, value in losses.items():
         if 'loss' not in name:
             continue
-        value = sum(item.mean() for item in value) if isinstance(value, (list, tuple)) else (
-            value.mean())
+        value = (
+            sum(item.mean() for item in value)
+            if isinstance(value, (list, tuple))
+            else (value.mean())
+        )
         found.append(Term(name, value, distils and name.startswith('distill.')))
     return found
 
@@ -57,9 +62,15 @@ def _gradient(value: Tensor, parameters: list) -> Tensor | None:
     if not value.requires_grad:
         return None
     found = torch.autograd.grad(value, parameters, retain_graph=True, allow_unused=True)
-    return torch.cat([(torch.zeros_like(parameter) if gradient is None else gradient)
-                      .detach().float().flatten()
-                      for parameter, gradient in zip(parameters, found, strict=True)])
+    return torch.cat(
+        [
+            (torch.zeros_like(parameter) if gradient is None else gradient)
+            .detach()
+            .float()
+            .flatten()
+            for parameter, gradient in zip(parameters, found, strict=True)
+        ]
+    )
 
 
 def measure(terms: list, parameters: list) -> float:
@@ -74,10 +85,10 @@ def measure(terms: list, parameters: list) -> float:
     """
     task = sum((term.value for term in terms if not term.distills), torch.zeros(()))
     reference = _gradient(task, parameters)
-    norm = 0. if reference is None else float(reference.norm())
+    norm = 0.0 if reference is None else float(reference.norm())
     for term in terms:
         gradient = _gradient(term.value, parameters)
-        term.norm = 0. if gradient is None else float(gradient.norm())
+        term.norm = 0.0 if gradient is None else float(gradient.norm())
         if gradient is not None and reference is not None and norm and term.norm:
             term.cosine = float(gradient @ reference) / (norm * term.norm)
     return norm
@@ -92,6 +103,7 @@ class Weight:
         value (float): Value.
         default (float, optional): Default value.
     """
+
     setting: str
     value: float
     default: float | None
@@ -103,8 +115,7 @@ class Weight:
 
 
 def _weight_of(term: Term, context: Context) -> Weight | None:
-    """Return the weight of a term from the loss that computed it, or None if it has no single one.
-    """
+    """Return a term's weight from the loss that computed it, or None if it has no single one."""
     short, raw = term.name.split('.')[-1], context.losses[term.name]
     calls = [call for call in context.loss_calls if any(out is raw for out in call.outputs)]
     # Outputs that a distiller has changed are identified by name.
@@ -115,8 +126,11 @@ def _weight_of(term: Term, context: Context) -> Weight | None:
             if isinstance(value, (int, float)):
                 known = inspect.signature(type(call.module)).parameters.get(attribute)
                 default = getattr(known, 'default', None)
-                return Weight(f'{_config_path(call.path, context)}.{attribute}', float(value),
-                              float(default) if isinstance(default, (int, float)) else None)
+                return Weight(
+                    f'{_config_path(call.path, context)}.{attribute}',
+                    float(value),
+                    float(default) if isinstance(default, (int, float)) else None,
+                )
     return None
 
 
@@ -146,8 +160,10 @@ def suggestion(weight: Weight | None, ratio: float) -> tuple[str, dict | None]:
     if weight is None:
         return f'multiply its weight by {1 / ratio:.2g} to make both equal', None
     wanted = float(f'{weight.value / ratio:.2g}')
-    return (f'{weight.setting}={wanted:g} (now {weight.value:g}) would make both equal',
-            dict(setting=weight.setting, now=weight.value, suggested=wanted))
+    return (
+        f'{weight.setting}={wanted:g} (now {weight.value:g}) would make both equal',
+        dict(setting=weight.setting, now=weight.value, suggested=wanted),
+    )
 
 
 def _judge(terms: list, norm: float, context: Context, section: Section) -> dict:
@@ -159,8 +175,9 @@ def _judge(terms: list, norm: float, context: Context, section: Section) -> dict
         ratio, weight = term.norm / norm, _weight_of(term, context)
         raised = weight is not None and weight.raised and ratio > NOTABLE
         text, data = suggestion(weight, ratio)
-        reason = (f'its gradient at the student is {number(ratio)} times that of the task loss; '
-                  f'{text}')
+        reason = (
+            f'its gradient at the student is {number(ratio)} times that of the task loss; {text}'
+        )
         if ratio > LARGE or raised:
             advice[term.name] = data
             report = section.error if ratio > HOPELESS or raised else section.warn
@@ -177,48 +194,70 @@ def _judge_entropy(context: Context, section: Section) -> None:
     for name, value in context.losses.items():
         if name.split('.')[-1] == 'teacher_entropy' and float(value) < SATURATED:
             section.data['teacher_entropy'] = float(value)
-            section.note(f"the teacher's maps are saturated, {name} is {number(float(value))} of "
-                         '1, so that they contain little more than a mask; set '
-                         'target_entropy=0.5 in HKDDistiller to fit their temperature')
+            section.note(
+                f"the teacher's maps are saturated, {name} is {number(float(value))} of "
+                '1, so that they contain little more than a mask; set '
+                'target_entropy=0.5 in HKDDistiller to fit their temperature'
+            )
 
 
 def examine(context: Context, section: Section) -> None:
     """Measure all terms on the batch of the forward pass."""
     terms = terms_of(context.losses, context.distils)
     if not terms:
-        section.error('the model returns no loss: none of its outputs has "loss" in its name; '
-                      'check the model')
+        section.error(
+            'the model returns no loss: none of its outputs has "loss" in its name; check the model'
+        )
         return
     parameters = [p for p in context.student.parameters() if p.requires_grad]
     bad = [term.name for term in terms if not torch.isfinite(term.value)]
     if bad:
-        section.error(f"{', '.join(bad)}: NaN or infinite in the first step; check the data, the "
-                      'weights and the learning rate')
+        section.error(
+            f'{", ".join(bad)}: NaN or infinite in the first step; check the data, the '
+            'weights and the learning rate'
+        )
     norm = measure(terms, parameters)
     distilling = [term for term in terms if term.distills]
     rows = []
     for term in terms:
         share = term.norm / norm if norm else float('nan')
-        rows.append([term.name, number(float(term.value.detach())), number(term.norm),
-                     f'x{number(share)}' if norm else '-',
-                     '-' if term.cosine != term.cosine else f'{term.cosine:+.2f}'])
+        rows.append(
+            [
+                term.name,
+                number(float(term.value.detach())),
+                number(term.norm),
+                f'x{number(share)}' if norm else '-',
+                '-' if term.cosine != term.cosine else f'{term.cosine:+.2f}',
+            ]
+        )
     for line in table(['term', 'value', 'gradient', 'of the task', 'cosine'], rows):
         section.add(line)
     if norm:
         section.add(f'gradient of the task loss at the student: {number(norm)}')
     else:
         section.add('there is no task loss: the student learns from the distiller only')
-    section.data.update(task_gradient=norm, terms={
-        term.name: dict(value=float(term.value.detach()), gradient=term.norm, cosine=term.cosine,
-                        of_task=term.norm / norm if norm else None, distills=term.distills)
-        for term in terms})
+    section.data.update(
+        task_gradient=norm,
+        terms={
+            term.name: dict(
+                value=float(term.value.detach()),
+                gradient=term.norm,
+                cosine=term.cosine,
+                of_task=term.norm / norm if norm else None,
+                distills=term.distills,
+            )
+            for term in terms
+        },
+    )
     _judge_entropy(context, section)
     zero = [term.name for term in distilling if term.norm == 0]
     if distilling and len(zero) == len(distilling):
-        section.warn('no gradient of the distillation reaches the student in the first step; '
-                     'check the terms, unless a schedule starts them later')
+        section.warn(
+            'no gradient of the distillation reaches the student in the first step; '
+            'check the terms, unless a schedule starts them later'
+        )
     elif zero:
-        section.note(f"{', '.join(zero)}: no gradient at the student in the first step")
+        section.note(f'{", ".join(zero)}: no gradient at the student in the first step')
     if not norm and not distilling:
         section.error('no gradient reaches the model; check which parameters are trained')
     section.data['advice'] = _judge(terms, norm, context, section) if norm and not bad else {}

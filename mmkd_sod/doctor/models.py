@@ -1,4 +1,5 @@
 """Section on the models: building them, their sizes, and their classes compared with the data."""
+
 from typing import Any
 
 from mmengine.model import BaseModel
@@ -36,10 +37,15 @@ def _size(module: nn.Module) -> int:
 
 
 def _types(model: BaseModel) -> list:
-    heads = [module for name, module in model.named_children()
-             if name in ('bbox_head', 'decode_head', 'roi_head')]
-    return [type(model).__name__, *(type(head[-1] if isinstance(head, nn.ModuleList) else head)
-                                    .__name__ for head in heads)]
+    heads = [
+        module
+        for name, module in model.named_children()
+        if name in ('bbox_head', 'decode_head', 'roi_head')
+    ]
+    return [
+        type(model).__name__,
+        *(type(head[-1] if isinstance(head, nn.ModuleList) else head).__name__ for head in heads),
+    ]
 
 
 def _check_classes(context: Context, section: Section) -> None:
@@ -48,26 +54,31 @@ def _check_classes(context: Context, section: Section) -> None:
     section.data['classes'] = heads
     dataset = context.val_set if context.train_loader is None else context.train_loader.dataset
     names: Any = (getattr(dataset, 'metainfo', None) or {}).get('classes')
-    wrong = {name: count for name, count in heads.items()
-             if names is not None and count != len(names)}
+    wrong = {
+        name: count for name, count in heads.items() if names is not None and count != len(names)
+    }
     if wrong:
         name, count = next(iter(wrong.items()))
         section.error(
             f"the student's {name} has {count} classes, the data have {len(names)} "
-            f"({', '.join(names[:4])}{', ...' if len(names) > 4 else ''}); set num_classes, or "
-            'metainfo.classes of the data set')
+            f'({", ".join(names[:4])}{", ..." if len(names) > 4 else ""}); set num_classes, or '
+            'metainfo.classes of the data set'
+        )
     if context.batch is None:
         return
     for sample in context.batch.get('data_samples') or ():
-        for kind, labels in (('box', 'gt_instances' in sample and sample.gt_instances.labels),
-                             ('pixel', 'gt_sem_seg' in sample and sample.gt_sem_seg.data)):
+        for kind, labels in (
+            ('box', 'gt_instances' in sample and sample.gt_instances.labels),
+            ('pixel', 'gt_sem_seg' in sample and sample.gt_sem_seg.data),
+        ):
             if labels is False or labels.is_floating_point() or not labels.numel() or not heads:
                 continue
             largest = int(labels[labels != _IGNORED].max()) if (labels != _IGNORED).any() else 0
             if largest >= min(heads.values()):
                 section.error(
                     f'the batch has a {kind} of label {largest}, the student has labels 0 ... '
-                    f'{min(heads.values()) - 1}; set num_classes or correct the labels')
+                    f'{min(heads.values()) - 1}; set num_classes or correct the labels'
+                )
                 return
 
 

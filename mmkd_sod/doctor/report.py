@@ -1,4 +1,5 @@
 """The report of the doctor: sections with facts and findings, as text or data."""
+
 import math
 import textwrap
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ class Finding:
             is doubtful; ``'note'``: worth knowing.
         text (str): One sentence.
     """
+
     level: str
     text: str
 
@@ -34,13 +36,14 @@ class Section:
         skipped (bool): Whether it was skipped.
         seconds (float): Duration.
     """
+
     name: str
     title: str
     lines: list = field(default_factory=list)
     data: dict = field(default_factory=dict)
     findings: list = field(default_factory=list)
     skipped: bool = False
-    seconds: float = 0.
+    seconds: float = 0.0
 
     def add(self, line: str) -> None:
         """Add a line of facts."""
@@ -82,13 +85,18 @@ class Report:
         config (str): Path of the config.
         sections (list[Section]): Sections in order.
     """
+
     config: str
     sections: list = field(default_factory=list)
 
     def findings(self, level: str) -> list:
         """Return the texts of all findings of a level."""
-        return [finding.text for section in self.sections for finding in section.findings
-                if finding.level == level]
+        return [
+            finding.text
+            for section in self.sections
+            for finding in section.findings
+            if finding.level == level
+        ]
 
     @property
     def exit_code(self) -> int:
@@ -105,14 +113,15 @@ class Report:
             notes=self.findings('note'),
             seconds=round(sum(section.seconds for section in self.sections), 2),
             sections={
-                section.name: dict(level=section.level, seconds=round(section.seconds, 2),
-                                   **_plain(section.data))
+                section.name: dict(
+                    level=section.level, seconds=round(section.seconds, 2), **_plain(section.data)
+                )
                 for section in self.sections
-            })
+            },
+        )
 
     def as_text(self) -> str:
-        """Return the report as text of 100 columns, with errors and warnings repeated at the end.
-        """
+        """Return the report as text of 100 columns, errors and warnings repeated at the end."""
         lines = [f'doctor: {self.config}', '']
         for section in self.sections:
             lines.append(f'{section.title}  [{section.level}]')
@@ -125,9 +134,14 @@ class Report:
         if not any(counts.values()):
             lines.append(f'ok: no errors and no warnings ({seconds:.0f} s)')
             return '\n'.join(lines)
-        lines.append(', '.join(f'{count} {level}{"s" if count > 1 else ""}'
-                               for level, count in counts.items() if count)
-                     + f' ({seconds:.0f} s)')
+        lines.append(
+            ', '.join(
+                f'{count} {level}{"s" if count > 1 else ""}'
+                for level, count in counts.items()
+                if count
+            )
+            + f' ({seconds:.0f} s)'
+        )
         for level in counts:
             for text in self.findings(level):
                 lines += _wrap(f'{_MARKS[level]} {text}')
@@ -135,8 +149,9 @@ class Report:
 
 
 def _wrap(text: str) -> list:
-    return textwrap.wrap(text, WIDTH, subsequent_indent='    ', break_long_words=False,
-                         break_on_hyphens=False)
+    return textwrap.wrap(
+        text, WIDTH, subsequent_indent='    ', break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _plain(value):
@@ -168,9 +183,13 @@ def table(header: list, rows: list) -> list:
         return i > 0 and all(row[i][:1] in '0123456789.-+x' for row in cells[1:])
 
     right = [numeric(i) for i in range(len(header))]
-    return ['  '.join(cell.rjust(width) if number else cell.ljust(width)
-                      for cell, width, number in zip(row, widths, right, strict=True)).rstrip()
-            for row in cells]
+    return [
+        '  '.join(
+            cell.rjust(width) if number else cell.ljust(width)
+            for cell, width, number in zip(row, widths, right, strict=True)
+        ).rstrip()
+        for row in cells
+    ]
 
 
 def number(value: float) -> str:

@@ -1,4 +1,5 @@
 """Section on scores: teacher and untrained network on a few validation images."""
+
 import copy
 import time
 
@@ -23,7 +24,7 @@ _PERCENT = ('mIoU', 'mDice', 'mFscore')
 # Limits of a teacher's gain over an untrained network, relative to a perfect score.
 RANDOM, WEAK = 0.02, 0.1
 # Seconds after which no further image is scored.
-BUDGET = 12.
+BUDGET = 12.0
 
 
 def primary_metric(metrics: dict) -> tuple | None:
@@ -81,8 +82,11 @@ def evaluate(model: BaseModel, context: Context, numbers: list, budget: float = 
     for data, samples in batches:
         evaluator.process(data_samples=samples, data_batch=data)
     metrics = evaluator.evaluate(len(done))
-    metrics = {name: float(value) for name, value in metrics.items()
-               if isinstance(value, (int, float)) or getattr(value, 'ndim', 1) == 0}
+    metrics = {
+        name: float(value)
+        for name, value in metrics.items()
+        if isinstance(value, (int, float)) or getattr(value, 'ndim', 1) == 0
+    }
     return dict(metrics=metrics, numbers=done, seconds=seconds)
 
 
@@ -117,8 +121,10 @@ def judge(teacher: dict, untrained: dict, section: Section, label: str = 'teache
         label (str): Label of the teacher.
     """
     if not teacher:
-        section.error(f'the {label} predicts nothing on these images, like an untrained network; '
-                      'set teacher_ckpt to a trained teacher')
+        section.error(
+            f'the {label} predicts nothing on these images, like an untrained network; '
+            'set teacher_ckpt to a trained teacher'
+        )
         return
     own, other = primary_metric(teacher), primary_metric(untrained)
     if own is None or (untrained and other is None):
@@ -126,17 +132,20 @@ def judge(teacher: dict, untrained: dict, section: Section, label: str = 'teache
         return
     name, score = own
     # COCO's metric is empty without predictions.
-    chance = other[1] if other else 0.
+    chance = other[1] if other else 0.0
     gain = (score - chance) / max(1 - chance, 1e-6)
     section.data.setdefault('judged', {})[label] = dict(metric=name, gain=gain)
     if gain < RANDOM:
         section.error(
             f'the {label} is no better than a random one: {name} {score:.3f}, untrained network '
             f'{chance:.3f}; set teacher_ckpt to a trained teacher, and check its classes and '
-            'normalisation')
+            'normalisation'
+        )
     elif gain < WEAK:
-        section.warn(f'the {label} is weak: {name} {score:.3f}, untrained network {chance:.3f}; '
-                     'students rarely gain from such a teacher; train it longer')
+        section.warn(
+            f'the {label} is weak: {name} {score:.3f}, untrained network {chance:.3f}; '
+            'students rarely gain from such a teacher; train it longer'
+        )
 
 
 def examine(context: Context, section: Section) -> None:
@@ -166,17 +175,29 @@ def examine(context: Context, section: Section) -> None:
     finally:
         context.model.train()
     columns = {role: result['metrics'] for role, result in results.items()}
-    section.data.update(images=len(numbers), metrics=columns, seconds_an_image={
-        role: result['seconds'] for role, result in results.items()})
+    section.data.update(
+        images=len(numbers),
+        metrics=columns,
+        seconds_an_image={role: result['seconds'] for role, result in results.items()},
+    )
     shown = list(dict.fromkeys(name for column in columns.values() for name in column))[:6]
-    section.add(f'{len(numbers)} of {len(context.val_set):,} images, evenly spaced; the student is '
-                'not trained')
-    for line in table(['', *columns], [
-            [name, *(number(column[name]) if name in column else '-'
-                     for column in columns.values())] for name in shown]):
+    section.add(
+        f'{len(numbers)} of {len(context.val_set):,} images, evenly spaced; the student is '
+        'not trained'
+    )
+    for line in table(
+        ['', *columns],
+        [
+            [
+                name,
+                *(number(column[name]) if name in column else '-' for column in columns.values()),
+            ]
+            for name in shown
+        ],
+    ):
         section.add(line)
     empty = [role for role, column in columns.items() if not column]
     if empty:
-        section.add(f"no predictions: {', '.join(empty)}")
+        section.add(f'no predictions: {", ".join(empty)}')
     for label, untrained in pairs.items():
         judge(columns[label], columns[untrained], section, label)

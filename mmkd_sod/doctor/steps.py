@@ -1,4 +1,5 @@
 """Section on training steps: time, memory and the duration of the run."""
+
 import resource
 import statistics
 import sys
@@ -10,10 +11,10 @@ from mmengine.runner import IterBasedTrainLoop
 from .context import Context
 from .report import Section, duration, number
 
-NAME, TITLE, NEEDS = 'steps', 'Training steps', ('losses', )
+NAME, TITLE, NEEDS = 'steps', 'Training steps', ('losses',)
 
 # Seconds after which no further step starts; at least one step after the first is timed.
-BUDGET = 15.
+BUDGET = 15.0
 
 
 def peak_memory(device: str) -> float:
@@ -22,7 +23,8 @@ def peak_memory(device: str) -> float:
         return float(torch.cuda.max_memory_allocated())
     # Linux counts in KiB, macOS in bytes.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
-        1. if sys.platform == 'darwin' else 1024.)
+        1.0 if sys.platform == 'darwin' else 1024.0
+    )
 
 
 def _synchronise(device: str) -> None:
@@ -76,31 +78,48 @@ def examine(context: Context, section: Section) -> None:
     steps = context.runner.train_loop.max_iters
     memory = peak_memory(context.device)
     training = (wait + work) * steps
-    section.add(f'step: {duration(wait + work)}, including {duration(wait)} waiting for data '
-                f'(median of {len(worked)} steps)')
+    section.add(
+        f'step: {duration(wait + work)}, including {duration(wait)} waiting for data '
+        f'(median of {len(worked)} steps)'
+    )
     where = 'on the GPU' if context.device.startswith('cuda') else 'of this process'
     section.add(f'peak memory {where}: {memory / 2**20:,.0f} MiB')
-    section.data.update(step_seconds=wait + work, data_seconds=wait, timed_steps=len(worked),
-                        peak_memory_bytes=memory, steps=steps, train_seconds=training)
+    section.data.update(
+        step_seconds=wait + work,
+        data_seconds=wait,
+        timed_steps=len(worked),
+        peak_memory_bytes=memory,
+        steps=steps,
+        train_seconds=training,
+    )
     line = f'{steps:,} steps take about {duration(training)}'
     seconds = context.image_seconds
     if seconds and validations(context):
         count = validations(context)
         validating = seconds * len(context.val_set) * count
         section.data.update(validations=count, val_seconds=validating)
-        line += (f', {count} validations of {len(context.val_set):,} images about '
-                 f'{duration(validating)}; together {duration(training + validating)}')
-    section.data['eta_seconds'] = training + section.data.get('val_seconds', 0.)
+        line += (
+            f', {count} validations of {len(context.val_set):,} images about '
+            f'{duration(validating)}; together {duration(training + validating)}'
+        )
+    section.data['eta_seconds'] = training + section.data.get('val_seconds', 0.0)
     section.add(line + ', on this machine at its current load')
     if wait > work:
-        section.warn(f'a step waits longer for data ({duration(wait)}) than it computes '
-                     f'({duration(work)}); increase train_dataloader.num_workers, or make the '
-                     'pipeline faster')
-    values = {name: float(value) for name, value in logged.items()
-              if isinstance(value, torch.Tensor) and value.numel() == 1}
+        section.warn(
+            f'a step waits longer for data ({duration(wait)}) than it computes '
+            f'({duration(work)}); increase train_dataloader.num_workers, or make the '
+            'pipeline faster'
+        )
+    values = {
+        name: float(value)
+        for name, value in logged.items()
+        if isinstance(value, torch.Tensor) and value.numel() == 1
+    }
     wrong = [name for name, value in values.items() if value != value or abs(value) == float('inf')]
     if wrong:
-        section.error(f"{', '.join(wrong)}: NaN or infinite after {len(worked) + 1} steps; lower "
-                      'the learning rate, or clip gradients')
+        section.error(
+            f'{", ".join(wrong)}: NaN or infinite after {len(worked) + 1} steps; lower '
+            'the learning rate, or clip gradients'
+        )
     section.data['loss_after'] = values.get('loss')
-    section.add(f"loss of the last of these steps: {number(values.get('loss', float('nan')))}")
+    section.add(f'loss of the last of these steps: {number(values.get("loss", float("nan")))}')

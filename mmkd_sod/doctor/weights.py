@@ -1,4 +1,5 @@
 """Section on weights: which share of teacher and student was loaded, and from where."""
+
 from collections.abc import Sequence
 from functools import partial
 
@@ -39,8 +40,16 @@ def count_loaded(state: dict, loaded: set) -> dict:
 
 
 def _rows(role: str, parts: dict, source: str) -> list:
-    return [[role if i == 0 else '', name, f'{got / max(of, 1):.0%}', f'{of:,}',
-             source if got else 'random'] for i, (name, (got, of)) in enumerate(parts.items())]
+    return [
+        [
+            role if i == 0 else '',
+            name,
+            f'{got / max(of, 1):.0%}',
+            f'{of:,}',
+            source if got else 'random',
+        ]
+        for i, (name, (got, of)) in enumerate(parts.items())
+    ]
 
 
 def _share(parts: dict) -> float:
@@ -62,17 +71,22 @@ def _teacher(context: Context, name: str, section: Section) -> list:
         section.error(
             f'the {label} is random: none of its weights was loaded'
             + (f" ('{path}' has other names)" if path else ' (teacher_ckpt is None)')
-            + '; a student learns nothing from it; set teacher_ckpt')
+            + '; a student learns nothing from it; set teacher_ckpt'
+        )
     elif _share(parts) < 1 and not frozen.trusted:
         incomplete = [name for name, (got, of) in parts.items() if got < of]
-        section.warn(f"the {label}'s {', '.join(incomplete)} stays partly random, as "
-                     'teacher_allow_missing permits')
+        section.warn(
+            f"the {label}'s {', '.join(incomplete)} stays partly random, as "
+            'teacher_allow_missing permits'
+        )
     classes = (meta.get('dataset_meta') or {}).get('classes')
     ours = (getattr(context.val_set, 'metainfo', None) or {}).get('classes')
     if classes and ours and list(classes) != list(ours):
-        section.warn(f"the {label}'s checkpoint was trained on the classes {_some(classes)}, the "
-                     f'data have {_some(ours)}; check that they are the same classes')
-    return _rows(label, parts, f"{path}{'' if epoch is None else f', epoch {epoch}'}")
+        section.warn(
+            f"the {label}'s checkpoint was trained on the classes {_some(classes)}, the "
+            f'data have {_some(ours)}; check that they are the same classes'
+        )
+    return _rows(label, parts, f'{path}{"" if epoch is None else f", epoch {epoch}"}')
 
 
 def _some(names: Sequence[str]) -> str:
@@ -105,25 +119,32 @@ def _student(context: Context, section: Section) -> list:
         given, _ = read_checkpoint(path, f'{name or "student"}.init_cfg')
         if prefix:
             cut = prefix.rstrip('.') + '.'
-            given = {key[len(cut):]: value for key, value in given.items() if key.startswith(cut)}
+            given = {key[len(cut) :]: value for key, value in given.items() if key.startswith(cut)}
         hits = {key for key, value in state.items() if key in given and _equal(value, given[key])}
         if not hits:
-            section.warn(f"nothing of '{path}' was loaded into the student's {name}; names or "
-                         'shapes differ; use another checkpoint or prefix')
+            section.warn(
+                f"nothing of '{path}' was loaded into the student's {name}; names or "
+                'shapes differ; use another checkpoint or prefix'
+            )
         loaded |= {f'{name}.{key}' if name else key for key in hits}
         places.append(path)
     path = context.cfg.get('load_from')
     if path:
         given, _ = read_checkpoint(path, 'load_from')
         state = student.state_dict()
-        fitting = {key: value for key, value in given.items()
-                   if key in state and state[key].shape == value.shape}
+        fitting = {
+            key: value
+            for key, value in given.items()
+            if key in state and state[key].shape == value.shape
+        }
         student.load_state_dict(fitting, strict=False)
         loaded |= fitting.keys()
         places.append(path)
         if not fitting:
-            section.error(f"nothing of load_from='{path}' fits the student; set load_from to a "
-                          'checkpoint of this student')
+            section.error(
+                f"nothing of load_from='{path}' fits the student; set load_from to a "
+                'checkpoint of this student'
+            )
     parts = count_loaded(student.state_dict(), loaded)
     section.data['student'] = dict(checkpoints=places, share=_share(parts), parts=parts)
     if context.cfg.get('resume'):
@@ -136,8 +157,11 @@ def examine(context: Context, section: Section) -> None:
     rows, failed = [], False
     # mmrazor's own algorithms load their teacher while they are built.
     frozen = getattr(getattr(context.model, '_teachers', None), 'frozen', {})
-    jobs = [partial(_teacher, context, name, section) for name, teacher in frozen.items()
-            if teacher.module is not None]
+    jobs = [
+        partial(_teacher, context, name, section)
+        for name, teacher in frozen.items()
+        if teacher.module is not None
+    ]
     for job in (*jobs, partial(_student, context, section)):
         try:
             rows += job()

@@ -1,4 +1,5 @@
 """Checks of a config's data before a run."""
+
 import os.path as osp
 from collections.abc import Iterator, Sequence
 
@@ -18,8 +19,9 @@ def datasets_within(dataset: dict, where: str) -> Iterator[tuple[dict, str]]:
         yield dataset, where
 
 
-def check_data(cfg: Config,
-               loaders: Sequence[str] = ('train_dataloader', 'val_dataloader')) -> None:
+def check_data(
+    cfg: Config, loaders: Sequence[str] = ('train_dataloader', 'val_dataloader')
+) -> None:
     """Refuse a config whose annotation files or image folders do not exist.
 
     All data sets are checked before any of them is built. Remote data (``backend_args``) is not
@@ -44,7 +46,8 @@ def check_data(cfg: Config,
 def _check_one(dataset: dict, where: str) -> None:
     root = dataset.get('data_root') or ''
     wanted: list[tuple] = [
-        (key, dataset.get(key), osp.isfile) for key in ('ann_file', 'proposal_file')]
+        (key, dataset.get(key), osp.isfile) for key in ('ann_file', 'proposal_file')
+    ]
     prefixes = dataset.get('data_prefix')
     if isinstance(prefixes, dict):
         wanted += [(f'data_prefix.{key}', value, osp.isdir) for key, value in prefixes.items()]
@@ -53,10 +56,13 @@ def _check_one(dataset: dict, where: str) -> None:
             continue
         path = osp.join(root, value)
         if value.endswith(('.pkl', '.pickle')):
-            raise DataError(f"{where}: annotation file '{path}' ({key}) is a pickle, which may "
-                            'execute code when it is read; convert it to json')
+            raise DataError(
+                f"{where}: annotation file '{path}' ({key}) is a pickle, which may "
+                'execute code when it is read; convert it to json'
+            )
         if not exists(path):
             kind = 'annotation file' if exists is osp.isfile else 'folder'
             raise DataError(
                 f"{where}: {kind} '{path}' ({key}) does not exist; put the data there or set "
-                f'{where}.data_root')
+                f'{where}.data_root'
+            )

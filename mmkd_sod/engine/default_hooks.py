@@ -1,12 +1,15 @@
 """Hooks that `tools/train.py` adds to every config."""
+
 from mmengine.config import Config
 
 DEFAULT_HOOKS = ('StepSeedHook', 'FiniteLossHook')
 
 
 def add_default_hooks(cfg: Config) -> None:
-    """Add those of :data:`DEFAULT_HOOKS` to a config that it does not have."""
+    """Add those of ``DEFAULT_HOOKS`` to a config that it does not have."""
     hooks = list(cfg.get('custom_hooks') or [])
     named = {getattr(hook['type'], '__name__', str(hook['type'])).split('.')[-1] for hook in hooks}
-    cfg.custom_hooks = [*hooks, *(dict(type=f'mmkd_sod.{name}') for name in DEFAULT_HOOKS
-                                  if name not in named)]
+    cfg.custom_hooks = [
+        *hooks,
+        *(dict(type=f'mmkd_sod.{name}') for name in DEFAULT_HOOKS if name not in named),
+    ]

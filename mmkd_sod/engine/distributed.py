@@ -1,4 +1,5 @@
 """Distributed runs on machines without a GPU."""
+
 import torch
 from mmengine.config import Config
 
@@ -22,13 +23,19 @@ def prepare_launcher(cfg: Config) -> None:
     if launcher == 'none' or torch.cuda.is_available():
         return
     if launcher != 'pytorch':
-        raise ConfigError(f'--launcher {launcher} needs a GPU for each process, and this machine '
-                          'has none; start the processes with torchrun and --launcher pytorch, '
-                          'which runs on a CPU')
+        raise ConfigError(
+            f'--launcher {launcher} needs a GPU for each process, and this machine '
+            'has none; start the processes with torchrun and --launcher pytorch, '
+            'which runs on a CPU'
+        )
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group(backend='gloo')
     cfg.env_cfg.dist_cfg = dict(backend='gloo')
-    cfg.setdefault('model_wrapper_cfg', dict(
-        type='MMDistributedDataParallel',
-        device_ids=None,
-        find_unused_parameters=cfg.get('find_unused_parameters', False)))
+    cfg.setdefault(
+        'model_wrapper_cfg',
+        dict(
+            type='MMDistributedDataParallel',
+            device_ids=None,
+            find_unused_parameters=cfg.get('find_unused_parameters', False),
+        ),
+    )

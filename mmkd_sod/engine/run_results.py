@@ -1,4 +1,5 @@
 """Results of a run: its latest checkpoint and its last scores."""
+
 from pathlib import Path
 
 from mmengine.config import Config

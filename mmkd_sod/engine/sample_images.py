@@ -1,4 +1,5 @@
 """Sample images of a config's data, and the predictions of models on them."""
+
 import cv2
 import torch
 from mmengine.config import Config
@@ -16,7 +17,7 @@ from mmkd_sod.visualization.predictions import prediction_of, truth_of
 def spread_evenly(count: int, total: int) -> list[int]:
     """Return up to ``count`` evenly spaced indices below ``total``."""
     step = total / max(1, min(count, total))
-    return [int(step * (place + .5)) for place in range(min(count, total))]
+    return [int(step * (place + 0.5)) for place in range(min(count, total))]
 
 
 def build_dataset(cfg: Config, loader: str = 'test_dataloader'):
@@ -63,12 +64,14 @@ class SampleImages:
         self.infos = [dataset.get_data_info(index) for index in indices]
         for info in self.infos:
             if 'img_path' not in info:
-                raise DataError('the data set has no img_path for its images; drawing them needs '
-                                'one; add it in the data set')
-        self.images = [cv2.cvtColor(read_image(info['img_path']), cv2.COLOR_BGR2RGB)
-                       for info in self.infos]
-        self.names = [info['img_path'].replace('\\', '/').rsplit('/', 1)[-1]
-                      for info in self.infos]
+                raise DataError(
+                    'the data set has no img_path for its images; drawing them needs '
+                    'one; add it in the data set'
+                )
+        self.images = [
+            cv2.cvtColor(read_image(info['img_path']), cv2.COLOR_BGR2RGB) for info in self.infos
+        ]
+        self.names = [info['img_path'].replace('\\', '/').rsplit('/', 1)[-1] for info in self.infos]
         self.classes = dataset.metainfo.get('classes') or ()
         self.palette = dataset.metainfo.get('palette')
 
@@ -82,7 +85,7 @@ class SampleImages:
             preprocessor (nn.Module, optional): Replaces the model's own preprocessor.
 
         Returns:
-            list[dict]: One prediction per image, see :mod:`mmkd_sod.visualization.predictions`.
+            list[dict]: One prediction per image, see ``mmkd_sod.visualization.predictions``.
         """
         modes = {module: module.training for module in model.modules()}
         preprocessor = preprocessor or model.data_preprocessor
@@ -107,5 +110,7 @@ class SampleImages:
         Args:
             like (dict): A prediction of the model; decides whether masks are saliency masks.
         """
-        return [truth_of(info, packed['data_samples'], 'saliency' in like)
-                for info, packed in zip(self.infos, self.packed, strict=True)]
+        return [
+            truth_of(info, packed['data_samples'], 'saliency' in like)
+            for info, packed in zip(self.infos, self.packed, strict=True)
+        ]

@@ -1,4 +1,5 @@
 """Metrics."""
+
 from .sod_metric import SODMetric
 
 __all__ = ['SODMetric']

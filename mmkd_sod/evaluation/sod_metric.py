@@ -1,4 +1,5 @@
 """Metrics of salient object detection, computed by PySODMetrics."""
+
 import os.path as osp
 import warnings
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from mmkd_sod.utils.images import write_png
 
 def to_uint8(saliency: Tensor) -> np.ndarray:
     """Convert a map in [0, 1] to the grey levels that are saved and evaluated, rounding 0.5 up."""
-    return (saliency.float().clamp(0, 1) * 255 + .5).byte().cpu().numpy()
+    return (saliency.float().clamp(0, 1) * 255 + 0.5).byte().cpu().numpy()
 
 
 def image_scores(pred: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
@@ -32,23 +33,32 @@ def image_scores(pred: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
     """
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # Fmeasure is deprecated for a class with equal results.
-        metrics = dict(mae=py_sod_metrics.MAE(), sm=py_sod_metrics.Smeasure(),
-                       wfm=py_sod_metrics.WeightedFmeasure(), fm=py_sod_metrics.Fmeasure(),
-                       em=py_sod_metrics.Emeasure())
+        metrics = dict(
+            mae=py_sod_metrics.MAE(),
+            sm=py_sod_metrics.Smeasure(),
+            wfm=py_sod_metrics.WeightedFmeasure(),
+            fm=py_sod_metrics.Fmeasure(),
+            em=py_sod_metrics.Emeasure(),
+        )
     for metric in metrics.values():
         metric.step(pred=pred, gt=truth)
     fm, em = metrics['fm'].get_results()['fm'], metrics['em'].get_results()['em']
     return dict(
-        MAE=metrics['mae'].get_results()['mae'], Smeasure=metrics['sm'].get_results()['sm'],
-        wFmeasure=metrics['wfm'].get_results()['wfm'], adpFm=fm['adp'], Fm=fm['curve'],
-        adpEm=em['adp'], Em=em['curve'])
+        MAE=metrics['mae'].get_results()['mae'],
+        Smeasure=metrics['sm'].get_results()['sm'],
+        wFmeasure=metrics['wfm'].get_results()['wfm'],
+        adpFm=fm['adp'],
+        Fm=fm['curve'],
+        adpEm=em['adp'],
+        Em=em['curve'],
+    )
 
 
 def set_scores(images: Sequence[dict]) -> dict[str, float]:
     """Return the scores of a data set: means over images, of curves also mean and maximum.
 
     Args:
-        images (Sequence[dict]): Results of :func:`image_scores`.
+        images (Sequence[dict]): Results of ``image_scores``.
 
     Returns:
         dict: ``MAE``, ``Smeasure``, ``wFmeasure`` and ``max``, ``mean``, ``adp`` of ``Fm``, ``Em``.
@@ -56,8 +66,11 @@ def set_scores(images: Sequence[dict]) -> dict[str, float]:
     mean = {name: np.mean([image[name] for image in images], axis=0) for name in images[0]}
     scores = {name: float(mean[name]) for name in ('MAE', 'Smeasure', 'wFmeasure')}
     for name in ('Fm', 'Em'):
-        scores |= {f'max{name}': float(mean[name].max()), f'mean{name}': float(mean[name].mean()),
-                   f'adp{name}': float(mean[f'adp{name}'])}
+        scores |= {
+            f'max{name}': float(mean[name].max()),
+            f'mean{name}': float(mean[name].mean()),
+            f'adp{name}': float(mean[f'adp{name}']),
+        }
     return scores
 
 
@@ -87,11 +100,18 @@ class SODMetric(BaseMetric):
         DataError: A sample has no mask, or one of another size than its map.
     """
 
-    def __init__(self, out_dir: str | None = None, format_only: bool = False,
-                 prefix: str = 'sod', collect_device: str = 'cpu') -> None:
+    def __init__(
+        self,
+        out_dir: str | None = None,
+        format_only: bool = False,
+        prefix: str = 'sod',
+        collect_device: str = 'cpu',
+    ) -> None:
         if format_only and out_dir is None:
-            raise ConfigError('SODMetric: out_dir=None with format_only=True; saving maps needs a '
-                              'folder; set out_dir')
+            raise ConfigError(
+                'SODMetric: out_dir=None with format_only=True; saving maps needs a '
+                'folder; set out_dir'
+            )
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.out_dir = out_dir
         self.format_only = format_only
@@ -117,13 +137,17 @@ class SODMetric(BaseMetric):
                 self.results.append((dataset, None))
                 continue
             if 'gt_sem_seg' not in sample:
-                raise DataError(f"SODMetric: '{path}' has no mask; scores need one; set "
-                                'seg_map_path in its data set, or format_only=True')
+                raise DataError(
+                    f"SODMetric: '{path}' has no mask; scores need one; set "
+                    'seg_map_path in its data set, or format_only=True'
+                )
             truth = sample['gt_sem_seg']['data'].squeeze(0).cpu().numpy()
             if truth.shape != pred.shape:
-                raise DataError(f"SODMetric: the map of '{path}' is {pred.shape}, its mask "
-                                f'{truth.shape}; both must have the size of the image; load masks '
-                                'after resizing in the test pipeline')
+                raise DataError(
+                    f"SODMetric: the map of '{path}' is {pred.shape}, its mask "
+                    f'{truth.shape}; both must have the size of the image; load masks '
+                    'after resizing in the test pipeline'
+                )
             self.results.append((dataset, image_scores(pred, (truth == 1).astype(np.uint8) * 255)))
 
     def compute_metrics(self, results: list) -> dict[str, float]:
@@ -136,11 +160,17 @@ class SODMetric(BaseMetric):
             sets.setdefault(dataset, []).append(scores)
         by_set = {dataset: set_scores(images) for dataset, images in sets.items()}
         for dataset, scores in by_set.items():
-            print_log(f'{dataset or "test set"} ({len(sets[dataset])} images): ' + ', '.join(
-                f'{name} {value:.4f}' for name, value in scores.items()), logger='current')
+            print_log(
+                f'{dataset or "test set"} ({len(sets[dataset])} images): '
+                + ', '.join(f'{name} {value:.4f}' for name, value in scores.items()),
+                logger='current',
+            )
         first = next(iter(by_set.values()))
         metrics = {name: float(np.mean([s[name] for s in by_set.values()])) for name in first}
         if len(by_set) > 1:
-            metrics |= {f'{dataset}/{name}': value for dataset, scores in by_set.items()
-                        for name, value in scores.items()}
+            metrics |= {
+                f'{dataset}/{name}': value
+                for dataset, scores in by_set.items()
+                for name, value in scores.items()
+            }
         return metrics

@@ -1,4 +1,5 @@
 """Building models from configs with `cfg_path` references, overrides and scopes."""
+
 import copy
 from pathlib import Path
 
@@ -23,7 +24,8 @@ def _load(cfg_path: str, role: str) -> Config:
     except OSError as error:
         raise ConfigError(
             f"DenseDistill: {role}.cfg_path='{cfg_path}' is not a config file; set it to the path "
-            "of a file or to '<package>::<folder>/<name>.py'") from error
+            "of a file or to '<package>::<folder>/<name>.py'"
+        ) from error
 
 
 def resolve_model_cfg(cfg: dict, role: str = 'model') -> ConfigDict:
@@ -49,7 +51,8 @@ def resolve_model_cfg(cfg: dict, role: str = 'model') -> ConfigDict:
     if 'model' not in whole:
         raise ConfigError(
             f"DenseDistill: {role}.cfg_path='{cfg_path}' is a config without `model`; set it to a "
-            'config that trains a model')
+            'config that trains a model'
+        )
     # Configs of mmseg and mmpretrain may define the preprocessor outside the model.
     if 'data_preprocessor' in whole:
         whole.model.setdefault('data_preprocessor', whole.data_preprocessor)
@@ -65,7 +68,7 @@ def build_model(cfg: dict | BaseModel, role: str = 'model') -> BaseModel:
     """Build a detector or segmentor from a config, without loading weights.
 
     Args:
-        cfg (dict | BaseModel): A config for :func:`resolve_model_cfg`, or a model, which is
+        cfg (dict | BaseModel): A config for ``resolve_model_cfg``, or a model, which is
             returned unchanged.
         role (str): Config key of the model, for error messages.
 
@@ -77,10 +80,14 @@ def build_model(cfg: dict | BaseModel, role: str = 'model') -> BaseModel:
     """
     if not isinstance(cfg, BaseModel):
         if not isinstance(cfg, dict):
-            raise ConfigError(f'DenseDistill: {role} is a {type(cfg).__name__}; set it to a config '
-                              'dict or a built mmengine BaseModel')
+            raise ConfigError(
+                f'DenseDistill: {role} is a {type(cfg).__name__}; set it to a config '
+                'dict or a built mmengine BaseModel'
+            )
         cfg = ROOT_MODELS.build(resolve_model_cfg(cfg, role))
     if not isinstance(cfg, BaseModel):
-        raise ConfigError(f'DenseDistill: {role} built a {type(cfg).__name__}; set it to a config '
-                          'of a detector or segmentor (an mmengine BaseModel)')
+        raise ConfigError(
+            f'DenseDistill: {role} built a {type(cfg).__name__}; set it to a config '
+            'of a detector or segmentor (an mmengine BaseModel)'
+        )
     return cfg

@@ -1,4 +1,5 @@
 """Functions on the saliency maps of mmseg segmentors."""
+
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,11 +32,15 @@ def saliency_head(model: BaseModel, role: str) -> nn.Module:
     head: Any = last_head(model, 'decode_head')
     channels = getattr(head, 'out_channels', None)
     if channels not in (1, 2):
-        what = (f'has {channels} output channels' if channels else
-                'has no decode_head with out_channels')
+        what = (
+            f'has {channels} output channels'
+            if channels
+            else 'has no decode_head with out_channels'
+        )
         raise ConfigError(
             f'{role} ({type(model).__name__}) {what}; saliency needs a segmentor whose decode_head '
-            'has out_channels=1 (num_classes=2, threshold=0.5) or 2; change decode_head')
+            'has out_channels=1 (num_classes=2, threshold=0.5) or 2; change decode_head'
+        )
     return head
 
 

@@ -1,4 +1,5 @@
 """Predicting saliency maps of images from a config and a checkpoint."""
+
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -32,8 +33,9 @@ def saliency_config(config) -> Config:
             raise ConfigError(f"config '{name}' does not exist; give the path of a config file")
         config = get_config(name) if '::' in name else Config.fromfile(name)
     if 'model' not in config:
-        raise ConfigError(f"config '{config.filename}' has no `model`; give a config that trains a "
-                          'model')
+        raise ConfigError(
+            f"config '{config.filename}' has no `model`; give a config that trains a model"
+        )
     plain = student_config(config)
     # Types without a scope belong to the default scope of the config.
     plain.model.setdefault('_scope_', plain.get('default_scope') or 'mmseg')
@@ -73,18 +75,28 @@ class SaliencyInferencer:
         >>> saliency, = inferencer([mmcv.imread('photo.jpg')])  # doctest: +SKIP
     """
 
-    def __init__(self, config, checkpoint, device: str | None = None, side: int = 352,
-                 batch_size: int = 8, fast: bool = True) -> None:
+    def __init__(
+        self,
+        config,
+        checkpoint,
+        device: str | None = None,
+        side: int = 352,
+        batch_size: int = 8,
+        fast: bool = True,
+    ) -> None:
         if side < 1 or batch_size < 1:
-            raise ConfigError(f'SaliencyInferencer: got side={side} and batch_size={batch_size}; '
-                              'both must be at least 1; KD-SCFNet uses side=352')
+            raise ConfigError(
+                f'SaliencyInferencer: got side={side} and batch_size={batch_size}; '
+                'both must be at least 1; KD-SCFNet uses side=352'
+            )
         self.config = saliency_config(config)
         with torch.random.fork_rng(devices=[]):
             model = build_model(self.config.model)
         saliency_head(model, 'the model')
         state, _ = read_checkpoint(str(checkpoint))
-        check_fits(model, state, f"checkpoint '{checkpoint}'",
-                   f"the model of '{self.config.filename}'")
+        check_fits(
+            model, state, f"checkpoint '{checkpoint}'", f"the model of '{self.config.filename}'"
+        )
         model.load_state_dict(state)
         self._state = state
         self.device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
@@ -110,14 +122,19 @@ class SaliencyInferencer:
         Returns:
             list[np.ndarray]: (H, W) each, float32, in [0, 1], in the size of the image.
         """
-        return [saliency for start in range(0, len(images), self.batch_size)
-                for saliency in self._forward(images[start:start + self.batch_size])]
+        return [
+            saliency
+            for start in range(0, len(images), self.batch_size)
+            for saliency in self._forward(images[start : start + self.batch_size])
+        ]
 
     @torch.no_grad()
     def _forward(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
         size = (self.side, self.side)
-        inputs = [torch.from_numpy(mmcv.imresize(image, size)).permute(2, 0, 1).contiguous()
-                  for image in images]
+        inputs = [
+            torch.from_numpy(mmcv.imresize(image, size)).permute(2, 0, 1).contiguous()
+            for image in images
+        ]
         data = self.model.data_preprocessor(dict(inputs=inputs))
         # The same shape for all images: mmseg warns if the results of a batch differ in size.
         meta = dict(ori_shape=size, img_shape=size, pad_shape=size)

@@ -1,4 +1,5 @@
 """Extracting the plain student from a distillation config and checkpoint."""
+
 import copy
 
 import torch
@@ -41,13 +42,17 @@ def student_config(cfg: Config) -> Config:
             model.pop('_scope_')
         plain.model = model
         # Hooks of mmkd_sod control distillers, which the student does not have.
-        hooks = [hook for hook in plain.get('custom_hooks') or []
-                 if not str(hook.get('type')).startswith(_OURS)]
+        hooks = [
+            hook
+            for hook in plain.get('custom_hooks') or []
+            if not str(hook.get('type')).startswith(_OURS)
+        ]
         if 'custom_hooks' in plain:
             plain.custom_hooks = hooks
     if 'custom_imports' in plain and not own_types(plain):
-        imports = [name for name in plain.custom_imports['imports']
-                   if not f'{name}.'.startswith(_OURS)]
+        imports = [
+            name for name in plain.custom_imports['imports'] if not f'{name}.'.startswith(_OURS)
+        ]
         if imports:
             plain.custom_imports['imports'] = imports
         else:
@@ -126,7 +131,7 @@ def load_student(cfg: Config, path: str) -> tuple[Config, dict, nn.Module]:
 
     Returns:
         tuple: The plain config, without ``load_from`` and ``resume``; a checkpoint as of
-        :func:`student_checkpoint` with exactly the student's weights; and the model with these
+        ``student_checkpoint`` with exactly the student's weights; and the model with these
         weights, in eval mode, on the CPU.
 
     Raises:
@@ -145,7 +150,8 @@ def load_student(cfg: Config, path: str) -> tuple[Config, dict, nn.Module]:
         raise CheckpointError(
             f"checkpoint '{path}' does not fit the student of the config in {len(wrong)} of "
             f'{len(own)} weights, first {wrong[0]}: checkpoint {found}, student '
-            f'{tuple(own[wrong[0]].shape)}; give the checkpoint that this config trained')
+            f'{tuple(own[wrong[0]].shape)}; give the checkpoint that this config trained'
+        )
     checkpoint['state_dict'] = {key: state[key] for key in own}
     model.load_state_dict(checkpoint['state_dict'])
     model.eval()
@@ -153,7 +159,7 @@ def load_student(cfg: Config, path: str) -> tuple[Config, dict, nn.Module]:
 
 
 def write_student(plain: Config, checkpoint: dict, config_path, weights_path) -> None:
-    """Write the config and checkpoint of :func:`load_student`, each file atomically.
+    """Write the config and checkpoint of ``load_student``, each file atomically.
 
     Args:
         plain (Config): Config of the student.

@@ -1,4 +1,5 @@
 """Finding the heads of detectors and segmentors."""
+
 from torch import nn
 
 

@@ -1,4 +1,5 @@
 """Curves of a study: validation scores and all loss terms."""
+
 from .charts import Series, line_chart, number
 from .markup import details, legend, styles_of, table
 from .metrics import describe, headline, mean
@@ -16,9 +17,9 @@ def term_of(key: str, distilled: bool) -> tuple[str, str] | None:
     ``student.loss_cls`` of a distillation and ``loss_cls`` of plain training share a chart.
     """
     if key.startswith(TEACHERS) and 'loss' in key:
-        return 'measured', key[len(TEACHERS):]
+        return 'measured', key[len(TEACHERS) :]
     if key.startswith(_DISTILL):
-        return 'distill', key[len(_DISTILL):]
+        return 'distill', key[len(_DISTILL) :]
     if 'loss' not in key:
         return None
     if key == 'loss':
@@ -38,8 +39,7 @@ def _terms(variants: list[Variant], styles: dict) -> dict[str, dict[str, list[Se
                     if place is None or not isinstance(value, (int, float)):
                         continue
                     if place not in series:
-                        name = variant.name + (
-                            '' if run.seed is None else f', seed {run.seed}')
+                        name = variant.name + ('' if run.seed is None else f', seed {run.seed}')
                         style = 's-teacher' if place[0] == 'measured' else styles[variant.name]
                         series[place] = Series(name, style)
                     series[place].points[step] = float(value)
@@ -58,9 +58,14 @@ def _ends(terms: dict[str, list[Series]]) -> str:
             return '–'
         return f'{number(points[min(points)])} → {number(points[max(points)])}'
 
-    return details('As a table', table(
-        'First and last logged value', ['run', *terms],
-        [([name, *(cell(series, name) for series in terms.values())], '') for name in names]))
+    return details(
+        'As a table',
+        table(
+            'First and last logged value',
+            ['run', *terms],
+            [([name, *(cell(series, name) for series in terms.values())], '') for name in names],
+        ),
+    )
 
 
 def _block(title: str, text: str, terms: dict[str, list[Series]] | None, tag: str = '') -> str:
@@ -68,8 +73,10 @@ def _block(title: str, text: str, terms: dict[str, list[Series]] | None, tag: st
         return ''
     charts = ''.join(line_chart(name, series, 'iteration') for name, series in terms.items())
     tag = f'<span class="tag">{tag}</span>' if tag else ''
-    return (f'<h4>{tag}{title}</h4><p class="soft">{text}</p><div class="charts">{charts}</div>'
-            f'{_ends(terms)}')
+    return (
+        f'<h4>{tag}{title}</h4><p class="soft">{text}</p><div class="charts">{charts}</div>'
+        f'{_ends(terms)}'
+    )
 
 
 def _validation(study: Study, styles: dict, wanted: str | None) -> str:
@@ -77,8 +84,11 @@ def _validation(study: Study, styles: dict, wanted: str | None) -> str:
     metric = head_metric(study, 'val', wanted)
     if metric is None:
         return ''
-    keys = list(dict.fromkeys(key for run in study.runs for record in run.val.values()
-                              for key in metrics_of(record)))
+    keys = list(
+        dict.fromkeys(
+            key for run in study.runs for record in run.val.values() for key in metrics_of(record)
+        )
+    )
     whole = [key for key in keys if describe(key).group is None and not key.startswith(TEACHERS)]
     first = headline(whole, metric.key) or metric.key
     shown = [first, *(key for key in whole if key != first)][:3]
@@ -87,34 +97,54 @@ def _validation(study: Study, styles: dict, wanted: str | None) -> str:
     charts = []
     for key in shown:
         metric = describe(key)
-        series = [_scores_of(variant, run, key, styles) for variant in lines
-                  for run in variant.runs]
+        series = [
+            _scores_of(variant, run, key, styles) for variant in lines for run in variant.runs
+        ]
         # mmrazor's validation loop also evaluates the teacher.
         references = []
         for teacher in study.of('teacher') if students else ():
             final = teacher.values('val', key)
             if final:
                 references.append((f'{teacher.name}, final', styles[teacher.name], mean(final)))
-        logged = [value for variant in lines for run in variant.runs
-                  for value in [run.val[max(run.val)].get(TEACHERS + key) if run.val else None]
-                  if value is not None]
+        logged = [
+            value
+            for variant in lines
+            for run in variant.runs
+            for value in [run.val[max(run.val)].get(TEACHERS + key) if run.val else None]
+            if value is not None
+        ]
         if logged and not references:
             references.append(('Teacher, as measured in distillation', 's-teacher', mean(logged)))
         by_epoch = all(run.by_epoch for variant in lines for run in variant.runs)
         hint = ' (lower is better)' if metric.less_is_better else ''
-        charts.append(line_chart(metric.name + hint, series, 'epoch' if by_epoch else 'iteration',
-                                 references, metric.scale))
-    level = (" The dotted line is the teacher's final score."
-             if any('class="reference' in chart for chart in charts) else '')
-    return ('<h4>Scores on the validation split</h4><p class="soft">One line per run.'
-            f'{level}</p><div class="charts">{"".join(charts)}</div>')
+        charts.append(
+            line_chart(
+                metric.name + hint,
+                series,
+                'epoch' if by_epoch else 'iteration',
+                references,
+                metric.scale,
+            )
+        )
+    level = (
+        " The dotted line is the teacher's final score."
+        if any('class="reference' in chart for chart in charts)
+        else ''
+    )
+    return (
+        '<h4>Scores on the validation split</h4><p class="soft">One line per run.'
+        f'{level}</p><div class="charts">{"".join(charts)}</div>'
+    )
 
 
 def _scores_of(variant: Variant, run: Run, key: str, styles: dict) -> Series:
     name = variant.name + ('' if run.seed is None else f', seed {run.seed}')
-    return Series(name, styles[variant.name],
-                  {step: float(record[key]) for step, record in run.val.items() if key in record},
-                  dots=True)
+    return Series(
+        name,
+        styles[variant.name],
+        {step: float(record[key]) for step, record in run.val.items() if key in record},
+        dots=True,
+    )
 
 
 def curve_blocks(study: Study, wanted: str | None = None) -> str:
@@ -134,24 +164,44 @@ def curve_blocks(study: Study, wanted: str | None = None) -> str:
     own = _terms(teachers, styles)
     blocks = [
         _validation(study, styles, wanted),
-        _block('Task loss terms', 'Losses of plain training and the same terms of the distilled '
-               'student. Faint: as logged; strong: running mean; first values far above the others '
-               'are clipped.', terms.get('student')),
-        _block('Distillation terms', 'Terms of the distiller, with their weights.',
-               terms.get('distill')),
-        _block('Total loss', 'The totals of plain and distilled training have different terms and '
-               'cannot be compared.', terms.get('total')),
-        _block('Losses of the teacher during distillation', 'Logged as <code>teacher.*</code> in '
-               "the student's run; losses of the teacher, not of the student.",
-               terms.get('measured'), 'teacher'),
+        _block(
+            'Task loss terms',
+            'Losses of plain training and the same terms of the distilled '
+            'student. Faint: as logged; strong: running mean; first values far above the others '
+            'are clipped.',
+            terms.get('student'),
+        ),
+        _block(
+            'Distillation terms',
+            'Terms of the distiller, with their weights.',
+            terms.get('distill'),
+        ),
+        _block(
+            'Total loss',
+            'The totals of plain and distilled training have different terms and '
+            'cannot be compared.',
+            terms.get('total'),
+        ),
+        _block(
+            'Losses of the teacher during distillation',
+            'Logged as <code>teacher.*</code> in '
+            "the student's run; losses of the teacher, not of the student.",
+            terms.get('measured'),
+            'teacher',
+        ),
     ]
     teachers_own = _block(
-        "The teacher's own training", 'Not comparable with the curves above: another network and '
-        'often another schedule.', {**own.get('student', {}), **own.get('total', {})},
-        'teacher')
+        "The teacher's own training",
+        'Not comparable with the curves above: another network and often another schedule.',
+        {**own.get('student', {}), **own.get('total', {})},
+        'teacher',
+    )
     if teachers_own:
         blocks.append(f'<div class="teacher-block">{teachers_own}</div>')
     if not any(blocks):
         return ''
-    return ('<h3>Curves</h3>' + legend((name, style) for name, style in styles.items())
-            + ''.join(blocks))
+    return (
+        '<h3>Curves</h3>'
+        + legend((name, style) for name, style in styles.items())
+        + ''.join(blocks)
+    )

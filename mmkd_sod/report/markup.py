@@ -1,4 +1,5 @@
 """Elements of the page: tables, legends, notes."""
+
 from collections.abc import Iterable, Sequence
 from html import escape
 
@@ -30,7 +31,9 @@ def legend(names: Iterable[tuple[str, str]]) -> str:
     """Return a legend of lines from (name, CSS class)."""
     items = ''.join(
         f'<li><svg viewBox="0 0 34 10" aria-hidden="true"><path class="curve {style}" '
-        f'd="M1 5L33 5"/></svg>{escape(name)}</li>' for name, style in names)
+        f'd="M1 5L33 5"/></svg>{escape(name)}</li>'
+        for name, style in names
+    )
     return f'<ul class="legend">{items}</ul>'
 
 
@@ -50,8 +53,10 @@ def table(caption: str, head: Sequence[str], rows: Iterable[tuple]) -> str:
         others = ''.join(f'<td class="{css}">{escape(text)}</td>' for text, css in cells[1:])
         lines.append(f'<tr class="{kind}">{first}{others}</tr>')
     titles = ''.join(f'<th scope="col">{escape(title)}</th>' for title in head)
-    return (f'<div class="scroll"><table><caption>{escape(caption)}</caption><thead><tr>{titles}'
-            f'</tr></thead><tbody>{"".join(lines)}</tbody></table></div>')
+    return (
+        f'<div class="scroll"><table><caption>{escape(caption)}</caption><thead><tr>{titles}'
+        f'</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+    )
 
 
 def details(summary: str, body: str) -> str:

@@ -1,12 +1,22 @@
 """Names and directions of logged scores, and means and gains over seeds."""
+
 import math
 import statistics
 from dataclasses import dataclass
 
 _SIZES = dict(s='small', m='medium', l='large')
 _COCO = {'': 'AP', '50': 'AP50', '75': 'AP75', 's': 'AP small', 'm': 'AP medium', 'l': 'AP large'}
-_SOD = dict(MAE='MAE', Smeasure='S', wFmeasure='weighted F', maxFm='max F', meanFm='mean F',
-            adpFm='adaptive F', maxEm='max E', meanEm='mean E', adpEm='adaptive E')
+_SOD = dict(
+    MAE='MAE',
+    Smeasure='S',
+    wFmeasure='weighted F',
+    maxFm='max F',
+    meanFm='mean F',
+    adpFm='adaptive F',
+    maxEm='max E',
+    meanEm='mean E',
+    adpEm='adaptive E',
+)
 # Main scores in order of preference, if the config has no `save_best`.
 _HEADLINES = ('coco/bbox_mAP', 'mIoU', 'pascal_voc/mAP', 'sod/Smeasure', 'mDice')
 _LESS_IS_BETTER = ('mae', 'loss', 'error', 'rmse')
@@ -26,9 +36,10 @@ class Metric:
             of the data.
         member (str | None): Name of the subset.
     """
+
     key: str
     name: str
-    scale: float = 1.
+    scale: float = 1.0
     digits: int = 3
     less_is_better: bool = False
     group: str | None = None
@@ -57,28 +68,36 @@ def describe(key: str) -> Metric:
     less = any(word in key.rsplit('/', 1)[-1].lower() for word in _LESS_IS_BETTER)
     if '/class/' in key:
         name, member = key.split('/class/')
-        return Metric(key, name, 1., 2, less, 'class', member)
+        return Metric(key, name, 1.0, 2, less, 'class', member)
     if key.startswith('coco/'):
         kind, _, rest = key[5:].partition('_mAP')
         rest = rest.strip('_')
         if key.endswith('_precision'):
-            member = key[5:-len('_precision')]
-            return Metric(key, 'AP', 100., 1, False, 'class', member)
+            member = key[5 : -len('_precision')]
+            return Metric(key, 'AP', 100.0, 1, False, 'class', member)
         prefix = '' if kind == 'bbox' else f'{kind} '
         if '_mAP' in key and rest in _COCO:
             size = _SIZES.get(rest)
-            return Metric(key, prefix + _COCO[rest], 100., 1, False, 'object size' if size else
-                          None, size)
-        return Metric(key, key[5:], 100., 1, less)
+            return Metric(
+                key, prefix + _COCO[rest], 100.0, 1, False, 'object size' if size else None, size
+            )
+        return Metric(key, key[5:], 100.0, 1, less)
     if key in ('aAcc', 'mIoU', 'mAcc', 'mDice', 'mFscore', 'mPrecision', 'mRecall'):
-        return Metric(key, key, 1., 2)
+        return Metric(key, key, 1.0, 2)
     if key.startswith('sod/'):
         *parts, name = key[4:].split('/')
-        return Metric(key, _SOD.get(name, name), 1., 4, less, 'data set' if parts else None,
-                      '/'.join(parts) or None)
+        return Metric(
+            key,
+            _SOD.get(name, name),
+            1.0,
+            4,
+            less,
+            'data set' if parts else None,
+            '/'.join(parts) or None,
+        )
     if key.startswith('pascal_voc/'):
-        return Metric(key, key.split('/')[1], 100., 1)
-    return Metric(key, key, 1., 4, less)
+        return Metric(key, key.split('/')[1], 100.0, 1)
+    return Metric(key, key, 1.0, 4, less)
 
 
 def headline(keys, save_best: str | None = None) -> str | None:
@@ -123,6 +142,7 @@ def gains(better: dict, base: dict) -> tuple[list[float], bool]:
     shared = [seed for seed in better if seed in base and seed is not None]
     if shared:
         return [mean(better[seed]) - mean(base[seed]) for seed in shared], True
-    ours, theirs = ([value for values in table.values() for value in values]
-                    for table in (better, base))
+    ours, theirs = (
+        [value for values in table.values() for value in values] for table in (better, base)
+    )
     return ([mean(ours) - mean(theirs)] if ours and theirs else []), False

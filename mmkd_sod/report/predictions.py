@@ -1,4 +1,5 @@
 """Pictures of the predictions of a study's models on sample images."""
+
 import base64
 from dataclasses import dataclass, field
 
@@ -31,6 +32,7 @@ class Gallery:
         classes (list[tuple[str, str]]): Names and CSS colours of the classes.
         notes (list[str]): Reasons for missing pictures.
     """
+
     names: list = field(default_factory=list)
     columns: dict = field(default_factory=dict)
     seed: int | None = None
@@ -50,8 +52,10 @@ def data_url(picture: np.ndarray) -> str:
         picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     done, encoded = cv2.imencode('.jpg', picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     if not done:
-        raise DataError(f'a picture of shape {picture.shape} cannot be encoded as JPEG; omit the '
-                        'pictures with --images 0')
+        raise DataError(
+            f'a picture of shape {picture.shape} cannot be encoded as JPEG; omit the '
+            'pictures with --images 0'
+        )
     return 'data:image/jpeg;base64,' + base64.b64encode(encoded.tobytes()).decode('ascii')
 
 
@@ -59,12 +63,15 @@ def _shown_runs(study: Study) -> dict:
     """Return one run per variant, by name, with the first common seed or else the first seed."""
     seeds = [{run.seed for run in variant.runs} for variant in study.variants]
     shared = sorted(seed for seed in set.intersection(*seeds) if seed is not None)
-    return {variant.name: next((run for run in variant.runs if shared and run.seed == shared[0]),
-                               variant.runs[0]) for variant in study.variants}
+    return {
+        variant.name: next(
+            (run for run in variant.runs if shared and run.seed == shared[0]), variant.runs[0]
+        )
+        for variant in study.variants
+    }
 
 
-def gallery(study: Study, count: int, score_thr: float = 0.3,
-            device: str | None = None) -> Gallery:
+def gallery(study: Study, count: int, score_thr: float = 0.3, device: str | None = None) -> Gallery:
     """Draw the predictions of one run per variant beside the ground truth.
 
     If data or checkpoints are missing, a note replaces their pictures.
@@ -103,18 +110,32 @@ def gallery(study: Study, count: int, score_thr: float = 0.3,
     if None not in truths:
         predictions = {'Truth': truths, **predictions}
     result.names = samples.names
-    result.kind = next(kind for kind in ('boxes', 'classes', 'saliency')
-                       if kind in first or (kind == 'boxes' and 'bboxes' in first))
+    result.kind = next(
+        kind
+        for kind in ('boxes', 'classes', 'saliency')
+        if kind in first or (kind == 'boxes' and 'bboxes' in first)
+    )
     seeds = {run.seed for run in runs.values()}
     result.seed = seeds.pop() if len(seeds) == 1 else None
     if result.kind != 'saliency' and samples.palette and not isinstance(samples.palette, str):
-        result.classes = [(name, f'rgb({",".join(str(int(channel)) for channel in color)})')
-                          for name, color in zip(samples.classes, samples.palette, strict=False)]
+        result.classes = [
+            (name, f'rgb({",".join(str(int(channel)) for channel in color)})')
+            for name, color in zip(samples.classes, samples.palette, strict=False)
+        ]
     for name, column in predictions.items():
         result.columns[name] = [
-            data_url(draw_prediction(
-                image, prediction, samples.classes, samples.palette, score_thr, _SIDE,
-                # Readable with four columns on a page.
-                font_size=round(_FONT * max(1., max(image.shape[:2]) / _SIDE))))
-            for image, prediction in zip(samples.images, column, strict=True)]
+            data_url(
+                draw_prediction(
+                    image,
+                    prediction,
+                    samples.classes,
+                    samples.palette,
+                    score_thr,
+                    _SIDE,
+                    # Readable with four columns on a page.
+                    font_size=round(_FONT * max(1.0, max(image.shape[:2]) / _SIDE)),
+                )
+            )
+            for image, prediction in zip(samples.images, column, strict=True)
+        ]
     return result

@@ -1,4 +1,5 @@
 """Finding runs in folders, and reading their configs, logs and scores."""
+
 import json
 import re
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ class Run:
         tested (Path | None): Checkpoint of the latest test.
         forced_role (str | None): Role given by the user.
     """
+
     path: Path
     cfg: Config
     train: dict = field(default_factory=dict)
@@ -63,8 +65,7 @@ class Run:
 
     def scores(self, split: str) -> dict[str, float]:
         """Return the final scores of ``'test'`` or ``'val'``, including those per class."""
-        record = self.test if split == 'test' else (
-            self.val[max(self.val)] if self.val else {})
+        record = self.test if split == 'test' else (self.val[max(self.val)] if self.val else {})
         scores = metrics_of(record)
         for metric, values in self.class_tables.get(split, {}).items() if scores else ():
             scores.update({f'{metric}/class/{name}': value for name, value in values.items()})
@@ -73,8 +74,11 @@ class Run:
 
 def metrics_of(record: dict) -> dict[str, float]:
     """Return the scores of a record."""
-    return {key: float(value) for key, value in record.items()
-            if isinstance(value, (int, float)) and key not in _BOOKKEEPING}
+    return {
+        key: float(value)
+        for key, value in record.items()
+        if isinstance(value, (int, float)) and key not in _BOOKKEEPING
+    }
 
 
 def _config_file(folder: Path) -> Path | None:
@@ -102,12 +106,16 @@ def find_runs(entries: list[str]) -> list[Run]:
         given = sign and named in ('teacher', 'plain', 'distilled')
         role, folder = (named, Path(rest)) if given else (None, Path(entry))
         if not folder.is_dir():
-            raise DataError(f"run '{folder}' is not a folder; give the work_dir of a run, or a "
-                            'folder of several')
+            raise DataError(
+                f"run '{folder}' is not a folder; give the work_dir of a run, or a "
+                'folder of several'
+            )
         paths = sorted({path.parents[2] for path in folder.rglob('*/vis_data/config.py')})
         if not paths:
-            raise DataError(f"'{folder}' has no runs (*/vis_data/config.py); give the work_dir of "
-                            'a run, or a folder of several')
+            raise DataError(
+                f"'{folder}' has no runs (*/vis_data/config.py); give the work_dir of "
+                'a run, or a folder of several'
+            )
         for path in paths:
             run = found.get(path.resolve()) or read_run(path)
             run.forced_role = role or run.forced_role
@@ -125,8 +133,10 @@ def read_run(folder: Path) -> Run:
     try:
         cfg = Config.fromfile(path, import_custom_modules=False)
     except Exception as error:  # configs are Python and may raise any error
-        raise DataError(f"config '{path}' cannot be read ({type(error).__name__}: {error}); "
-                        'restore the dumped config') from None
+        raise DataError(
+            f"config '{path}' cannot be read ({type(error).__name__}: {error}); "
+            'restore the dumped config'
+        ) from None
     run = Run(folder, cfg)
     if any(folder.glob('*/vis_data/scalars.json')):
         for record in scalar_records(folder):
@@ -141,16 +151,14 @@ def read_run(folder: Path) -> Run:
 
 
 def _read_test(run: Run, stamp: Path) -> None:
-    """Read the scores of a test in the folder ``stamp``, and scores per class from its text log.
-    """
+    """Read the scores of a test in the folder ``stamp``, and scores per class from its text log."""
     test = stamp / f'{stamp.name}.json'
     if test.is_file():
         try:
             run.test = json.loads(test.read_text(encoding='utf-8').splitlines()[-1])
             run.test.items()
         except (ValueError, IndexError, AttributeError):
-            raise DataError(f"'{test}' has no scores of a test; remove it, or test "
-                            'again') from None
+            raise DataError(f"'{test}' has no scores of a test; remove it, or test again") from None
         loaded = run.cfg.get('load_from')
         run.tested = Path(loaded) if loaded else None
     log = stamp / f'{stamp.name}.log'
@@ -163,8 +171,11 @@ def _read_test(run: Run, stamp: Path) -> None:
 
 def parse_table(text: str) -> dict[str, dict[str, float]]:
     """Parse a text table with classes in its first column to ``{column: {class: value}}``."""
-    rows = [[cell.strip() for cell in line.strip().strip('|').split('|')]
-            for line in text.splitlines() if line.startswith('|')]
+    rows = [
+        [cell.strip() for cell in line.strip().strip('|').split('|')]
+        for line in text.splitlines()
+        if line.startswith('|')
+    ]
     if len(rows) < 2:
         return {}
     columns: dict[str, dict[str, float]] = {name: {} for name in rows[0][1:]}

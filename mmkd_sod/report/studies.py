@@ -1,4 +1,5 @@
 """Grouping runs into studies of teachers, plain students and distilled students."""
+
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,8 +16,20 @@ from .runs import Run
 ROLES = ('teacher', 'plain', 'distilled')
 # Keys that may differ between repetitions of a run.
 _NOT_THE_RECIPE = (
-    'randomness', 'work_dir', 'load_from', 'resume', 'launcher', 'default_hooks', 'log_level',
-    'log_processor', 'env_cfg', 'vis_backends', 'visualizer', 'test_dataloader', 'test_evaluator')
+    'randomness',
+    'work_dir',
+    'load_from',
+    'resume',
+    'launcher',
+    'default_hooks',
+    'log_level',
+    'log_processor',
+    'env_cfg',
+    'vis_backends',
+    'visualizer',
+    'test_dataloader',
+    'test_evaluator',
+)
 # Minimum distance at which a plain model does not belong to a distillation.
 _UNRELATED = 0.5
 
@@ -30,6 +43,7 @@ class Variant:
         name (str): Displayed name.
         runs (list[Run]): Runs sorted by seed.
     """
+
     role: str
     name: str
     runs: list = field(default_factory=list)
@@ -56,6 +70,7 @@ class Study:
         name (str): Title.
         variants (list[Variant]): Teachers, plain students and distilled students, in this order.
     """
+
     name: str
     variants: list = field(default_factory=list)
 
@@ -86,7 +101,7 @@ def distance(model, other) -> float:
     """Return the share of settings in which two model configs differ, in [0, 1]."""
     ours, theirs = set(leaves(model)), set(leaves(other))
     keys = {key for key, _ in ours | theirs}
-    return len({key for key, _ in ours ^ theirs}) / len(keys) if keys else 0.
+    return len({key for key, _ in ours ^ theirs}) / len(keys) if keys else 0.0
 
 
 def _sides(cfg: Config) -> tuple:
@@ -114,8 +129,12 @@ def writer_of(checkpoint: Path, runs: list[Run]) -> Run | None:
     have been moved.
     """
     for folder in list(checkpoint.parents)[:2]:
-        owners = [run for run in runs if _same_folder(run.path.resolve(), folder) or _same_folder(
-            Path(run.cfg.get('work_dir') or ''), folder)]
+        owners = [
+            run
+            for run in runs
+            if _same_folder(run.path.resolve(), folder)
+            or _same_folder(Path(run.cfg.get('work_dir') or ''), folder)
+        ]
         if owners:
             return owners[0] if len(owners) == 1 else None
     return None
@@ -134,12 +153,15 @@ def join_tests(runs: list[Run]) -> tuple[list[Run], list[str]]:
             continue
         owner = writer_of(test.tested, kept) if test.tested is not None else None
         if owner is None:
-            notes.append(f'{test.path}: the run that wrote the tested checkpoint is missing; add '
-                         'it, or give the folder as role=FOLDER.')
+            notes.append(
+                f'{test.path}: the run that wrote the tested checkpoint is missing; add '
+                'it, or give the folder as role=FOLDER.'
+            )
         elif test.test:
             owner.test, owner.tested = test.test, test.tested
             owner.class_tables.update(
-                {split: table for split, table in test.class_tables.items() if split == 'test'})
+                {split: table for split, table in test.class_tables.items() if split == 'test'}
+            )
     return kept, notes
 
 
@@ -151,12 +173,17 @@ def _recipe(run: Run) -> str:
 
 def _distiller_name(cfg: Config) -> str:
     """Return the method of a distillation, such as ``CrossKD`` or ``CSKD + CrossKD``."""
+
     def names(distiller) -> list[str]:
         entries = distiller.get('distillers')
         entries = list(entries.values()) if isinstance(entries, dict) else entries
         if entries:
-            return [name for entry in entries if isinstance(entry.get('distiller', entry), dict)
-                    for name in names(entry.get('distiller', entry))]
+            return [
+                name
+                for entry in entries
+                if isinstance(entry.get('distiller', entry), dict)
+                for name in names(entry.get('distiller', entry))
+            ]
         kind = str(distiller.get('type', 'distilled')).split('.')[-1]
         return [kind.removesuffix('Distiller') or kind]
 
@@ -186,13 +213,15 @@ def group(runs: list[Run]) -> list[Study]:
     for run in runs:
         if is_distillation(run.cfg):
             continue
-        near = [(distance(run.cfg.model, model), number, role)
-                for number, (_, sides) in enumerate(pairs)
-                for role, model in zip(('plain', 'teacher'), sides, strict=True)
-                if model is not None]
+        near = [
+            (distance(run.cfg.model, model), number, role)
+            for number, (_, sides) in enumerate(pairs)
+            for role, model in zip(('plain', 'teacher'), sides, strict=True)
+            if model is not None
+        ]
         best = min(near, default=None)
         if run.forced_role and len(pairs) == 1:
-            best = (0., 0, run.forced_role)
+            best = (0.0, 0, run.forced_role)
         if best is None or best[0] > _UNRELATED:
             unrelated.append(run)
             continue
@@ -212,13 +241,17 @@ def _study(members: list[Run], roles: dict, name: str | None = None) -> Study:
         key = (role, _recipe(run))
         if key not in variants:
             label = dict(teacher='Teacher', plain='Plain').get(role)
-            variants[key] = Variant(role, label or (
-                _distiller_name(run.cfg) if is_distillation(run.cfg) else 'Distilled'))
+            variants[key] = Variant(
+                role,
+                label or (_distiller_name(run.cfg) if is_distillation(run.cfg) else 'Distilled'),
+            )
         variants[key].runs.append(run)
     ordered = sorted(variants.values(), key=lambda variant: ROLES.index(variant.role))
     # Equal names get the name of the config, and if that is equal too a number.
-    for name_of in (lambda v, n: f'{v.name} ({v.runs[0].config_name})',
-                    lambda v, n: f'{v.name} {n}'):
+    for name_of in (
+        lambda v, n: f'{v.name} ({v.runs[0].config_name})',
+        lambda v, n: f'{v.name} {n}',
+    ):
         for title in {variant.name for variant in ordered}:
             same = [variant for variant in ordered if variant.name == title]
             for number, variant in enumerate(same, start=1):

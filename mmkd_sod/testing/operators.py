@@ -1,4 +1,5 @@
 """Running a model with mmcv's compiled operators or with those in plain torch."""
+
 import copy
 import sys
 from collections.abc import Callable, Iterator
@@ -35,6 +36,7 @@ class _Recorded:
         def operator(*args, **kwargs):
             self.called.add(name)
             return getattr(self._module, name)(*args, **kwargs)
+
         return operator
 
 
@@ -49,8 +51,11 @@ def operators_of(extension: ModuleType) -> Iterator[set]:
         set[str]: Names of the operators called so far.
     """
     recorded = _Recorded(extension)
-    users = [module for name, module in sys.modules.items()
-             if name.startswith('mmcv.ops.') and hasattr(module, 'ext_module')]
+    users = [
+        module
+        for name, module in sys.modules.items()
+        if name.startswith('mmcv.ops.') and hasattr(module, 'ext_module')
+    ]
     before = [vars(module)['ext_module'] for module in users]
     for module in users:
         vars(module)['ext_module'] = recorded
@@ -84,15 +89,26 @@ class Step:
         norm. Outputs: the largest difference over the largest absolute value of the same tensor;
         infinite if numbers of objects differ.
         """
-        losses = max((abs(float(value - other.losses[name])) / max(abs(float(value)), 1e-3)
-                      for name, value in self.losses.items()), default=0.)
-        gradient = float((self.gradient - other.gradient).norm()
-                         / self.gradient.norm().clamp_min(1e-12))
+        losses = max(
+            (
+                abs(float(value - other.losses[name])) / max(abs(float(value)), 1e-3)
+                for name, value in self.losses.items()
+            ),
+            default=0.0,
+        )
+        gradient = float(
+            (self.gradient - other.gradient).norm() / self.gradient.norm().clamp_min(1e-12)
+        )
         if [x.shape for x in self.outputs] != [x.shape for x in other.outputs]:
             return losses, gradient, float('inf')
-        outputs = max((float((a - b).abs().max() / a.abs().max().clamp_min(1.))
-                       for a, b in zip(self.outputs, other.outputs, strict=True) if a.numel()),
-                      default=0.)
+        outputs = max(
+            (
+                float((a - b).abs().max() / a.abs().max().clamp_min(1.0))
+                for a, b in zip(self.outputs, other.outputs, strict=True)
+                if a.numel()
+            ),
+            default=0.0,
+        )
         return losses, gradient, outputs
 
 
@@ -103,8 +119,11 @@ def _outputs(samples) -> list[Tensor]:
             found.append(sample.seg_logits.data)
         if 'pred_instances' in sample:
             items = sample.pred_instances
-            found += [torch.as_tensor(items[key]) for key in ('bboxes', 'scores', 'labels', 'masks')
-                      if key in items]
+            found += [
+                torch.as_tensor(items[key])
+                for key in ('bboxes', 'scores', 'labels', 'masks')
+                if key in items
+            ]
     return [x.detach().double() for x in found]
 
 
@@ -124,8 +143,9 @@ def run_step(model: BaseModel, batch: dict, extension: ModuleType, seed: int = 0
         data = model.data_preprocessor(copy.deepcopy(batch), training=True)
         total, log = model.parse_losses(model(**data, mode='loss'))
         total.backward()
-        gradient = torch.cat([p.grad.flatten().double() for p in model.parameters()
-                              if p.grad is not None])
+        gradient = torch.cat(
+            [p.grad.flatten().double() for p in model.parameters() if p.grad is not None]
+        )
         model.load_state_dict(kept)
         with torch.no_grad():
             data = model.eval().data_preprocessor(copy.deepcopy(batch), training=False)

@@ -1,4 +1,5 @@
 """Small versions of mmseg's segmentors, for tests on a CPU."""
+
 import torch
 from mmengine.config import ConfigDict
 from mmengine.structures import PixelData
@@ -40,7 +41,7 @@ SMALL_SEGMENTORS = {
     'Segmenter': 'segmenter/segmenter_vit-t_mask_8xb1-160k_ade20k-512x512.py',
     'Semantic FPN': f'sem_fpn/fpn_r50_4xb2-80k{_CITY}',
     'STDC': f'stdc/stdc1_4xb12-80k{_CITY}',
-    'UPerNet-Swin': 'swin/swin-tiny-patch4-window7-in1k-pre_upernet_8xb2-160k_ade20k-512x512.py'
+    'UPerNet-Swin': 'swin/swin-tiny-patch4-window7-in1k-pre_upernet_8xb2-160k_ade20k-512x512.py',
 }
 
 # Classifiers of heads without a `conv_seg` of their own.
@@ -89,7 +90,7 @@ def small_segmentor(name: str, classes: int = 5, size: tuple[int, int] = (64, 64
     """Return the config of an mmseg segmentor with fewer channels and random weights.
 
     Args:
-        name (str): Architecture, a key of :data:`SMALL_SEGMENTORS`.
+        name (str): Architecture, a key of ``SMALL_SEGMENTORS``.
         classes (int): Number of classes.
         size (tuple[int, int]): Height and width of training images.
 
@@ -100,12 +101,19 @@ def small_segmentor(name: str, classes: int = 5, size: tuple[int, int] = (64, 64
         ConfigError: The architecture is unknown.
     """
     if name not in SMALL_SEGMENTORS:
-        raise ConfigError(f'small_segmentor: name={name!r} is unknown; use one of '
-                          f'{", ".join(SMALL_SEGMENTORS)}')
+        raise ConfigError(
+            f'small_segmentor: name={name!r} is unknown; use one of {", ".join(SMALL_SEGMENTORS)}'
+        )
     model = resolve_model_cfg(dict(cfg_path='mmseg::' + SMALL_SEGMENTORS[name]))
     model.data_preprocessor = dict(
-        type='SegDataPreProcessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True, pad_val=0, seg_pad_val=255, size=size)
+        type='SegDataPreProcessor',
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
+        pad_val=0,
+        seg_pad_val=255,
+        size=size,
+    )
     # Not for K-Net, whose head modules are as wide as the third stage of its backbone.
     if model.backbone.type == 'ResNetV1c' and model.backbone.depth == 50 and name != 'K-Net':
         _narrow_resnet(model)
@@ -124,8 +132,9 @@ def small_segmentor(name: str, classes: int = 5, size: tuple[int, int] = (64, 64
     return model
 
 
-def random_batch(images: int = 4, height: int = 64, width: int = 64, classes: int = 5,
-                 seed: int = 0) -> dict:
+def random_batch(
+    images: int = 4, height: int = 64, width: int = 64, classes: int = 5, seed: int = 0
+) -> dict:
     """Return a batch of random images with random labels, as a data loader returns it.
 
     Args:
@@ -144,8 +153,11 @@ def random_batch(images: int = 4, height: int = 64, width: int = 64, classes: in
         inputs.append(torch.randint(0, 256, (3, height, width), generator=generator).byte())
         labels = torch.randint(0, classes, (1, height // 8, width // 8), generator=generator)
         labels = labels.repeat_interleave(8, 1).repeat_interleave(8, 2)
-        sample = SegDataSample(metainfo=dict(
-            img_shape=(height, width), pad_shape=(height, width), ori_shape=(height, width)))
+        sample = SegDataSample(
+            metainfo=dict(
+                img_shape=(height, width), pad_shape=(height, width), ori_shape=(height, width)
+            )
+        )
         sample.gt_sem_seg = PixelData(data=labels)
         # PIDNet's loss reads the edges of the labels.
         sample.gt_edge_map = PixelData(data=(labels != labels.roll(1, 2)).long())

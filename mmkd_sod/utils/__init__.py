@@ -1,4 +1,5 @@
 """Helpers without a subpackage of their own."""
+
 from .files import atomic_path, write_json
 from .progress import progress_bar
 

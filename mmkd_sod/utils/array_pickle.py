@@ -1,4 +1,5 @@
 """Reading pickles of numpy arrays without executing code from them."""
+
 import io
 import pickle
 from collections import OrderedDict
@@ -19,11 +20,7 @@ def _latin1(text: str, encoding: str) -> bytes:
 
 
 # Names that a pickle may use and their replacements; all other names are refused.
-ALLOWED = {
-    **NAMES,
-    '_codecs.encode': _latin1,
-    'collections.OrderedDict': OrderedDict,
-}
+ALLOWED = {**NAMES, '_codecs.encode': _latin1, 'collections.OrderedDict': OrderedDict}
 
 
 class ArrayUnpickler(pickle.Unpickler):
@@ -54,21 +51,29 @@ def load_array_pickle(path) -> dict:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise CheckpointError(f"'{path}' cannot be read ({error.strerror}); give a .pdparams "
-                              'file') from None
+        raise CheckpointError(
+            f"'{path}' cannot be read ({error.strerror}); give a .pdparams file"
+        ) from None
     try:
         state = ArrayUnpickler(io.BytesIO(content)).load()
     # A damaged or malicious pickle may fail in any way; none of its code has run.
     except Exception as error:
-        raise CheckpointError(f"'{path}' is not a pickle of numpy arrays ({error}); only such "
-                              'files are read, and no code in them is executed; give a .pdparams '
-                              'file') from None
+        raise CheckpointError(
+            f"'{path}' is not a pickle of numpy arrays ({error}); only such "
+            'files are read, and no code in them is executed; give a .pdparams '
+            'file'
+        ) from None
     if not isinstance(state, dict):
-        raise CheckpointError(f"'{path}' holds a {type(state).__name__}; it must hold a dict of "
-                              'arrays; give a .pdparams file of a network')
-    arrays = {name: np.array(value) for name, value in state.items()
-              if isinstance(value, np.ndarray)}
+        raise CheckpointError(
+            f"'{path}' holds a {type(state).__name__}; it must hold a dict of "
+            'arrays; give a .pdparams file of a network'
+        )
+    arrays = {
+        name: np.array(value) for name, value in state.items() if isinstance(value, np.ndarray)
+    }
     if not arrays:
-        raise CheckpointError(f"'{path}' holds no arrays; it must hold the weights of a network; "
-                              'give a .pdparams file of a network')
+        raise CheckpointError(
+            f"'{path}' holds no arrays; it must hold the weights of a network; "
+            'give a .pdparams file of a network'
+        )
     return arrays

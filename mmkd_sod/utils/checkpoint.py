@@ -1,4 +1,5 @@
 """Reading checkpoints with torch's weights-only loader, and writing them."""
+
 import os.path as osp
 import pickle
 
@@ -23,11 +24,13 @@ def refusal(error: BaseException, path: str, what: str = 'checkpoint') -> Checkp
         reason = str(error).split('WeightsUnpickler error:')[-1].strip().split('\n')[0]
         return CheckpointError(
             f"{what} '{path}' holds more than weights and was not loaded ({reason}); save it again "
-            'as a plain dict of tensors')
+            'as a plain dict of tensors'
+        )
     reason = str(error).strip().split('\n')[0] or 'no reason given'
     return CheckpointError(
         f"{what} '{path}' cannot be read ({type(error).__name__}: {reason}); give a readable "
-        'checkpoint written by torch.save')
+        'checkpoint written by torch.save'
+    )
 
 
 def load_local_safely(filename: str, map_location=None):
@@ -48,8 +51,9 @@ def load_local_safely(filename: str, map_location=None):
     """
     path = osp.expanduser(filename)
     if not osp.isfile(path):
-        raise CheckpointError(f"checkpoint '{filename}' does not exist; give the path or address "
-                              'of a checkpoint')
+        raise CheckpointError(
+            f"checkpoint '{filename}' does not exist; give the path or address of a checkpoint"
+        )
     try:
         return torch.load(path, map_location=map_location, weights_only=True)
     except Exception as error:
@@ -76,8 +80,9 @@ def read_checkpoint(path: str, what: str = 'checkpoint') -> tuple[dict[str, Tens
         CheckpointError: The checkpoint is missing, unreadable, unsafe or without weights.
     """
     if '://' not in path and not osp.isfile(path):
-        raise CheckpointError(f"{what} '{path}' does not exist; give the path or address of a "
-                              'checkpoint')
+        raise CheckpointError(
+            f"{what} '{path}' does not exist; give the path or address of a checkpoint"
+        )
     try:
         checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu')
     except Exception as error:
@@ -87,8 +92,9 @@ def read_checkpoint(path: str, what: str = 'checkpoint') -> tuple[dict[str, Tens
     # timm's scripts save weights under 'model'.
     state = checkpoint.get('state_dict', checkpoint.get('model', checkpoint))
     if not isinstance(state, dict) or not any(isinstance(v, Tensor) for v in state.values()):
-        raise CheckpointError(f"{what} '{path}' has no `state_dict` of tensors; give a checkpoint "
-                              'of a model')
+        raise CheckpointError(
+            f"{what} '{path}' has no `state_dict` of tensors; give a checkpoint of a model"
+        )
     meta = checkpoint.get('meta')
     return _plain(state), meta if isinstance(meta, dict) else {}
 
@@ -97,14 +103,20 @@ def _plain(state: dict) -> dict[str, Tensor]:
     """Return the weights of the plain model with its names, without prefixes of wrappers."""
     state = {key.removeprefix('module.'): value for key, value in state.items()}
     if any(key.startswith('architecture.') for key in state):
-        state = {key.removeprefix('architecture.'): value for key, value in state.items()
-                 if key.startswith('architecture.')}
+        state = {
+            key.removeprefix('architecture.'): value
+            for key, value in state.items()
+            if key.startswith('architecture.')
+        }
     # Detectors with a registered teacher, such as LAD, save its weights too.
     own = {key: value for key, value in state.items() if not key.startswith('teacher.')}
     if any('teacher.' + key in state for key in own):
         state = own
-    return {key: value for key, value in state.items()
-            if isinstance(value, Tensor) and not key.startswith('distiller.')}
+    return {
+        key: value
+        for key, value in state.items()
+        if isinstance(value, Tensor) and not key.startswith('distiller.')
+    }
 
 
 def save_checkpoint(checkpoint: dict, path: str) -> None:
@@ -130,12 +142,18 @@ def check_fits(model: nn.Module, state: dict[str, Tensor], what: str, name: str)
     Raises:
         CheckpointError: A weight is missing, unexpected or of another shape.
     """
-    own, given = ({key: tuple(value.shape) for key, value in weights.items()
-                   if not key.endswith('num_batches_tracked')}
-                  for weights in (model.state_dict(), state))
+    own, given = (
+        {
+            key: tuple(value.shape)
+            for key, value in weights.items()
+            if not key.endswith('num_batches_tracked')
+        }
+        for weights in (model.state_dict(), state)
+    )
     for key in sorted(own.keys() | given.keys()):
         if own.get(key) != given.get(key):
             raise CheckpointError(
                 f'{what} does not fit {name}: {key} is {given.get(key, "missing")} in the file and '
                 f'{own.get(key, "missing")} in the network; give the config with which the weights '
-                'were trained')
+                'were trained'
+            )

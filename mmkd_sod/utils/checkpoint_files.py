@@ -1,4 +1,5 @@
 """Finding the complete checkpoints of a run."""
+
 import os
 import re
 import zipfile
@@ -47,16 +48,24 @@ def latest_checkpoint(work_dir) -> str | None:
     # mmengine handles remote storage and the folders that deepspeed writes.
     if '://' in named or (named and os.path.isdir(named)):
         return named
-    pointed = next((str(path) for path in (named, folder / Path(named).name)
-                    if named and is_complete(path)), None)
+    pointed = next(
+        (str(path) for path in (named, folder / Path(named).name) if named and is_complete(path)),
+        None,
+    )
     candidates = sorted(
         (path for path in folder.glob('*.pth') if _step(path)[0]),
-        key=lambda path: (path.stat().st_mtime_ns, _step(path)), reverse=True)
+        key=lambda path: (path.stat().st_mtime_ns, _step(path)),
+        reverse=True,
+    )
     if pointed is not None:
         kind, step = _step(pointed)
-        candidates = [path for path in candidates
-                      if _step(path)[0] == kind and _step(path)[1] > step
-                      and path.stat().st_mtime_ns > written]
+        candidates = [
+            path
+            for path in candidates
+            if _step(path)[0] == kind
+            and _step(path)[1] > step
+            and path.stat().st_mtime_ns > written
+        ]
     return next((str(path) for path in candidates if is_complete(path)), pointed)
 
 

@@ -1,4 +1,5 @@
 """Writing files atomically."""
+
 import json
 import os
 import platform
@@ -33,10 +34,10 @@ def atomic_path(path):
 
 
 def leftovers(path) -> list:
-    """Return the existing temporary files of :func:`atomic_path` for a path, of any process.
+    """Return the existing temporary files of ``atomic_path`` for a path, of any process.
 
     Args:
-        path (str | Path): Path that was passed to :func:`atomic_path`.
+        path (str | Path): Path that was passed to ``atomic_path``.
 
     Returns:
         list[Path]: Temporary files, complete or not.

@@ -1,4 +1,5 @@
 """Gathering the features of all ranks as one batch, with gradients."""
+
 import torch
 import torch.distributed as dist
 from mmengine.dist import get_rank, get_world_size
@@ -22,7 +23,7 @@ class _GatherBatch(torch.autograd.Function):
         # All ranks compute the same loss, so `grad` is equal everywhere and needs no communication.
         # DistributedDataParallel averages gradients over ranks; the factor turns this into a sum.
         start = get_rank() * ctx.num_images
-        return grad[start:start + ctx.num_images] * get_world_size()
+        return grad[start : start + ctx.num_images] * get_world_size()
 
 
 def gather_batch(feat: Tensor) -> Tensor:
@@ -50,5 +51,6 @@ def gather_batch(feat: Tensor) -> Tensor:
     if len(distinct) > 1:
         raise ConfigError(
             f'gather=True: the ranks have features of different shapes {sorted(distinct)}; all '
-            'shapes must be equal; use one batch size and crop size, or gather=False')
+            'shapes must be equal; use one batch size and crop size, or gather=False'
+        )
     return _GatherBatch.apply(feat.contiguous())

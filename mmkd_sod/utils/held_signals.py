@@ -1,4 +1,5 @@
 """Delaying signals until a block is finished."""
+
 import signal
 import threading
 from collections.abc import Iterator
@@ -22,8 +23,11 @@ def held_signals() -> Iterator[None]:
         return
     arrived: dict[int, None] = {}
     # None marks a handler that was not set from Python and cannot be restored.
-    handlers = {number: handler for number in SIGNALS
-                if (handler := signal.getsignal(number)) not in (signal.SIG_IGN, None)}
+    handlers = {
+        number: handler
+        for number in SIGNALS
+        if (handler := signal.getsignal(number)) not in (signal.SIG_IGN, None)
+    }
     try:
         for number in handlers:
             signal.signal(number, lambda number, _: arrived.setdefault(number))

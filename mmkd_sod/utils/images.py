@@ -1,4 +1,5 @@
 """Reading and writing images, masks and depth maps."""
+
 from pathlib import Path
 
 import cv2
@@ -27,11 +28,13 @@ def open_image(path, what: str) -> Image.Image:
             image.load()
             return ImageOps.exif_transpose(image)
     except FileNotFoundError:
-        raise DataError(f"{what} '{path}' does not exist; add it or remove it from the "
-                        'list') from None
+        raise DataError(
+            f"{what} '{path}' does not exist; add it or remove it from the list"
+        ) from None
     except UnidentifiedImageError:
-        raise DataError(f"{what} '{path}' is not an image that Pillow can read; replace it or "
-                        'remove it') from None
+        raise DataError(
+            f"{what} '{path}' is not an image that Pillow can read; replace it or remove it"
+        ) from None
     except Image.DecompressionBombError as error:
         raise DataError(f"{what} '{path}' is too large ({error}); scale it down") from None
     # Decoders raise OSError, SyntaxError, ValueError and more on damaged files.
@@ -100,8 +103,11 @@ def read_mask(path) -> np.ndarray:
             colour_is_a_mask = set(np.unique(mask)) <= {0, 255} and mask.min() != mask.max()
             mask = mask if colour_is_a_mask else alpha
     top = mask.max(initial=0)
-    if 0 < top < 255 and np.count_nonzero(mask) == np.count_nonzero(mask == top) and (
-            top == 1 or mask.min() == 0):
+    if (
+        0 < top < 255
+        and np.count_nonzero(mask) == np.count_nonzero(mask == top)
+        and (top == 1 or mask.min() == 0)
+    ):
         mask = np.where(mask > 0, np.uint8(255), np.uint8(0))
     return np.ascontiguousarray(mask)
 
@@ -123,10 +129,10 @@ def read_depth(path, max_value: float | None = None) -> np.ndarray:
     image = open_image(path, 'depth map')
     if image.mode.startswith(('I', 'F')):
         depth = np.nan_to_num(np.asarray(image).astype(np.float32), posinf=0, neginf=0)
-        top = 65535. if image.mode.startswith('I') else max(1., depth.max(initial=0))
+        top = 65535.0 if image.mode.startswith('I') else max(1.0, depth.max(initial=0))
     else:
         mode = 'L' if image.mode in ('1', 'L', 'LA') else 'RGB'
-        depth, top = np.asarray(image.convert(mode)).astype(np.float32), 255.
+        depth, top = np.asarray(image.convert(mode)).astype(np.float32), 255.0
         depth = depth.mean(-1) if depth.ndim == 3 else depth
     return (depth / (max_value or top)).clip(0, 1)
 
@@ -150,11 +156,16 @@ def fit_mask(mask: np.ndarray, shape: tuple[int, int], path, what: str = 'mask')
         return mask
     (h, w), (height, width) = mask.shape, shape
     # After scaling to the same height, the widths may differ by one pixel of the smaller one.
-    if abs(w * height - width * h) > max(h, height, .01 * width * h):
-        turned = ' (sides swapped: check the EXIF orientation of the image)' if (
-            mask.shape == (width, height)) else ''
-        raise DataError(f"{what} '{path}' is {w} x {h}, its image {width} x {height}{turned}; give "
-                        f'a {what} with the same aspect ratio')
+    if abs(w * height - width * h) > max(h, height, 0.01 * width * h):
+        turned = (
+            ' (sides swapped: check the EXIF orientation of the image)'
+            if (mask.shape == (width, height))
+            else ''
+        )
+        raise DataError(
+            f"{what} '{path}' is {w} x {h}, its image {width} x {height}{turned}; give "
+            f'a {what} with the same aspect ratio'
+        )
     return cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR)
 
 

@@ -2,8 +2,9 @@
 
 A pickle that may call ``numpy.ndarray`` or ``numpy.dtype`` can build an array of objects from
 arbitrary bytes, which crashes the interpreter. Restricted unpicklers resolve these names to the
-classes and functions of this module (:data:`NAMES`).
+classes and functions of this module (``NAMES``).
 """
+
 import math
 import pickle
 from typing import Any, NoReturn
@@ -39,8 +40,12 @@ class NumericDtype:
 
     def __setstate__(self, state: tuple) -> None:
         """Set the byte order, the only state of a numeric dtype in numpy."""
-        if (not isinstance(state, tuple) or len(state) < 5 or state[1] not in ('<', '>', '|', '=')
-                or any(part is not None for part in state[2:5])):
+        if (
+            not isinstance(state, tuple)
+            or len(state) < 5
+            or state[1] not in ('<', '>', '|', '=')
+            or any(part is not None for part in state[2:5])
+        ):
             _refuse(f'a dtype with the state {state!r}')
         self.dtype = self.dtype.newbyteorder(state[1])
 
@@ -57,10 +62,13 @@ class NumericArray(np.ndarray):
         if not isinstance(state, tuple) or len(state) != 5:
             _refuse('an array with an unknown state')
         _, shape, dtype, fortran, content = state
-        if (not isinstance(dtype, NumericDtype) or not isinstance(content, bytes)
-                or not isinstance(shape, tuple)
-                or not all(type(side) is int and side >= 0 for side in shape)
-                or len(content) != math.prod(shape) * dtype.dtype.itemsize):
+        if (
+            not isinstance(dtype, NumericDtype)
+            or not isinstance(content, bytes)
+            or not isinstance(shape, tuple)
+            or not all(type(side) is int and side >= 0 for side in shape)
+            or len(content) != math.prod(shape) * dtype.dtype.itemsize
+        ):
             _refuse('an array whose shape, type and content disagree')
         state = (1, shape, dtype.dtype, bool(fortran), content)
         super().__setstate__(state)  # type: ignore[arg-type]
@@ -71,15 +79,18 @@ class NumericArray(np.ndarray):
 
 def empty_array(subtype: type, shape: tuple, dtype: object) -> np.ndarray:
     """Replace numpy's ``_reconstruct``, which numpy's pickles call with these arguments only."""
-    if subtype is not NumericArray or tuple(shape) != (0, ):
+    if subtype is not NumericArray or tuple(shape) != (0,):
         _refuse('an array that numpy did not write')
-    return np.ndarray.__new__(NumericArray, (0, ), 'i1')  # type: ignore[arg-type]
+    return np.ndarray.__new__(NumericArray, (0,), 'i1')  # type: ignore[arg-type]
 
 
 def number(dtype: NumericDtype, content: bytes) -> np.generic:
     """Replace numpy's ``scalar``: return one number from its bytes."""
-    if (not isinstance(dtype, NumericDtype) or not isinstance(content, bytes)
-            or len(content) != dtype.dtype.itemsize):
+    if (
+        not isinstance(dtype, NumericDtype)
+        or not isinstance(content, bytes)
+        or len(content) != dtype.dtype.itemsize
+    ):
         _refuse('a scalar whose type and content disagree')
     return np.frombuffer(content, dtype.dtype)[0]
 
@@ -95,6 +106,9 @@ NAMES: dict[str, Any] = {
     'numpy.dtype': NumericDtype,
     'builtins.bytes': no_bytes,
     '__builtin__.bytes': no_bytes,
-    **{f'{package}.multiarray._reconstruct': empty_array for package in ('numpy.core',
-                                                                         'numpy._core')},
-    **{f'{package}.multiarray.scalar': number for package in ('numpy.core', 'numpy._core')}}
+    **{
+        f'{package}.multiarray._reconstruct': empty_array
+        for package in ('numpy.core', 'numpy._core')
+    },
+    **{f'{package}.multiarray.scalar': number for package in ('numpy.core', 'numpy._core')},
+}

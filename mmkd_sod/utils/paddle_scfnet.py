@@ -19,6 +19,7 @@ name in Paddle                            name here
 The ImageNet release of MobileNetV3 (names without ``bkbone.``) becomes a checkpoint of the backbone
 without ``last_second_conv``, ``last_conv`` and ``fc``.
 """
+
 import re
 
 import numpy as np
@@ -30,8 +31,12 @@ from mmkd_sod.errors import CheckpointError
 _DECODER = (
     (r'mp\.cv(\d)\.', lambda m: f'decode_head.lateral_convs.{int(m[1]) - 1}.'),
     (r'cv1\.', lambda m: 'decode_head.context_conv.'),
-    (r'de(\d)\.cv(\d)\.', lambda m: f'decode_head.fusions.{int(m[1]) - 1}.'
-                                    f'{("high", "low", "out")[int(m[2]) - 1]}_conv.'),
+    (
+        r'de(\d)\.cv(\d)\.',
+        lambda m: (
+            f'decode_head.fusions.{int(m[1]) - 1}.{("high", "low", "out")[int(m[2]) - 1]}_conv.'
+        ),
+    ),
     (r'linear2\.', lambda m: 'decode_head.conv_seg.'),
     (r'linear(\d)\.', lambda m: f'decode_head.conv_side.{int(m[1]) - 3}.'),
 )
@@ -46,13 +51,13 @@ def _rename(name: str) -> str | None:
     """Return the new name of a parameter, or None if the released networks do not have it."""
     for paddle, torch_name in (('_mean', 'running_mean'), ('_variance', 'running_var')):
         if name.endswith(f'.{paddle}'):
-            name = name[:-len(paddle)] + torch_name
+            name = name[: -len(paddle)] + torch_name
     if name.startswith('bkbone.'):
-        return 'backbone.' + _rename_backbone(name[len('bkbone.'):])
+        return 'backbone.' + _rename_backbone(name[len('bkbone.') :])
     for pattern, target in _DECODER:
         match = re.match(pattern, name)
         if match:
-            rest = name[match.end():]
+            rest = name[match.end() :]
             rest = re.sub(r'^0\.', 'conv.', re.sub(r'^1\.', 'bn.', rest))
             return target(match) + rest
     return None
@@ -63,7 +68,7 @@ def convert_scfnet(arrays: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
 
     Args:
         arrays (dict): Arrays by Paddle's names, as
-            :func:`mmkd_sod.utils.array_pickle.load_array_pickle` returns them.
+            ``mmkd_sod.utils.array_pickle.load_array_pickle`` returns them.
 
     Returns:
         dict: State dict of mmseg's ``EncoderDecoder`` with an ``SCFHead``, or of
@@ -81,8 +86,10 @@ def convert_scfnet(arrays: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
         if backbone_only:
             target = target.removeprefix('backbone.')
         if not target:
-            raise CheckpointError(f'the weights hold {name!r}, which SCFNet does not have; give a '
-                                  'file of SCFNet or of its pretrained MobileNetV3')
+            raise CheckpointError(
+                f'the weights hold {name!r}, which SCFNet does not have; give a '
+                'file of SCFNet or of its pretrained MobileNetV3'
+            )
         # A copy, since torch needs writable arrays.
         state[target] = torch.from_numpy(np.array(array, dtype=array.dtype.newbyteorder('=')))
     return state

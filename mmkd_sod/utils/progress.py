@@ -1,4 +1,5 @@
 """Progress bars."""
+
 import sys
 from contextlib import contextmanager
 
@@ -18,7 +19,8 @@ def progress_bar(total: int, show: bool = True):
     Yields:
         Callable: Function to call after each step.
     """
-    interval = 0.1 if sys.stderr.isatty() else 10.
-    with tqdm(total=total, disable=not show, file=sys.stderr, mininterval=interval,
-              maxinterval=interval) as bar:
+    interval = 0.1 if sys.stderr.isatty() else 10.0
+    with tqdm(
+        total=total, disable=not show, file=sys.stderr, mininterval=interval, maxinterval=interval
+    ) as bar:
         yield bar.update

@@ -1,4 +1,5 @@
 """Reading the scalars that mmengine logs in a run."""
+
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,8 +23,10 @@ def scalar_records(work_dir) -> Iterator[dict]:
     """
     paths = sorted(Path(work_dir).glob('*/vis_data/scalars.json'))
     if not paths:
-        raise DataError(f"'{work_dir}' has no */vis_data/scalars.json; give the folder of a run, "
-                        'or train there first')
+        raise DataError(
+            f"'{work_dir}' has no */vis_data/scalars.json; give the folder of a run, "
+            'or train there first'
+        )
     for path in paths:
         lines = path.read_text(encoding='utf-8').splitlines()
         for number, line in enumerate(lines, start=1):
@@ -33,8 +36,9 @@ def scalar_records(work_dir) -> Iterator[dict]:
             except (ValueError, KeyError, TypeError):
                 if number == len(lines):
                     continue
-                raise DataError(f"'{path}' line {number} is not a logged record; remove that "
-                                'line') from None
+                raise DataError(
+                    f"'{path}' line {number} is not a logged record; remove that line"
+                ) from None
             yield record
 
 

@@ -1,4 +1,5 @@
 """Tensors in nested tuples, lists and dicts."""
+
 from collections.abc import Callable
 from typing import Any
 

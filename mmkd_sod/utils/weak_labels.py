@@ -1,4 +1,5 @@
 """Files of weak labels: paths, the key of the teacher, reading and writing."""
+
 import hashlib
 import json
 from collections.abc import Mapping
@@ -34,8 +35,11 @@ def weights_hash(state: Mapping[str, Tensor]) -> str:
 def _canonical(node):
     """Return the JSON content of a config, without settings that do not affect predictions."""
     if isinstance(node, Mapping):
-        return {str(key): _canonical(value) for key, value in node.items()
-                if key not in ('init_cfg', 'pretrained', '_scope_', 'train_cfg', 'loss_decode')}
+        return {
+            str(key): _canonical(value)
+            for key, value in node.items()
+            if key not in ('init_cfg', 'pretrained', '_scope_', 'train_cfg', 'loss_decode')
+        }
     if isinstance(node, (list, tuple)):
         return [_canonical(value) for value in node]
     return node if isinstance(node, (str, int, float, bool, type(None))) else repr(node)
@@ -68,11 +72,15 @@ def read_key(root) -> dict:
         if not isinstance(manifest['key'], str) or manifest['bits'] not in _LEVELS:
             raise ValueError('no key or bits')
     except FileNotFoundError:
-        raise DataError(f"'{root}' has no weak labels ({MANIFEST} does not exist); write them with "
-                        'tools/generate_weak_labels.py') from None
+        raise DataError(
+            f"'{root}' has no weak labels ({MANIFEST} does not exist); write them with "
+            'tools/generate_weak_labels.py'
+        ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"'{path}' cannot be read ({error}); write the labels again with "
-                        'tools/generate_weak_labels.py') from None
+        raise DataError(
+            f"'{path}' cannot be read ({error}); write the labels again with "
+            'tools/generate_weak_labels.py'
+        ) from None
     return manifest
 
 
@@ -81,7 +89,7 @@ def claim(root, key: str, **about) -> None:
 
     Args:
         root (str | Path): The folder.
-        key (str): Key of the teacher, from :func:`teacher_key`.
+        key (str): Key of the teacher, from ``teacher_key``.
         about: ``bits`` and other facts about the teacher.
 
     Raises:
@@ -113,7 +121,8 @@ def check_key(root, key: str | None, bits: int | None = None) -> dict:
         if wanted is not None and manifest[name] != wanted:
             raise DataError(
                 f"the weak labels in '{root}' are stale: {shown} is {str(manifest[name])[:12]}; "
-                f'expected {str(wanted)[:12]}; write the labels to another folder, or remove these')
+                f'expected {str(wanted)[:12]}; write the labels to another folder, or remove these'
+            )
     return manifest
 
 
@@ -156,6 +165,8 @@ def read_label(path) -> np.ndarray:
     """
     label = np.asarray(open_image(path, 'weak label'))
     if label.ndim != 2 or label.dtype not in (np.uint8, np.uint16):
-        raise DataError(f"weak label '{path}' is not a grey PNG of 8 or 16 bits; remove it and run "
-                        'tools/generate_weak_labels.py again')
+        raise DataError(
+            f"weak label '{path}' is not a grey PNG of 8 or 16 bits; remove it and run "
+            'tools/generate_weak_labels.py again'
+        )
     return from_levels(label)

@@ -1,4 +1,5 @@
 """Curves of runs from the scalars that mmengine logs."""
+
 import math
 from dataclasses import dataclass, field
 
@@ -21,6 +22,7 @@ class RunScalars:
         metric (dict[int, float]): Validation metric by epoch or iteration.
         by_epoch (bool): Whether the keys of ``metric`` are epochs.
     """
+
     loss: dict = field(default_factory=dict)
     metric: dict = field(default_factory=dict)
     by_epoch: bool = True
@@ -32,8 +34,7 @@ def _own_loss(record: dict):
     A distilled student logs its task losses as ``student.*``; only these can be compared with the
     loss of plain training.
     """
-    own = [value for key, value in record.items()
-           if key.startswith('student.') and 'loss' in key]
+    own = [value for key, value in record.items() if key.startswith('student.') and 'loss' in key]
     return sum(own) if own else record.get('loss')
 
 
@@ -68,7 +69,7 @@ def running_mean(values, half_width: int) -> list:
     means = []
     for index in range(len(values)):
         reach = min(half_width, index, len(values) - 1 - index)
-        window = values[index - reach:index + reach + 1]
+        window = values[index - reach : index + reach + 1]
         means.append(sum(window) / len(window))
     return means
 
@@ -82,12 +83,19 @@ def _draw_run(axes, label: str, run: RunScalars, color: str, dash: str, scale: f
     steps = sorted(run.metric)
     values = [run.metric[step] * scale for step in steps]
     best = f'{label} ({max(values):.1f})' if values else label
-    axes[1].plot(steps, values, dash, color=color, linewidth=1.8, marker='o', markersize=3.5,
-                 label=best)
+    axes[1].plot(
+        steps, values, dash, color=color, linewidth=1.8, marker='o', markersize=3.5, label=best
+    )
 
 
-def plot_curves(runs: dict, path, metric: str = 'coco/bbox_mAP', metric_name: str = 'AP',
-                scale: float = 100., title: str = '') -> None:
+def plot_curves(
+    runs: dict,
+    path,
+    metric: str = 'coco/bbox_mAP',
+    metric_name: str = 'AP',
+    scale: float = 100.0,
+    title: str = '',
+) -> None:
     """Plot loss and validation metric of several runs side by side.
 
     Each run has one colour in both panels. The loss is the task loss without distillation terms,
@@ -111,16 +119,21 @@ def plot_curves(runs: dict, path, metric: str = 'coco/bbox_mAP', metric_name: st
     # A canvas of its own needs neither a display nor pyplot's global state.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+
     figure = Figure(figsize=(10, 4), dpi=130, layout='constrained')
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, 2)
     for index, (label, run) in enumerate(scalars.items()):
-        _draw_run(axes, label, run, COLORS[index % len(COLORS)], _DASHES[index % len(_DASHES)],
-                  scale)
+        _draw_run(
+            axes, label, run, COLORS[index % len(COLORS)], _DASHES[index % len(_DASHES)], scale
+        )
     by_epoch = all(run.by_epoch for run in scalars.values())
     axes[0].set(xlabel='iteration', ylabel='detection loss', title='Training loss')
-    axes[1].set(xlabel='epoch' if by_epoch else 'iteration', ylabel=metric_name,
-                title=f'{metric_name} on validation (best)')
+    axes[1].set(
+        xlabel='epoch' if by_epoch else 'iteration',
+        ylabel=metric_name,
+        title=f'{metric_name} on validation (best)',
+    )
     axes[1].set_ylim(bottom=0)
     for axis in axes:
         axis.grid(alpha=0.3, linewidth=0.6)
@@ -128,8 +141,12 @@ def plot_curves(runs: dict, path, metric: str = 'coco/bbox_mAP', metric_name: st
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.legend(frameon=False)
     # High losses in the first steps would flatten the rest of the curve.
-    later = sorted(value for run in scalars.values() for _, value in sorted(run.loss.items())[1:]
-                   if math.isfinite(value))
+    later = sorted(
+        value
+        for run in scalars.values()
+        for _, value in sorted(run.loss.items())[1:]
+        if math.isfinite(value)
+    )
     if later:
         axes[0].set_ylim(0.9 * later[0], 1.1 * later[int(0.98 * (len(later) - 1))])
     if title:

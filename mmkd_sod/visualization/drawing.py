@@ -1,4 +1,5 @@
 """Drawing boxes and masks on images (H, W, 3), uint8, RGB."""
+
 from functools import lru_cache
 
 import cv2
@@ -7,8 +8,15 @@ import numpy as np
 from mmkd_sod.errors import DataError
 
 # Okabe and Ito's colours without black, RGB.
-PALETTE = ((0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233),
-           (230, 159, 0), (240, 228, 66))
+PALETTE = (
+    (0, 114, 178),
+    (213, 94, 0),
+    (0, 158, 115),
+    (204, 121, 167),
+    (86, 180, 233),
+    (230, 159, 0),
+    (240, 228, 66),
+)
 
 
 @lru_cache(maxsize=8)
@@ -16,6 +24,7 @@ def font(size: int):
     """Return matplotlib's default font at ``size`` pixels."""
     from matplotlib import font_manager
     from PIL import ImageFont
+
     return ImageFont.truetype(font_manager.findfont('DejaVu Sans'), size)
 
 
@@ -40,22 +49,36 @@ def to_rgb(image) -> np.ndarray:
     image = np.asarray(image)
     if image.ndim == 3 and image.shape[2] == 1:
         image = image[..., 0]
-    if image.dtype != np.uint8 or image.size == 0 or not (
-            image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)):
-        raise DataError(f'got an image of shape {image.shape} and type {image.dtype}; drawing '
-                        'needs (H, W, 3) or (H, W), uint8; convert the image')
+    if (
+        image.dtype != np.uint8
+        or image.size == 0
+        or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3))
+    ):
+        raise DataError(
+            f'got an image of shape {image.shape} and type {image.dtype}; drawing '
+            'needs (H, W, 3) or (H, W), uint8; convert the image'
+        )
     return np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image.copy()
 
 
 def resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
     """Resize an image, with bicubic interpolation to enlarge and averaging to reduce."""
     reduce = width < image.shape[1]
-    return cv2.resize(image, (width, height),
-                      interpolation=cv2.INTER_AREA if reduce else cv2.INTER_CUBIC)
+    return cv2.resize(
+        image, (width, height), interpolation=cv2.INTER_AREA if reduce else cv2.INTER_CUBIC
+    )
 
 
-def draw_boxes(image: np.ndarray, bboxes, labels, classes, scores=None, scale: float = 1.,
-               palette=PALETTE, font_size: int = 13) -> np.ndarray:
+def draw_boxes(
+    image: np.ndarray,
+    bboxes,
+    labels,
+    classes,
+    scores=None,
+    scale: float = 1.0,
+    palette=PALETTE,
+    font_size: int = 13,
+) -> np.ndarray:
     """Enlarge an image and draw boxes with class names on it.
 
     Line width and text size do not depend on the scale. A name is placed above its box, or at
@@ -79,15 +102,18 @@ def draw_boxes(image: np.ndarray, bboxes, labels, classes, scores=None, scale: f
         DataError: The numbers of boxes, labels and scores differ, or the image is not valid.
     """
     from PIL import Image, ImageDraw
+
     image = to_rgb(image)
     height, width = (max(1, round(side * scale)) for side in image.shape[:2])
     picture = Image.fromarray(resize(image, width, height))
     draw = ImageDraw.Draw(picture)
     bboxes = np.asarray(bboxes, dtype=np.float64).reshape(-1, 4) * scale
     if not len(bboxes) == len(labels) == len(labels if scores is None else scores):
-        raise DataError(f'draw_boxes: got {len(bboxes)} boxes, {len(labels)} labels and '
-                        f'{"no" if scores is None else len(scores)} scores; give one label and '
-                        'score per box')
+        raise DataError(
+            f'draw_boxes: got {len(bboxes)} boxes, {len(labels)} labels and '
+            f'{"no" if scores is None else len(scores)} scores; give one label and '
+            'score per box'
+        )
     # Names are drawn over all lines, and the box with the highest score last.
     order = range(len(bboxes)) if scores is None else np.argsort(scores)
     for index in order:
@@ -97,8 +123,11 @@ def draw_boxes(image: np.ndarray, bboxes, labels, classes, scores=None, scale: f
     for index in reversed(order):
         color = tuple(palette[labels[index] % len(palette)])
         name = classes[labels[index]]
-        texts = (name, name[:1]) if scores is None else (
-            f'{name} {scores[index]:.2f}', f'{scores[index]:.2f}')
+        texts = (
+            (name, name[:1])
+            if scores is None
+            else (f'{name} {scores[index]:.2f}', f'{scores[index]:.2f}')
+        )
         for text in texts:
             place = _free_place(face, text, bboxes[index], (width, height), taken)
             if place is not None:
@@ -122,18 +151,29 @@ def _free_place(face, text: str, bbox, size, taken):
     left, _, right, _ = face.getbbox(text)
     width, height = right - left + 4, sum(face.getmetrics())
     x1, y1, x2, y2 = bbox
-    corners = ((x1, y1 - height), (x1, y1), (x1, y2), (x2 - width, y2 - height),
-               (x2 - width, y1 - height), (x2 - width, y1), (x1, y2 - height), (x2 - width, y2))
+    corners = (
+        (x1, y1 - height),
+        (x1, y1),
+        (x1, y2),
+        (x2 - width, y2 - height),
+        (x2 - width, y1 - height),
+        (x2 - width, y1),
+        (x1, y2 - height),
+        (x2 - width, y2),
+    )
     for x, y in corners:
         x, y = min(max(x, 0), max(0, size[0] - width)), min(max(y, 0), max(0, size[1] - height))
-        if not any(x < other[2] and other[0] < x + width and y < other[3] and other[1] < y + height
-                   for other in taken):
+        if not any(
+            x < other[2] and other[0] < x + width and y < other[3] and other[1] < y + height
+            for other in taken
+        ):
             return x, y, x + width, y + height
     return None
 
 
-def draw_mask(image: np.ndarray, mask: np.ndarray, palette=PALETTE, opacity: float = 0.55,
-              ignore: int = 255) -> np.ndarray:
+def draw_mask(
+    image: np.ndarray, mask: np.ndarray, palette=PALETTE, opacity: float = 0.55, ignore: int = 255
+) -> np.ndarray:
     """Draw a class mask over an image.
 
     Args:
@@ -151,8 +191,10 @@ def draw_mask(image: np.ndarray, mask: np.ndarray, palette=PALETTE, opacity: flo
     """
     image, mask = to_rgb(image), np.asarray(mask)
     if mask.shape != image.shape[:2]:
-        raise DataError(f'draw_mask: got a mask of shape {mask.shape} for an image of shape '
-                        f'{image.shape[:2]}; both must agree; resize the mask')
+        raise DataError(
+            f'draw_mask: got a mask of shape {mask.shape} for an image of shape '
+            f'{image.shape[:2]}; both must agree; resize the mask'
+        )
     colors = np.asarray(palette, dtype=np.float32)[(mask.astype(np.int64) - 1) % len(palette)]
     colors[mask == ignore] = 128
     blend = image + (colors - image) * opacity

@@ -1,4 +1,5 @@
 """Grids of images with titles."""
+
 from collections.abc import Callable
 
 import cv2
@@ -37,33 +38,48 @@ def image_grid(rows, column_titles=None, row_titles=None, font_size: int = 16) -
             an image is not valid.
     """
     from PIL import Image, ImageDraw
+
     lengths = {len(row) for row in rows}
     if len(lengths) != 1 or 0 in lengths:
-        raise DataError(f'image_grid: got rows of {sorted(lengths)} images; give the same number '
-                        'in every row, at least one')
+        raise DataError(
+            f'image_grid: got rows of {sorted(lengths)} images; give the same number '
+            'in every row, at least one'
+        )
     columns = lengths.pop()
     for what, titles, count in (('column', column_titles, columns), ('row', row_titles, len(rows))):
         if titles is not None and len(titles) != count:
-            raise DataError(f'image_grid: got {len(titles)} {what} titles for {count} {what}s; '
-                            f'give one title per {what}')
+            raise DataError(
+                f'image_grid: got {len(titles)} {what} titles for {count} {what}s; '
+                f'give one title per {what}'
+            )
     rows = [[to_rgb(image) for image in row] for row in rows]
     for row in rows:
         height = row[0].shape[0]
-        row[:] = [image if image.shape[0] == height else
-                  resize(image, max(1, round(image.shape[1] * height / image.shape[0])), height)
-                  for image in row]
+        row[:] = [
+            image
+            if image.shape[0] == height
+            else resize(image, max(1, round(image.shape[1] * height / image.shape[0])), height)
+            for image in row
+        ]
     widths = [max(row[column].shape[1] for row in rows) for column in range(columns)]
     title = _title_height(font_size)
     above = title if row_titles is not None else 0
     top = title if column_titles is not None else 0
-    size = (_MARGIN + sum(width + _MARGIN for width in widths),
-            _MARGIN + top + sum(row[0].shape[0] + above + _MARGIN for row in rows))
+    size = (
+        _MARGIN + sum(width + _MARGIN for width in widths),
+        _MARGIN + top + sum(row[0].shape[0] + above + _MARGIN for row in rows),
+    )
     picture = Image.new('RGB', size, (255, 255, 255))
     draw = ImageDraw.Draw(picture)
     lefts = _MARGIN + np.cumsum([0, *(width + _MARGIN for width in widths[:-1])])
     for text, left, width in zip(column_titles or [], lefts, widths, strict=False):
-        draw.text((int(left + width / 2), _MARGIN), text, fill=(0, 0, 0), font=font(font_size),
-                  anchor='ma')
+        draw.text(
+            (int(left + width / 2), _MARGIN),
+            text,
+            fill=(0, 0, 0),
+            font=font(font_size),
+            anchor='ma',
+        )
     y = _MARGIN + top
     for number, row in enumerate(rows):
         if row_titles is not None:
@@ -83,8 +99,10 @@ def map_grid(name: str, images, columns: dict, draw: Callable, side: int) -> np.
     """
     for title, maps in columns.items():
         if [m.shape for m in maps] != [image.shape[:2] for image in images]:
-            raise DataError(f'{name}: the maps of column {title!r} differ from the {len(images)} '
-                            'images in number or size; give one map per image, of its size')
+            raise DataError(
+                f'{name}: the maps of column {title!r} differ from the {len(images)} '
+                'images in number or size; give one map per image, of its size'
+            )
     rows = []
     for index, image in enumerate(images):
         width = max(1, round(image.shape[1] * side / image.shape[0]))
@@ -97,5 +115,6 @@ def save_image(path, image: np.ndarray) -> None:
     """Write an RGB image (H, W, 3) or (H, W), uint8, atomically, in the format of the suffix."""
     with atomic_path(path) as temporary:
         if not cv2.imwrite(str(temporary), to_rgb(image)[..., ::-1]):
-            raise DataError(f"'{path}' could not be written; check its suffix and the free space "
-                            'of the disk')
+            raise DataError(
+                f"'{path}' could not be written; check its suffix and the free space of the disk"
+            )

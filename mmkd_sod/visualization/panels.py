@@ -1,4 +1,5 @@
 """Panels of ground truth and the detections of several models."""
+
 import numpy as np
 
 from mmkd_sod.errors import DataError
@@ -16,14 +17,24 @@ def above_score(boxes: dict, score_thr: float) -> dict:
         return dict(bboxes=bboxes, labels=labels)
     scores = np.asarray(scores, dtype=np.float64).reshape(-1)
     if len(scores) != len(bboxes):
-        raise DataError(f'detection_panel: got {len(bboxes)} boxes and {len(scores)} scores; give '
-                        'one score per box')
+        raise DataError(
+            f'detection_panel: got {len(bboxes)} boxes and {len(scores)} scores; give '
+            'one score per box'
+        )
     keep = scores >= score_thr
     return dict(bboxes=bboxes[keep], labels=labels[keep], scores=scores[keep])
 
 
-def detection_panel(images, columns: dict, classes, path=None, score_thr: float = 0.3,
-                    side: int = 360, palette=PALETTE, row_titles=None) -> np.ndarray:
+def detection_panel(
+    images,
+    columns: dict,
+    classes,
+    path=None,
+    score_thr: float = 0.3,
+    side: int = 360,
+    palette=PALETTE,
+    row_titles=None,
+) -> np.ndarray:
     """Draw boxes of several sources, with one row per image and one column per source.
 
     Args:
@@ -46,15 +57,25 @@ def detection_panel(images, columns: dict, classes, path=None, score_thr: float 
     """
     for title, boxes in columns.items():
         if len(boxes) != len(images):
-            raise DataError(f'detection_panel: column {title!r} has boxes for {len(boxes)} images; '
-                            f'give boxes for all {len(images)} images')
+            raise DataError(
+                f'detection_panel: column {title!r} has boxes for {len(boxes)} images; '
+                f'give boxes for all {len(images)} images'
+            )
     rows = []
     for index, image in enumerate(images):
-        scale = max(1., side / max(image.shape[:2]))
-        rows.append([
-            draw_boxes(image, classes=classes, scale=scale, palette=palette,
-                       **above_score(boxes[index], score_thr)) for boxes in columns.values()
-        ])
+        scale = max(1.0, side / max(image.shape[:2]))
+        rows.append(
+            [
+                draw_boxes(
+                    image,
+                    classes=classes,
+                    scale=scale,
+                    palette=palette,
+                    **above_score(boxes[index], score_thr),
+                )
+                for boxes in columns.values()
+            ]
+        )
     panel = image_grid(rows, list(columns), row_titles)
     if path is not None:
         save_image(path, panel)

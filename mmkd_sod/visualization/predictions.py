@@ -4,6 +4,7 @@ A prediction, or ground truth, is a dict with one of ``bboxes`` (with ``labels``
 detections, ``scores``), ``classes``, (H, W) class indices, or ``saliency``, (H, W) in [0, 1]; all
 in pixels of the image.
 """
+
 import cv2
 import numpy as np
 
@@ -36,8 +37,10 @@ def prediction_of(sample) -> dict:
         return dict(saliency=sample.seg_logits.data[0].float().cpu().numpy().clip(0, 1))
     if 'pred_sem_seg' in sample:
         return dict(classes=sample.pred_sem_seg.data[0].cpu().numpy())
-    raise DataError('the model predicts neither boxes nor a map of classes or saliency; panels '
-                    'need one of these; use a detector or segmentor')
+    raise DataError(
+        'the model predicts neither boxes nor a map of classes or saliency; panels '
+        'need one of these; use a detector or segmentor'
+    )
 
 
 def truth_of(info: dict, sample, binary: bool = False) -> dict | None:
@@ -54,8 +57,10 @@ def truth_of(info: dict, sample, binary: bool = False) -> dict | None:
     """
     if 'instances' in info:
         objects = [one for one in info['instances'] if not one.get('ignore_flag')]
-        return dict(bboxes=np.array([one['bbox'] for one in objects]).reshape(-1, 4),
-                    labels=[one['bbox_label'] for one in objects])
+        return dict(
+            bboxes=np.array([one['bbox'] for one in objects]).reshape(-1, 4),
+            labels=[one['bbox_label'] for one in objects],
+        )
     if 'gt_sem_seg' in sample:
         mask = sample.gt_sem_seg.data[0].cpu().numpy()
         return dict(saliency=(mask == 1).astype(np.float32)) if binary else dict(classes=mask)
@@ -67,13 +72,23 @@ def fit_map(prediction: dict, shape: tuple) -> dict:
     for key, how in (('classes', cv2.INTER_NEAREST), ('saliency', cv2.INTER_LINEAR)):
         if key in prediction and prediction[key].shape != tuple(shape[:2]):
             values = prediction[key].astype(np.int32 if key == 'classes' else np.float32)
-            return {key: cv2.resize(values.astype(np.float32), (shape[1], shape[0]),
-                                    interpolation=how).astype(values.dtype)}
+            return {
+                key: cv2.resize(
+                    values.astype(np.float32), (shape[1], shape[0]), interpolation=how
+                ).astype(values.dtype)
+            }
     return prediction
 
 
-def draw_prediction(image: np.ndarray, prediction: dict, classes=(), palette=None,
-                    score_thr: float = 0.3, side: int = 0, font_size: int = 13) -> np.ndarray:
+def draw_prediction(
+    image: np.ndarray,
+    prediction: dict,
+    classes=(),
+    palette=None,
+    score_thr: float = 0.3,
+    side: int = 0,
+    font_size: int = 13,
+) -> np.ndarray:
     """Draw the boxes, class colours or saliency of a prediction over an image.
 
     Args:
@@ -89,13 +104,14 @@ def draw_prediction(image: np.ndarray, prediction: dict, classes=(), palette=Non
         np.ndarray: The picture, (H', W', 3), uint8, RGB.
     """
     palette = PALETTE if palette is None or isinstance(palette, str) else palette
-    scale = max(1., side / max(image.shape[:2]))
+    scale = max(1.0, side / max(image.shape[:2]))
     if 'bboxes' in prediction:
         boxes = above_score(prediction, score_thr)
         count = 1 + max(boxes['labels'], default=0)
         names = [*classes, *(str(index) for index in range(len(classes), count))]
-        return draw_boxes(image, classes=names, scale=scale, palette=palette,
-                          font_size=font_size, **boxes)
+        return draw_boxes(
+            image, classes=names, scale=scale, palette=palette, font_size=font_size, **boxes
+        )
     prediction = fit_map(prediction, image.shape)
     if 'saliency' in prediction:
         picture = saliency_overlay(image, prediction['saliency'])

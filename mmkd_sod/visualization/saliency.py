@@ -1,11 +1,13 @@
 """Drawing saliency maps."""
+
 import numpy as np
 
 from .grid import map_grid, save_image
 
 
-def saliency_overlay(image: np.ndarray, saliency: np.ndarray, colour=(230, 60, 40),
-                     strength: float = 0.55) -> np.ndarray:
+def saliency_overlay(
+    image: np.ndarray, saliency: np.ndarray, colour=(230, 60, 40), strength: float = 0.55
+) -> np.ndarray:
     """Tint the salient pixels of an image.
 
     Args:
@@ -19,12 +21,12 @@ def saliency_overlay(image: np.ndarray, saliency: np.ndarray, colour=(230, 60, 4
     """
     share = strength * saliency[..., None].astype(np.float32)
     mixed = image * (1 - share) + np.asarray(colour, np.float32) * share
-    return (mixed + .5).clip(0, 255).astype(np.uint8)
+    return (mixed + 0.5).clip(0, 255).astype(np.uint8)
 
 
 def cut_out(image: np.ndarray, saliency: np.ndarray) -> np.ndarray:
     """Return the image with the map as alpha: (H, W, 4), uint8, in the image's channel order."""
-    alpha = (saliency * 255 + .5).clip(0, 255).astype(np.uint8)
+    alpha = (saliency * 255 + 0.5).clip(0, 255).astype(np.uint8)
     return np.dstack([image, alpha])
 
 
@@ -44,8 +46,13 @@ def saliency_panel(images, columns: dict, path=None, side: int = 240) -> np.ndar
     Raises:
         DataError: The maps of a column differ from the images in number or size.
     """
-    panel = map_grid('saliency_panel', images, columns,
-                     lambda saliency: (saliency * 255 + .5).clip(0, 255).astype(np.uint8), side)
+    panel = map_grid(
+        'saliency_panel',
+        images,
+        columns,
+        lambda saliency: (saliency * 255 + 0.5).clip(0, 255).astype(np.uint8),
+        side,
+    )
     if path is not None:
         save_image(path, panel)
     return panel

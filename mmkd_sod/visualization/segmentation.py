@@ -1,4 +1,5 @@
 """Drawing label maps."""
+
 import numpy as np
 
 from mmkd_sod.errors import DataError
@@ -24,18 +25,21 @@ def paint_labels(labels: np.ndarray, palette, ignore_index: int = 255) -> np.nda
         DataError: A label has no colour.
     """
     table = np.zeros((max(256, len(palette)), 3), np.uint8)
-    table[:len(palette)] = palette
+    table[: len(palette)] = palette
     table[ignore_index] = 0
     unknown = (labels != ignore_index) & ((labels < 0) | (labels >= len(palette)))
     if unknown.any():
-        raise DataError(f'paint_labels: label {int(labels[unknown][0])} has no colour in a palette '
-                        f'of {len(palette)}; give a colour for each class')
+        raise DataError(
+            f'paint_labels: label {int(labels[unknown][0])} has no colour in a palette '
+            f'of {len(palette)}; give a colour for each class'
+        )
     return table[labels]
 
 
 def _legend(classes, palette, width: int) -> np.ndarray:
     """Draw the names and colours of the classes in lines of the given width."""
     from PIL import Image, ImageDraw
+
     face = font(14)
     places, x, y = [], 4, 0
     for name in classes:
@@ -52,8 +56,9 @@ def _legend(classes, palette, width: int) -> np.ndarray:
     return np.asarray(picture)
 
 
-def segmentation_panel(images, columns: dict, classes, palette, path=None,
-                       side: int = 200) -> np.ndarray:
+def segmentation_panel(
+    images, columns: dict, classes, palette, path=None, side: int = 200
+) -> np.ndarray:
     """Draw images and label maps of several sources side by side, with one row per image.
 
     Args:
@@ -72,8 +77,9 @@ def segmentation_panel(images, columns: dict, classes, palette, path=None,
         DataError: The maps of a column differ from the images in number or size, or a label has no
             colour.
     """
-    panel = map_grid('segmentation_panel', images, columns,
-                     lambda labels: paint_labels(labels, palette), side)
+    panel = map_grid(
+        'segmentation_panel', images, columns, lambda labels: paint_labels(labels, palette), side
+    )
     panel = np.concatenate([panel, _legend(classes, palette, panel.shape[1])])
     if path is not None:
         save_image(path, panel)

@@ -4,6 +4,7 @@ A case is a json of numbers and an npz of inputs; ``tests/data/golden/README.md`
 One module per method computes the pairs, which the tests judge and ``python -m tests.parity``
 tabulates.
 """
+
 import json
 import math
 from dataclasses import dataclass
@@ -24,21 +25,23 @@ class Pair:
         found, wanted (float | Tensor): Ours and the released one, of one shape.
         least (float): Differences of smaller values are relative to this one.
     """
+
     quantity: str
     name: str
     found: float | Tensor
     wanted: float | Tensor
-    least: float = 0.
+    least: float = 0.0
 
     @property
     def difference(self) -> float:
         """``|found - wanted| / |wanted|``; of tensors by their Euclidean norms."""
-        found, wanted = (torch.as_tensor(value, dtype=torch.float64)
-                         for value in (self.found, self.wanted))
+        found, wanted = (
+            torch.as_tensor(value, dtype=torch.float64) for value in (self.found, self.wanted)
+        )
         assert found.shape == wanted.shape, self.name
         absolute, size = (found - wanted).norm().item(), max(wanted.norm().item(), self.least)
         if not absolute:
-            return 0.
+            return 0.0
         return absolute / size if size else math.inf
 
 
@@ -73,11 +76,12 @@ def draw(stream: dict, arrays: dict[str, Tensor]) -> dict[str, Tensor]:
         else:
             drawn[name] = tensor.uniform_(-scale, scale, generator=generator)
     total = sum(tensor.double().sum().item() for tensor in drawn.values())
-    if not math.isclose(total, stream['sum'], abs_tol=.01):
+    if not math.isclose(total, stream['sum'], abs_tol=0.01):
         raise RuntimeError(
             f'torch {torch.__version__} draws other random numbers than this case was made of '
-            f"(sum {total:.4f}, expected {stream['sum']:.4f}); set MMKD_GOLDEN to a folder that "
-            'holds the weights themselves')
+            f'(sum {total:.4f}, expected {stream["sum"]:.4f}); set MMKD_GOLDEN to a folder that '
+            'holds the weights themselves'
+        )
     return drawn
 
 

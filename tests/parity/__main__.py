@@ -2,6 +2,7 @@
 
 Of another folder than the repository's own, which MMKD_GOLDEN names, they are only printed.
 """
+
 import argparse
 import logging
 import re
@@ -18,53 +19,70 @@ from tests.parity import Pair, crosskd, cskd, hkd, rounding, scfnet
 
 PAGE = ROOT / 'docs' / 'parity.md'
 # Method, pattern of its cases, what compares one, and whether a teacher runs there.
-METHODS = (('CrossKD', 'crosskd_*_idx*.json', crosskd.compare, True),
-           ('CSKD', 'cskd_*.json', cskd.compare, False),
-           ('SCFNet', 'scfnet_*.json', scfnet.compare, False),
-           ('HKDNet', 'hkd_*.json', hkd.compare, False))
+METHODS = (
+    ('CrossKD', 'crosskd_*_idx*.json', crosskd.compare, True),
+    ('CSKD', 'cskd_*.json', cskd.compare, False),
+    ('SCFNet', 'scfnet_*.json', scfnet.compare, False),
+    ('HKDNet', 'hkd_*.json', hkd.compare, False),
+)
 
 
 def largest(pairs: list[Pair]) -> dict[str, tuple[int, float]]:
     """By quantity, how many values there are and the largest difference."""
     ordered = sorted(pairs, key=lambda pair: pair.quantity)
-    groups = ((quantity, [pair.difference for pair in group]) for quantity, group in
-              groupby(ordered, lambda pair: pair.quantity))
+    groups = (
+        (quantity, [pair.difference for pair in group])
+        for quantity, group in groupby(ordered, lambda pair: pair.quantity)
+    )
     return {quantity: (len(values), max(values)) for quantity, values in groups}
 
 
 def cases(folder: Path = GOLDEN) -> list[tuple[str, Path, Callable, bool]]:
-    """All cases of a folder, with what :data:`METHODS` says of their method."""
-    return [(method, path, compare, teacher) for method, pattern, compare, teacher in METHODS
-            for path in sorted(folder.glob(pattern))]
+    """All cases of a folder, with what ``METHODS`` says of their method."""
+    return [
+        (method, path, compare, teacher)
+        for method, pattern, compare, teacher in METHODS
+        for path in sorted(folder.glob(pattern))
+    ]
 
 
 def released_table() -> list[str]:
     """One row per case and quantity."""
-    lines = ['| method | case | quantity | values | `teacher_exact=True` | defaults |',
-             '| --- | --- | --- | --- | --- | --- |']
+    lines = [
+        '| method | case | quantity | values | `teacher_exact=True` | defaults |',
+        '| --- | --- | --- | --- | --- | --- |',
+    ]
     for method, path, compare, teacher in cases():
         exact = largest(compare(path, teacher_exact=True) if teacher else compare(path))
         accelerated = largest(compare(path)) if teacher else {}
         for quantity, (number, difference) in exact.items():
             default = f'{accelerated[quantity][1]:.1e}' if teacher else 'no teacher runs'
-            lines.append(f'| {method} | `{path.stem}` | {quantity} | {number} | {difference:.1e} | '
-                         f'{default} |')
+            lines.append(
+                f'| {method} | `{path.stem}` | {quantity} | {number} | {difference:.1e} | '
+                f'{default} |'
+            )
     return lines
 
 
 def rounding_table() -> list[str]:
     """One row per case of CrossKD, whose detectors are given random weights."""
-    kinds = [f'{what}, {other}' for what in ('losses', 'gradients')
-             for other in ('float32', 'accelerated')]
-    lines = ['| detectors of | pairs | losses: float32 - float64 | losses: defaults - exact '
-             '| gradient norms: float32 - float64 | gradient norms: defaults - exact |',
-             '| --- | --- | --- | --- | --- | --- |']
+    kinds = [
+        f'{what}, {other}'
+        for what in ('losses', 'gradients')
+        for other in ('float32', 'accelerated')
+    ]
+    lines = [
+        '| detectors of | pairs | losses: float32 - float64 | losses: defaults - exact '
+        '| gradient norms: float32 - float64 | gradient norms: defaults - exact |',
+        '| --- | --- | --- | --- | --- | --- |',
+    ]
     for method, path, _, _ in cases():
         if method == 'CrossKD':
             found = rounding.summary(path)
-            cells = (f"{found[f'median, {kind}']:.1e}, {found[f'largest, {kind}']:.1e}"
-                     for kind in kinds)
-            lines.append(f"| `{path.stem}` | {found['number']} | {' | '.join(cells)} |")
+            cells = (
+                f'{found[f"median, {kind}"]:.1e}, {found[f"largest, {kind}"]:.1e}' for kind in kinds
+            )
+            lines.append(f'| `{path.stem}` | {found["number"]} | {" | ".join(cells)} |')
     return lines
 
 

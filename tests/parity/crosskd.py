@@ -1,4 +1,5 @@
 """CrossKD: every loss and the gradient norms of a released case."""
+
 import copy
 from pathlib import Path
 
@@ -11,11 +12,17 @@ from torch import Tensor
 from mmkd_sod.registry import MODELS
 from tests.parity import Pair, read
 
-OURS = dict(KDQualityFocalLoss='mmkd_sod.KDQualityFocalLoss',
-            KnowledgeDistillationKLDivLoss='mmkd_sod.KDKLDivLoss')
+OURS = dict(
+    KDQualityFocalLoss='mmkd_sod.KDQualityFocalLoss',
+    KnowledgeDistillationKLDivLoss='mmkd_sod.KDKLDivLoss',
+)
 # The released programs' name of a loss, and ours.
-NAMES = dict(losses_center_kd='distill.loss_center_kd', loss_feat_kd='distill.loss_feat_kd',
-             loss_cls_kd='distill.loss_cls_kd', loss_reg_kd='distill.loss_reg_kd')
+NAMES = dict(
+    losses_center_kd='distill.loss_center_kd',
+    loss_feat_kd='distill.loss_feat_kd',
+    loss_cls_kd='distill.loss_cls_kd',
+    loss_reg_kd='distill.loss_reg_kd',
+)
 
 
 def kd_loss(cfg: dict) -> dict:
@@ -30,34 +37,64 @@ def kd_loss(cfg: dict) -> dict:
 
 def distiller(numbers: dict) -> dict:
     """Config of the case's distiller, with mmrazor's PKD beside it where the case has PKD."""
-    losses = {name: kd_loss(cfg) for name, cfg in numbers['kd_losses'].items()
-              if name != 'loss_feat_kd'}
-    crosskd = dict(type='mmkd_sod.CrossKDDistiller',
-                   reused_teacher_head_idx=numbers['reused_teacher_head_idx'], **losses)
+    losses = {
+        name: kd_loss(cfg) for name, cfg in numbers['kd_losses'].items() if name != 'loss_feat_kd'
+    }
+    crosskd = dict(
+        type='mmkd_sod.CrossKDDistiller',
+        reused_teacher_head_idx=numbers['reused_teacher_head_idx'],
+        **losses,
+    )
     if 'loss_feat_kd' not in numbers['kd_losses']:
         return crosskd
     weight = numbers['kd_losses']['loss_feat_kd']['loss_weight']
     recorder = dict(neck=dict(type='mmrazor.ModuleOutputs', source='neck'))
-    return dict(type='mmkd_sod.CompositeDistiller', distillers=[crosskd, dict(
-        type='mmrazor.ConfigurableDistiller', student_recorders=recorder,
-        teacher_recorders=copy.deepcopy(recorder),
-        distill_losses=dict(loss_feat_kd=dict(type='mmrazor.PKDLoss', loss_weight=weight)),
-        loss_forward_mappings=dict(loss_feat_kd=dict(
-            preds_S=dict(recorder='neck', from_student=True),
-            preds_T=dict(recorder='neck', from_student=False))))])
+    return dict(
+        type='mmkd_sod.CompositeDistiller',
+        distillers=[
+            crosskd,
+            dict(
+                type='mmrazor.ConfigurableDistiller',
+                student_recorders=recorder,
+                teacher_recorders=copy.deepcopy(recorder),
+                distill_losses=dict(loss_feat_kd=dict(type='mmrazor.PKDLoss', loss_weight=weight)),
+                loss_forward_mappings=dict(
+                    loss_feat_kd=dict(
+                        preds_S=dict(recorder='neck', from_student=True),
+                        preds_T=dict(recorder='neck', from_student=False),
+                    )
+                ),
+            ),
+        ],
+    )
 
 
 def build(numbers: dict, arrays: dict[str, Tensor], **options):
     """The case's DenseDistill with its weights; options override its arguments."""
     init_default_scope('mmdet')
-    student, teacher = (dict(copy.deepcopy(numbers[f'{net}_cfg']), _scope_='mmdet')
-                        for net in ('student', 'teacher'))
-    model = MODELS.build(dict(
-        type='mmkd_sod.DenseDistill', architecture=student, teacher=teacher,
-        distiller=distiller(numbers), teacher_allow_missing=['*'], **options))
+    student, teacher = (
+        dict(copy.deepcopy(numbers[f'{net}_cfg']), _scope_='mmdet')
+        for net in ('student', 'teacher')
+    )
+    model = MODELS.build(
+        dict(
+            type='mmkd_sod.DenseDistill',
+            architecture=student,
+            teacher=teacher,
+            distiller=distiller(numbers),
+            teacher_allow_missing=['*'],
+            **options,
+        )
+    )
     for name, part in (('student', model.student), ('teacher', model.teacher)):
-        part.load_state_dict({key.removeprefix(f'{name}/'): value for key, value in arrays.items()
-                              if key.startswith(f'{name}/')}, strict=True)
+        part.load_state_dict(
+            {
+                key.removeprefix(f'{name}/'): value
+                for key, value in arrays.items()
+                if key.startswith(f'{name}/')
+            },
+            strict=True,
+        )
     return model.train()
 
 
@@ -67,10 +104,14 @@ def batch(arrays: dict[str, Tensor]) -> dict:
     shape = tuple(images.shape[-2:])
     samples = []
     for i in range(len(images)):
-        sample = DetDataSample(metainfo=dict(
-            img_shape=shape, pad_shape=shape, batch_input_shape=shape, scale_factor=(1., 1.)))
+        sample = DetDataSample(
+            metainfo=dict(
+                img_shape=shape, pad_shape=shape, batch_input_shape=shape, scale_factor=(1.0, 1.0)
+            )
+        )
         sample.gt_instances = InstanceData(
-            bboxes=arrays[f'bboxes{i}'], labels=arrays[f'labels{i}'].long())
+            bboxes=arrays[f'bboxes{i}'], labels=arrays[f'labels{i}'].long()
+        )
         samples.append(sample)
     return dict(inputs=list(images), data_samples=samples)
 
@@ -81,12 +122,13 @@ def total(value) -> float:
     return float(sum(part.sum() for part in parts))
 
 
-def run(numbers: dict, arrays: dict[str, Tensor], dtype: torch.dtype = torch.float32,
-        **options) -> tuple[dict[str, float], dict[str, float]]:
+def run(
+    numbers: dict, arrays: dict[str, Tensor], dtype: torch.dtype = torch.float32, **options
+) -> tuple[dict[str, float], dict[str, float]]:
     """One training step without an update.
 
     Args:
-        numbers, arrays (dict): The case, as :func:`tests.parity.read` gives it.
+        numbers, arrays (dict): The case, as ``tests.parity.read`` gives it.
         dtype (torch.dtype): Precision of both networks; ground truth stays in float32.
         **options: Override arguments of ``DenseDistill``.
 
@@ -99,22 +141,29 @@ def run(numbers: dict, arrays: dict[str, Tensor], dtype: torch.dtype = torch.flo
     data['inputs'] = data['inputs'].to(dtype)
     losses = model(**data, mode='loss')
     loss, _ = model.parse_losses(losses)
-    found = {name: total(losses[NAMES.get(name, f'student.{name}')])
-             for name in numbers['losses'] if name != 'loss'}
+    found = {
+        name: total(losses[NAMES.get(name, f'student.{name}')])
+        for name in numbers['losses']
+        if name != 'loss'
+    }
     loss.backward()
     assert all(p.grad is None for p in model.teacher.parameters())
-    norms = {name: p.grad.norm() for name, p in model.student.named_parameters()
-             if p.grad is not None}
+    norms = {
+        name: p.grad.norm() for name, p in model.student.named_parameters() if p.grad is not None
+    }
     norms['total'] = torch.stack(list(norms.values())).norm()
     return found | dict(loss=loss.item()), {name: norm.item() for name, norm in norms.items()}
 
 
 def compare(path: Path, dtype: torch.dtype = torch.float32, **options) -> list[Pair]:
-    """Losses and gradient norms of a case; what :func:`run` takes besides can be given."""
+    """Losses and gradient norms of a case; what ``run`` takes besides can be given."""
     numbers, arrays = read(path)
     losses, norms = run(numbers, arrays, dtype, **options)
     wanted = dict(numbers['grad_norm'], total=numbers['total_grad_norm'])
-    return [*(Pair('losses', name, losses[name], value)
-              for name, value in numbers['losses'].items()),
-            *(Pair('gradient norms', name, norms.get(name, 0.), value, least=.01)
-              for name, value in wanted.items())]
+    return [
+        *(Pair('losses', name, losses[name], value) for name, value in numbers['losses'].items()),
+        *(
+            Pair('gradient norms', name, norms.get(name, 0.0), value, least=0.01)
+            for name, value in wanted.items()
+        ),
+    ]

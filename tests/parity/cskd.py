@@ -1,4 +1,5 @@
 """CSKD: losses, attention maps and gradients of a released case."""
+
 from pathlib import Path
 
 import torch
@@ -15,11 +16,20 @@ CONVS = ('query', 'key', 'value')
 def build(numbers: dict, arrays: dict) -> ChannelSpatialKDLoss:
     """The loss with the case's convolutions and gammas, and weights of 1."""
     loss = ChannelSpatialKDLoss(
-        numbers['Cs'], numbers['Ct'], tau=numbers['temperature_sa'], grid=numbers['grid'],
-        cam_weight=1., pam_weight=1., projection='fixed')
-    state = {f'{side}_projection.{conv}.{kind}': arrays[f'{conv}{channels}/{kind}']
-             for side, channels in (('student', numbers['Cs']), ('teacher', numbers['Ct']))
-             for conv in CONVS for kind in ('weight', 'bias')}
+        numbers['Cs'],
+        numbers['Ct'],
+        tau=numbers['temperature_sa'],
+        grid=numbers['grid'],
+        cam_weight=1.0,
+        pam_weight=1.0,
+        projection='fixed',
+    )
+    state = {
+        f'{side}_projection.{conv}.{kind}': arrays[f'{conv}{channels}/{kind}']
+        for side, channels in (('student', numbers['Cs']), ('teacher', numbers['Ct']))
+        for conv in CONVS
+        for kind in ('weight', 'bias')
+    }
     assert not loss.load_state_dict(state, strict=False).unexpected_keys
     with torch.no_grad():
         for name in ('gamma_cam', 'gamma_pam'):
@@ -38,18 +48,24 @@ def compare(path: Path) -> list[Pair]:
     logits = path.with_name(f'{path.stem}_logits.npz')
     if logits.is_file() and 'loss_cwd_T2' in numbers:
         maps = load_arrays(logits)
-        cwd = MODELS.build(dict(type='mmrazor.ChannelWiseDivergence', tau=2., loss_weight=1.))
+        cwd = MODELS.build(dict(type='mmrazor.ChannelWiseDivergence', tau=2.0, loss_weight=1.0))
         found['loss_cwd_T2'] = cwd(maps['student'], maps['teacher']).item()
     pairs = [Pair('losses', name, value, numbers[name]) for name, value in found.items()]
-    pairs += [Pair('gradients', name, getattr(loss, name).grad.item(), numbers[f'grad_{name}'])
-              for name in ('gamma_cam', 'gamma_pam')]
+    pairs += [
+        Pair('gradients', name, getattr(loss, name).grad.item(), numbers[f'grad_{name}'])
+        for name in ('gamma_cam', 'gamma_pam')
+    ]
     pairs.append(Pair('gradients', 'student', student.grad, arrays['grad_student']))
     with torch.no_grad():
         cam = channel_attention(student, loss.gamma_cam, loss.tau)
         # The released block is cut by rounding down, whatever the grid's first block is.
         height, width = arrays['pam_block00_student'].shape[2:]
         block = student[:, :, :height, :width]
-        pam = position_attention(block, loss.gamma_pam,
-                                 *loss.student_projection.convolutions(block), (1, 1))
-    return [*pairs, Pair('attention maps', 'cam', cam, arrays['cam_student']),
-            Pair('attention maps', 'pam', pam, arrays['pam_block00_student'])]
+        pam = position_attention(
+            block, loss.gamma_pam, *loss.student_projection.convolutions(block), (1, 1)
+        )
+    return [
+        *pairs,
+        Pair('attention maps', 'cam', cam, arrays['cam_student']),
+        Pair('attention maps', 'pam', pam, arrays['pam_block00_student']),
+    ]

@@ -1,4 +1,5 @@
 """SCFNet: dice losses of a released case, and the logits of a converted network."""
+
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ class Dice:
         prob, target (Tensor): The maps that are compared.
         released (float): Of the released program.
     """
+
     name: str
     exact: Tensor
     as_released: Tensor
@@ -41,23 +43,38 @@ class Dice:
 def read(path: Path) -> tuple[dict, dict[str, Tensor], list[str]]:
     """Numbers, arrays, and the names of the logits, finest first."""
     arrays = load_arrays(path.with_name(f'{path.stem}_io.npz'))
-    return (json.loads(path.with_suffix('.json').read_text()), arrays,
-            sorted(name for name in arrays if name.startswith('logits')))
+    return (
+        json.loads(path.with_suffix('.json').read_text()),
+        arrays,
+        sorted(name for name in arrays if name.startswith('logits')),
+    )
 
 
 def dice(path: Path) -> Iterator[Dice]:
     """Dice of every map against the mask, and against the finest map as a teacher's."""
     numbers, arrays, levels = read(path)
     mask, finest = arrays['mask'], arrays[levels[0]]
-    for level, own, distilled in zip(levels, numbers['dice'],
-                                     numbers['kd_dice_student_vs_teacher_logits'], strict=True):
+    for level, own, distilled in zip(
+        levels, numbers['dice'], numbers['kd_dice_student_vs_teacher_logits'], strict=True
+    ):
         logits = arrays[level]
-        yield Dice(f'{level}, mask',
-                   *(DiceLoss(released_sums=flag)(logits, mask) for flag in (False, True)),
-                   logits.sigmoid(), mask, own)
-        yield Dice(f'{level}, teacher',
-                   *(DiceLoss(sigmoid_target=True, released_sums=flag)(logits, finest)
-                     for flag in (False, True)), logits.sigmoid(), finest.sigmoid(), distilled)
+        yield Dice(
+            f'{level}, mask',
+            *(DiceLoss(released_sums=flag)(logits, mask) for flag in (False, True)),
+            logits.sigmoid(),
+            mask,
+            own,
+        )
+        yield Dice(
+            f'{level}, teacher',
+            *(
+                DiceLoss(sigmoid_target=True, released_sums=flag)(logits, finest)
+                for flag in (False, True)
+            ),
+            logits.sigmoid(),
+            finest.sigmoid(),
+            distilled,
+        )
 
 
 def boundary_dice(path: Path) -> Iterator[Dice]:
@@ -71,8 +88,13 @@ def boundary_dice(path: Path) -> Iterator[Dice]:
             assert loss.window == numbers['pool_side_by_epoch'][epoch]
         for level, value in zip(levels, values, strict=True):
             logits, window = arrays[level], losses[0].window
-            yield Dice(f'{level} at epoch {epoch}', *(loss(logits, mask) for loss in losses),
-                       boundary_map(logits.sigmoid(), window), boundary_map(mask, window), value)
+            yield Dice(
+                f'{level} at epoch {epoch}',
+                *(loss(logits, mask) for loss in losses),
+                boundary_map(logits.sigmoid(), window),
+                boundary_map(mask, window),
+                value,
+            )
 
 
 def network() -> nn.Module:
@@ -91,8 +113,12 @@ def logits(path: Path) -> list[Pair]:
     image = arrays['image']
     with torch.no_grad():
         maps = model(image, mode='tensor')
-    return [Pair('logits of converted weights', level, resize_like(ours, image.shape[2:]),
-                 arrays[level]) for ours, level in zip(maps, levels, strict=True)]
+    return [
+        Pair(
+            'logits of converted weights', level, resize_like(ours, image.shape[2:]), arrays[level]
+        )
+        for ours, level in zip(maps, levels, strict=True)
+    ]
 
 
 def compare(path: Path) -> list[Pair]:
@@ -100,7 +126,13 @@ def compare(path: Path) -> list[Pair]:
     pairs = []
     for kind, values in (('dice', dice(path)), ('boundary dice', boundary_dice(path))):
         for value in values:
-            pairs += [Pair(f'{kind}, `released_sums=True`', value.name, value.as_released.item(),
-                           value.released),
-                      Pair(kind, value.name, value.exact.item(), value.released)]
+            pairs += [
+                Pair(
+                    f'{kind}, `released_sums=True`',
+                    value.name,
+                    value.as_released.item(),
+                    value.released,
+                ),
+                Pair(kind, value.name, value.exact.item(), value.released),
+            ]
     return pairs + logits(path)

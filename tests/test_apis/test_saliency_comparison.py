@@ -1,4 +1,5 @@
 """compare returns the numbers of a test run and its maps."""
+
 import numpy as np
 import pytest
 import torch
@@ -16,8 +17,10 @@ from tests.sod_data import write_set
 def test_equals_the_metric_of_a_test_run(tmp_path):
     config = Config.fromfile(ROOT / 'configs/_base_/datasets/sod_sets.py')
     dataset = SODDataset(data_root=str(write_set(tmp_path / 's')), pipeline=config.test_pipeline)
-    networks = {name: SaliencyInferencer(*save_network(tmp_path, name, seed), fast=False)
-                for seed, name in enumerate('ab')}
+    networks = {
+        name: SaliencyInferencer(*save_network(tmp_path, name, seed), fast=False)
+        for seed, name in enumerate('ab')
+    }
     samples = [dataset.get_data_info(i) for i in range(3)]
     scores, pictures = compare(networks, samples, shown=[2])
     for name, network in networks.items():
@@ -26,7 +29,8 @@ def test_equals_the_metric_of_a_test_run(tmp_path):
             data = dataset[i]
             with torch.no_grad():
                 results = network.model.test_step(
-                    dict(inputs=[data['inputs']], data_samples=[data['data_samples']]))
+                    dict(inputs=[data['inputs']], data_samples=[data['data_samples']])
+                )
             metric.process({}, [results[0].to_dict()])
         expected = metric.evaluate(3)
         for key, value in scores[name].items():

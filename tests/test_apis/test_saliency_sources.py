@@ -1,4 +1,5 @@
 """Reading named images from files, folders, patterns and videos."""
+
 import cv2
 import numpy as np
 import pytest
@@ -32,8 +33,9 @@ def test_folders_patterns_and_files(tmp_path):
     root = write_set(tmp_path)
     (root / 'notes.txt').write_text('x')
     assert names(find_sources([str(root / 'image')])) == ['0', '1', '2']
-    assert names(find_sources([str(root)])) == [f'{d}/{i}' for d in ('image', 'mask')
-                                                for i in range(3)]
+    assert names(find_sources([str(root)])) == [
+        f'{d}/{i}' for d in ('image', 'mask') for i in range(3)
+    ]
     assert names(find_sources([str(root / 'image/*.png')])) == ['0', '1', '2']
     assert names(find_sources([str(root / '**/1.png')])) == ['1.png', '1.png_2']
     one = str(root / 'image/1.png')

@@ -1,4 +1,5 @@
 """Comparing segmentors on a small set, by function and by tool."""
+
 import json
 
 import pytest
@@ -34,8 +35,10 @@ def pair(tmp_path):
         torch.save(dict(state_dict=state), path)
         paths.append(str(path))
     config = tmp_path / 'data.py'
-    config.write_text(f"_base_ = ['{STUDENT}']\n"
-                      f"test_dataloader = dict(dataset=dict(data_root='{tmp_path}/camvid'))\n")
+    config.write_text(
+        f"_base_ = ['{STUDENT}']\n"
+        f"test_dataloader = dict(dataset=dict(data_root='{tmp_path}/camvid'))\n"
+    )
     return config, paths
 
 
@@ -46,7 +49,8 @@ def test_scores_and_selected_images(pair):
     scores, pictures = compare_segmentors(models, dataset, shown=[1, 3])
     assert scores['a'] != scores['b'] and set(scores['a']) == {'aAcc', 'mIoU', 'mAcc'}
     assert {title: len(maps) for title, maps in pictures.items()} == dict.fromkeys(
-        ('image', 'truth', 'a', 'b'), 2)
+        ('image', 'truth', 'a', 'b'), 2
+    )
     assert all(m.shape == (72, 96) for title in ('truth', 'a', 'b') for m in pictures[title])
     hits = sum(int((a == t).sum()) for a, t in zip(pictures['a'], pictures['truth'], strict=True))
     alone, _ = compare_segmentors(dict(a=models['a']), _Two(dataset))
@@ -74,11 +78,14 @@ def test_weights_of_another_model_are_refused(pair):
 
 def test_tool_writes_scores_and_a_panel(pair, tmp_path, capsys):
     config, paths = pair
-    models = [part for title, path in zip('ab', paths, strict=True)
-              for part in ('--model', title, STUDENT, path)]
+    models = [
+        part
+        for title, path in zip('ab', paths, strict=True)
+        for part in ('--model', title, STUDENT, path)
+    ]
     tool('compare_segmentors', '--data', config, *models, '--rows', 2, '--out', tmp_path / 'out')
     scores = json.loads((tmp_path / 'out/scores.json').read_text())
-    assert f"a | {scores['a']['aAcc']:.2f} | " in capsys.readouterr().out
+    assert f'a | {scores["a"]["aAcc"]:.2f} | ' in capsys.readouterr().out
     assert (tmp_path / 'out/panel.png').stat().st_size > 1000
     with pytest.raises(SystemExit):
         tool('compare_segmentors', '--data', config, *models, '--rows', 0, '--out', tmp_path)

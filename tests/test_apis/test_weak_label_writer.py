@@ -1,4 +1,5 @@
 """Writing weak labels: several processes, resuming, and the report."""
+
 import json
 
 import numpy as np
@@ -22,6 +23,7 @@ def setup(tmp_path):
 
     def writer(**kwargs):
         return WeakLabelWriter(inferencer, images, tmp_path / 'out', root / 'image', **kwargs)
+
     return writer, tmp_path / 'out', root
 
 
@@ -31,8 +33,9 @@ def test_labels_are_the_teachers_maps(setup, bits):
     report = writer(bits=bits).run(show=False)
     assert report['images'] == report['kept'] == 5 and not report['unreadable']
     from mmkd_sod.utils.images import read_image
-    expected, = writer().inferencer([read_image(root / 'image/3.png')])
-    np.testing.assert_allclose(read_label(out / 'set/3.png'), expected, atol=.51 / (2**bits - 1))
+
+    (expected,) = writer().inferencer([read_image(root / 'image/3.png')])
+    np.testing.assert_allclose(read_label(out / 'set/3.png'), expected, atol=0.51 / (2**bits - 1))
     manifest = json.loads((out / 'labels.json').read_text())
     assert manifest['bits'] == bits and manifest['side'] == 32
     assert json.loads((out / 'report.json').read_text()) == report
@@ -64,14 +67,16 @@ def test_filter_and_unreadable_images(setup):
     report = writer().run(show=False)
     assert len(report['unreadable']) == 1 and '4.png' in report['unreadable'][0]
     assert (out / 'kept.txt').read_text().split() == [f'{i}.png' for i in range(4)]
-    confidences = sorted(label_statistics(read_label(out / f'set/{i}.png'))['confidence']
-                         for i in range(4))
+    confidences = sorted(
+        label_statistics(read_label(out / f'set/{i}.png'))['confidence'] for i in range(4)
+    )
     bound = (confidences[1] + confidences[2]) / 2
     report = writer(min_confidence=bound).run(show=False)
     assert report['kept'] == 2 and len(report['dropped']) == 2
     assert sum(report['confidence_histogram'].values()) == 4
-    dataset = UnlabelledImageDataset(data_root=str(root), data_prefix=dict(img_path='image'),
-                                     ann_file=str(out / 'kept.txt'))
+    dataset = UnlabelledImageDataset(
+        data_root=str(root), data_prefix=dict(img_path='image'), ann_file=str(out / 'kept.txt')
+    )
     assert len(dataset) == 2
 
 
@@ -85,13 +90,12 @@ def test_refuses_other_labels_in_the_folder(setup, tmp_path):
         WeakLabelWriter(other, [], out, root).run(show=False)
 
 
-@pytest.mark.parametrize('kwargs', [
-    dict(bits=12), dict(min_confidence=1.5), dict(rank=2, world=2)])
+@pytest.mark.parametrize('kwargs', [dict(bits=12), dict(min_confidence=1.5), dict(rank=2, world=2)])
 def test_refuses_arguments(setup, kwargs):
     with pytest.raises(ConfigError, match='bits must be 8 or 16'):
         setup[0](**kwargs)
 
 
 def test_statistics_by_hand():
-    found = label_statistics(np.array([[0., 1.], [.5, .75]], np.float32))
-    assert found == dict(confidence=pytest.approx(.625), salient=pytest.approx(.5625))
+    found = label_statistics(np.array([[0.0, 1.0], [0.5, 0.75]], np.float32))
+    assert found == dict(confidence=pytest.approx(0.625), salient=pytest.approx(0.5625))

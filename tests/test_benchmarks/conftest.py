@@ -1,4 +1,5 @@
 """The scripts of benchmarks/ as modules, their results in a folder of the test."""
+
 import sys
 
 import pytest

@@ -1,4 +1,5 @@
 """Cells are kept as they come, and measured once."""
+
 import json
 
 import pytest
@@ -57,4 +58,4 @@ def test_a_part_of_the_keys_keeps_the_others(cells, results):
 
 def test_other_work_is_a_number_of_processors(cells):
     others = cells.OtherWork()
-    assert sum(range(10 ** 5)) and others.processors() >= 0
+    assert sum(range(10**5)) and others.processors() >= 0

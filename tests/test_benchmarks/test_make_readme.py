@@ -1,4 +1,5 @@
 """The benchmarks' page says what their results say."""
+
 import json
 
 from .conftest import FOLDER
@@ -21,7 +22,8 @@ def test_every_picture_of_the_page_is_drawn_from_its_json(bench):
 def test_every_json_has_a_section(bench):
     sections = bench('sections').SECTIONS
     assert {path.stem.rsplit('_', 1)[0] for path in (FOLDER / 'results').glob('*.json')} <= set(
-        sections)
+        sections
+    )
 
 
 def test_what_is_not_measured_is_left_out(bench, monkeypatch, tmp_path):

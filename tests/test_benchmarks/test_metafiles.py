@@ -1,4 +1,5 @@
 """The model index holds the measured scores, and says of other models that there are none."""
+
 import json
 from pathlib import Path
 from statistics import mean
@@ -11,14 +12,23 @@ from tests.conftest import ROOT
 from .conftest import FOLDER
 
 METAFILES = sorted((ROOT / 'configs').glob('*/metafile.yml'))
-MODELS = {model['Config']: model for path in METAFILES
-          for model in yaml.safe_load(path.read_text())['Models']}
+MODELS = {
+    model['Config']: model
+    for path in METAFILES
+    for model in yaml.safe_load(path.read_text())['Models']
+}
 SETS = json.loads((FOLDER / 'results' / 'gain_cpu.json').read_text())['sets']
 # Score in the results: name in the model index, factor, half a unit of the last digit.
-METRICS = {'coco/bbox_mAP': ('box AP', 100, .05), 'coco/bbox_mAP_50': ('box AP50', 100, .05),
-           'mIoU': ('mIoU', 1, .005), 'mAcc': ('mAcc', 1, .005), 'sod/MAE': ('MAE', 1, .00005),
-           'sod/Smeasure': ('S', 1, .00005), 'sod/maxFm': ('max F', 1, .00005),
-           'sod/maxEm': ('max E', 1, .00005)}
+METRICS = {
+    'coco/bbox_mAP': ('box AP', 100, 0.05),
+    'coco/bbox_mAP_50': ('box AP50', 100, 0.05),
+    'mIoU': ('mIoU', 1, 0.005),
+    'mAcc': ('mAcc', 1, 0.005),
+    'sod/MAE': ('MAE', 1, 0.00005),
+    'sod/Smeasure': ('S', 1, 0.00005),
+    'sod/maxFm': ('max F', 1, 0.00005),
+    'sod/maxEm': ('max E', 1, 0.00005),
+}
 
 
 def trained():
@@ -26,8 +36,9 @@ def trained():
     found = {}
     for part in SETS.values():
         settings = part['settings']
-        configs = dict(settings['distilled'], teacher=settings['teacher'],
-                       student=settings['student'])
+        configs = dict(
+            settings['distilled'], teacher=settings['teacher'], student=settings['student']
+        )
         found.update({configs[role]: scores for role, scores in part['scores'].items()})
     return found
 
@@ -64,17 +75,19 @@ def test_other_models_have_no_scores_and_say_so():
 def test_metafiles_are_as_they_are_written(path, bench):
     metafiles = bench('metafiles')
     meta = yaml.safe_load(path.read_text())
-    assert path.read_text() == metafiles.text(
-        metafiles.with_results(meta, metafiles.measured()))
+    assert path.read_text() == metafiles.text(metafiles.with_results(meta, metafiles.measured()))
 
 
 def test_results_that_are_gone_leave_the_index(bench, results):
     metafiles = bench('metafiles')
     assert metafiles.measured() == {}
-    entry = dict(Task='a', Dataset='b', Epochs=3, Seeds=1, Metrics=dict(S=.5))
-    meta = dict(Models=[
-        dict(Config='x.py', Metadata=dict(Trained=metafiles.SOURCE), Results=[entry, entry]),
-        dict(Config='y.py', Metadata=dict(Trained=metafiles.PAGE), Results=[entry])])
+    entry = dict(Task='a', Dataset='b', Epochs=3, Seeds=1, Metrics=dict(S=0.5))
+    meta = dict(
+        Models=[
+            dict(Config='x.py', Metadata=dict(Trained=metafiles.SOURCE), Results=[entry, entry]),
+            dict(Config='y.py', Metadata=dict(Trained=metafiles.PAGE), Results=[entry]),
+        ]
+    )
     found = metafiles.with_results(meta, {})['Models']
     assert [model['Metadata']['Trained'] for model in found] == ['not here', metafiles.PAGE]
     assert all(model['Results'] == [dict(Task='a', Dataset='b', Metrics={})] for model in found)

@@ -1,4 +1,5 @@
 """Benchmarks by name."""
+
 import ast
 import os
 import signal
@@ -31,11 +32,13 @@ def test_the_whole_set_stays_within_six_hours(run):
 
 
 def test_every_entry_is_a_script_and_every_script_an_entry(run):
-    scripts = {path.stem for path in FOLDER.glob('*.py')
-               if "if __name__ == '__main__'" in path.read_text()} - {'run', 'make_readme'}
+    scripts = {
+        path.stem for path in FOLDER.glob('*.py') if "if __name__ == '__main__'" in path.read_text()
+    } - {'run', 'make_readme'}
     assert scripts == set(run.ENTRIES)
-    assert all(ast.get_docstring(ast.parse((FOLDER / f'{name}.py').read_text()))
-               for name in scripts)
+    assert all(
+        ast.get_docstring(ast.parse((FOLDER / f'{name}.py').read_text())) for name in scripts
+    )
 
 
 def test_unknown_entry(run):
@@ -47,8 +50,9 @@ def test_runs_go_on_after_a_failure(run, monkeypatch, tmp_path, capsys):
     for name, code in (('bad', 'raise SystemExit(3)'), ('good', 'import sys; print(sys.argv)')):
         (tmp_path / f'{name}.py').write_text(code)
     monkeypatch.setattr(run, 'HERE', tmp_path)
-    monkeypatch.setattr(run, 'ENTRIES', dict(
-        bad=run.Entry('nothing', 1), good=run.Entry('nothing', 2)))
+    monkeypatch.setattr(
+        run, 'ENTRIES', dict(bad=run.Entry('nothing', 1), good=run.Entry('nothing', 2))
+    )
     assert run.run(['bad', 'good'], again=True) == ['bad']
     out = capsys.readouterr().out
     assert '1/2 bad; about 3 min left' in out and '2/2 good; about 2 min left' in out
@@ -59,20 +63,25 @@ def test_stopping_stops_the_entry(tmp_path):
     script = tmp_path / 'tiny_run.py'
     (tmp_path / 'long.py').write_text(
         'import os, pathlib, sys, time\n'
-        "pathlib.Path(__file__).with_name('pid').write_text(str(os.getpid()))\ntime.sleep(60)\n")
-    script.write_text(f'''
+        "pathlib.Path(__file__).with_name('pid').write_text(str(os.getpid()))\ntime.sleep(60)\n"
+    )
+    script.write_text(f"""
 import pathlib, sys
 sys.path.insert(0, {str(FOLDER)!r})
 import run
 run.HERE = pathlib.Path({str(tmp_path)!r})
 run.ENTRIES = dict(long=run.Entry('nothing', 1))
 run.run_tool(run.main)
-''')
-    process = subprocess.Popen([sys.executable, '-W', 'ignore', str(script), 'long'], cwd=ROOT,
-                               stderr=subprocess.PIPE, text=True)
+""")
+    process = subprocess.Popen(
+        [sys.executable, '-W', 'ignore', str(script), 'long'],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     pid = tmp_path / 'pid'
     for _ in range(600):
-        time.sleep(.1)
+        time.sleep(0.1)
         if pid.is_file() and pid.read_text():
             break
     process.send_signal(signal.SIGTERM)

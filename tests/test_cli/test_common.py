@@ -1,4 +1,5 @@
 """What the command-line tools share."""
+
 from types import ModuleType
 
 import pytest

@@ -1,4 +1,5 @@
 """Errors of the libraries below: mistakes that are certain, and hints under the others."""
+
 import sys
 import traceback
 
@@ -12,9 +13,12 @@ from mmkd_sod.registry import MODELS
 from tests.methods import build, loader, runner
 from tests.shown import end_of
 
-KD = dict(type='mmkd_sod.CrossKDDistiller', reused_teacher_head_idx=1,
-          loss_cls_kd=dict(type='mmkd_sod.KDQualityFocalLoss'),
-          loss_reg_kd=dict(type='mmkd_sod.KDKLDivLoss'))
+KD = dict(
+    type='mmkd_sod.CrossKDDistiller',
+    reused_teacher_head_idx=1,
+    loss_cls_kd=dict(type='mmkd_sod.KDQualityFocalLoss'),
+    loss_reg_kd=dict(type='mmkd_sod.KDKLDivLoss'),
+)
 
 
 def raised(run, kind):
@@ -34,12 +38,14 @@ def test_an_unknown_type_is_a_mistake():
     error = raised(distiller(loss_cls_kd=dict(type='NoSuchLoss')), KeyError)
     assert type(error) is ConfigError
     assert "CrossKDDistiller.loss_cls_kd > NoSuchLoss: type 'NoSuchLoss' is not registered" in (
-        str(error))
+        str(error)
+    )
 
 
 def test_a_misspelt_setting_is_a_mistake():
-    error = raised(distiller(loss_cls_kd=dict(type='mmkd_sod.KDQualityFocalLoss', bta=1.)),
-                   TypeError)
+    error = raised(
+        distiller(loss_cls_kd=dict(type='mmkd_sod.KDQualityFocalLoss', bta=1.0)), TypeError
+    )
     assert type(error) is ConfigError
     assert 'KDQualityFocalLoss does not take bta; it takes beta, loss_weight' in str(error)
     error = raised(lambda: MODELS.build(dict(type='mmkd_sod.CrossKDDistiller')), TypeError)
@@ -62,9 +68,14 @@ def test_a_fault_inside_of_a_constructor_is_no_mistake():
 def test_a_hint_names_the_setting_that_was_being_built():
     error = raised(distiller(loss_cls_kd=7), TypeError)
     assert type(error) is TypeError
-    assert end_of(error).rstrip().endswith(
-        'Hint: while building mmkd_sod.DenseDistill.distiller > '
-        'mmkd_sod.CrossKDDistiller.loss_cls_kd')
+    assert (
+        end_of(error)
+        .rstrip()
+        .endswith(
+            'Hint: while building mmkd_sod.DenseDistill.distiller > '
+            'mmkd_sod.CrossKDDistiller.loss_cls_kd'
+        )
+    )
 
 
 def test_a_hint_names_the_module_of_the_model(tmp_path):
@@ -79,7 +90,6 @@ def test_a_hint_names_the_module_of_the_model(tmp_path):
 
 
 class FailingHook(Hook):
-
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         len(batch_idx)
 
@@ -110,8 +120,9 @@ def test_errors_of_data_loading_pass(tmp_path):
         def __getitem__(self, index):
             return 1 / 0
 
-    run = runner('crosskd', tmp_path, steps=4, train_dataloader=dict(
-        loader('crosskd'), dataset=Fails()))
+    run = runner(
+        'crosskd', tmp_path, steps=4, train_dataloader=dict(loader('crosskd'), dataset=Fails())
+    )
     error = raised(run.train, ZeroDivisionError)
     assert type(error) is ZeroDivisionError
 

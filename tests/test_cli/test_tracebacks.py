@@ -1,11 +1,12 @@
 """Faults of hardware, libraries and our own code keep type, message and traceback."""
+
 import os
 
 import pytest
 
 from tests.runs import DEMO, RANDOM_TEACHER, ROOT, TINY_DISTILL, command, on
 
-MODULE = '''
+MODULE = """
 import torch
 from torch import nn
 from mmkd_sod.registry import MODELS
@@ -28,18 +29,19 @@ class FailingLoss(nn.Module):
 
     def forward(self, *args, **kwargs):
         return fail(self.kind)
-'''
-CONFIG = '''
+"""
+CONFIG = """
 _base_ = [{base!r}]
 custom_imports = dict(imports=['mmkd_sod', 'failing_for_tests'])
 model = dict(distiller=dict(loss_cls_kd=dict(_delete_=True, type='mmkd_sod.FailingLoss')))
-'''
+"""
 # What is raised in the first training step, and the line that shows it.
 FAULTS = dict(
     memory='torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.',
     network='RuntimeError: NCCL error in: ProcessGroupNCCL.cpp:2251, unhandled system error',
     key="KeyError: 'y'",
-    attribute="AttributeError: 'NoneType' object has no attribute 'shape'")
+    attribute="AttributeError: 'NoneType' object has no attribute 'shape'",
+)
 
 
 @pytest.fixture(scope='module')
@@ -50,13 +52,24 @@ def outputs(scenes, tmp_path_factory):
     (folder / 'config.py').write_text(CONFIG.format(base=str(ROOT / DEMO.format('crosskd'))))
     path = os.pathsep.join([str(folder), str(ROOT)])
     started = {
-        kind: command('tools/train.py', folder / 'config.py', '--work-dir', folder / kind,
-                      cfg_options=(*on(scenes), *TINY_DISTILL, *RANDOM_TEACHER,
-                                   f'model.distiller.loss_cls_kd.kind={kind}'),
-                      environment=dict(PYTHONPATH=path))
-        for kind in FAULTS}
-    ended = {kind: (process.communicate()[0], process.returncode)
-             for kind, process in started.items()}
+        kind: command(
+            'tools/train.py',
+            folder / 'config.py',
+            '--work-dir',
+            folder / kind,
+            cfg_options=(
+                *on(scenes),
+                *TINY_DISTILL,
+                *RANDOM_TEACHER,
+                f'model.distiller.loss_cls_kd.kind={kind}',
+            ),
+            environment=dict(PYTHONPATH=path),
+        )
+        for kind in FAULTS
+    }
+    ended = {
+        kind: (process.communicate()[0], process.returncode) for kind, process in started.items()
+    }
     return {kind: (code, out) for kind, (out, code) in ended.items()}
 
 
@@ -67,8 +80,12 @@ def test_type_message_traceback_and_a_hint_are_the_last_on_the_screen(outputs, k
     *_, trace = out.split('Traceback (most recent call last):\n')
     assert 'train.py: error' not in out
     # From the tool to the line that raised it.
-    for place in ('tools/train.py", line', 'mmkd_sod/models/algorithms/dense_distill.py", line',
-                  'failing_for_tests.py", line', 'in fail\n'):
+    for place in (
+        'tools/train.py", line',
+        'mmkd_sod/models/algorithms/dense_distill.py", line',
+        'failing_for_tests.py", line',
+        'in fail\n',
+    ):
         assert place in trace
     hint = 'Hint: raised in DenseDistill.distiller.loss_cls_kd'
     lines = trace.rstrip('\n').split('\n')

@@ -1,4 +1,5 @@
 """The config text of a resumed checkpoint is not executed."""
+
 import os
 
 import torch

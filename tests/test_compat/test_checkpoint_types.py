@@ -1,4 +1,5 @@
 """Checkpoints of mmengine load with torch's safe loader, which stays on."""
+
 import numpy as np
 import pytest
 import torch
@@ -6,13 +7,14 @@ import torch
 
 def test_weights_only_loader_reads_history_buffers(tmp_path):
     from mmengine.logging import HistoryBuffer
+
     buffer = HistoryBuffer()
-    for value in (3., 1.):
+    for value in (3.0, 1.0):
         buffer.update(value)
     path = tmp_path / 'a.pth'
-    torch.save({'buffer': buffer, 'f': np.float64(2.), 'i': np.arange(3)}, path)
+    torch.save({'buffer': buffer, 'f': np.float64(2.0), 'i': np.arange(3)}, path)
     loaded = torch.load(path, weights_only=True)
-    assert loaded['buffer'].min() == 1. and loaded['f'] == 2.
+    assert loaded['buffer'].min() == 1.0 and loaded['f'] == 2.0
     np.testing.assert_array_equal(loaded['i'], np.arange(3))
 
 
@@ -24,6 +26,7 @@ class Evil:
 class AskForAttribute:
     def __reduce__(self):
         from mmengine.logging import HistoryBuffer
+
         return (getattr, (HistoryBuffer, 'register_statistics'))
 
 

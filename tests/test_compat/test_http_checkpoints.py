@@ -1,4 +1,5 @@
 """Downloaded checkpoints are read with the weights-only loader."""
+
 import pytest
 import torch
 from mmengine.runner.checkpoint import CheckpointLoader

@@ -1,4 +1,5 @@
 """Code around an import."""
+
 import importlib
 import importlib.util
 import itertools
@@ -38,8 +39,11 @@ def test_contexts_are_open_while_the_module_runs(package):
     part = importlib.import_module(f'{package}.part')
     assert part.seen == ['in'] and sys.hooked == ['in', 'out']
     # What reads source or data through the module finds the loader that it would have had.
-    assert type(part.__loader__).__name__ == type(part.__spec__.loader).__name__ == (
-        'SourceFileLoader')
+    assert (
+        type(part.__loader__).__name__
+        == type(part.__spec__.loader).__name__
+        == ('SourceFileLoader')
+    )
     assert 'seen' in part.__loader__.get_source(part.__name__)
 
 

@@ -1,4 +1,5 @@
 """Local checkpoints are read with the weights-only loader, whatever the environment says."""
+
 import pytest
 import torch
 from mmengine.runner.checkpoint import CheckpointLoader

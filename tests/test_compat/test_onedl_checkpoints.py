@@ -1,4 +1,5 @@
 """What torch's safe loader refused is not read again."""
+
 import pytest
 import torch
 from mmengine.runner import checkpoint

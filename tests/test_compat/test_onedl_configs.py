@@ -1,4 +1,5 @@
 """Configs of mmseg are looked for in the distribution that is installed."""
+
 import pytest
 from mmengine.config.utils import MODULE2PACKAGE
 
@@ -6,9 +7,15 @@ from mmkd_sod.compat import entry, onedl_configs
 from mmkd_sod.compat.entry import check_attributes, check_package
 
 
-@pytest.mark.parametrize(('installed', 'needed'), [
-    (('mmsegmentation', ), False), (('mmsegmentation', 'onedl-mmsegmentation'), False),
-    (('onedl-mmsegmentation', ), True), ((), False)])
+@pytest.mark.parametrize(
+    ('installed', 'needed'),
+    [
+        (('mmsegmentation',), False),
+        (('mmsegmentation', 'onedl-mmsegmentation'), False),
+        (('onedl-mmsegmentation',), True),
+        ((), False),
+    ],
+)
 def test_only_the_fork_alone_needs_it(monkeypatch, installed, needed):
     def version(name):
         if name not in installed:

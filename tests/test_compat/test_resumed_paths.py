@@ -1,4 +1,5 @@
 """A resumed checkpoint cannot name files to remove."""
+
 import shutil
 
 import pytest
@@ -11,7 +12,8 @@ from tests.methods import loader, runner
 
 class Rising(BaseMetric):
     """A score that is better at every validation."""
-    score = 0.
+
+    score = 0.0
 
     def process(self, data_batch, data_samples):
         self.results.append(0)
@@ -22,11 +24,19 @@ class Rising(BaseMetric):
 
 
 def scored(folder, steps, **options):
-    hook = dict(type='CheckpointHook', interval=1, max_keep_ckpts=1, save_best='score',
-                rule='greater')
-    return runner('crosskd', folder, steps=steps, default_hooks=dict(checkpoint=hook),
-                  val_dataloader=loader('crosskd'), val_cfg=dict(), val_evaluator=Evaluator(
-                      [Rising()]), **options)
+    hook = dict(
+        type='CheckpointHook', interval=1, max_keep_ckpts=1, save_best='score', rule='greater'
+    )
+    return runner(
+        'crosskd',
+        folder,
+        steps=steps,
+        default_hooks=dict(checkpoint=hook),
+        val_dataloader=loader('crosskd'),
+        val_cfg=dict(),
+        val_evaluator=Evaluator([Rising()]),
+        **options,
+    )
 
 
 def edit(path, target, **info):
@@ -46,8 +56,10 @@ def trained(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize('named', [
-    'precious', 'precious/best_x.pth', 'run/../precious', 'run/config.py', 'run/best_link.pth'])
+@pytest.mark.parametrize(
+    'named',
+    ['precious', 'precious/best_x.pth', 'run/../precious', 'run/config.py', 'run/best_link.pth'],
+)
 def test_the_best_checkpoint_is_a_file_of_the_run(trained, named):
     run = trained / 'run'
     (run / 'config.py').write_text('mine')
@@ -65,8 +77,12 @@ def test_another_runs_checkpoint_rotates_nothing(trained, numbers):
     run.mkdir()
     for number in (1, 2, 3):
         shutil.copy(trained / 'run' / 'epoch_1.pth', run / f'epoch_{number}.pth')
-    edit(trained / 'run' / 'epoch_1.pth', hostile, keep_ckpt_ids=numbers,
-         best_ckpt=str(run / 'epoch_3.pth'))
+    edit(
+        trained / 'run' / 'epoch_1.pth',
+        hostile,
+        keep_ckpt_ids=numbers,
+        best_ckpt=str(run / 'epoch_3.pth'),
+    )
     scored(run, 4, resume=True, load_from=str(hostile)).train()
     assert (run / 'epoch_1.pth').exists() and (run / 'epoch_3.pth').exists()
     assert (trained / 'precious' / 'best_x.pth').exists()
@@ -75,7 +91,7 @@ def test_another_runs_checkpoint_rotates_nothing(trained, numbers):
 def test_a_runs_own_files_rotate_also_after_it_has_moved(trained):
     moved = trained / 'moved'
     (trained / 'run').rename(moved)
-    first, = moved.glob('best_*.pth')
+    (first,) = moved.glob('best_*.pth')
     scored(moved, 4, resume=True).train()
     assert not first.exists()
     assert [path.name for path in moved.glob('best_*.pth')] == ['best_score_epoch_2.pth']

@@ -1,4 +1,5 @@
 """Samples that cannot be prepared are named, in the main process and from workers."""
+
 import traceback
 
 import cv2
@@ -29,6 +30,7 @@ def fails_at(error):
         if results['img_path'].endswith('1.png'):
             raise error
         return results
+
     return prepare
 
 
@@ -66,11 +68,15 @@ def _cut(path):
 
 
 @pytest.mark.parametrize('workers', [0, 1])
-@pytest.mark.parametrize(('spoil', 'fault'), [
-    (lambda path: path.write_bytes(b''), 'is not an image that Pillow can read'),
-    (_cut, "1.png' is"),
-    (lambda path: path.unlink(), 'does not exist'),
-    (lambda path: (path.unlink(), path.mkdir()), "1.png' is damaged")])
+@pytest.mark.parametrize(
+    ('spoil', 'fault'),
+    [
+        (lambda path: path.write_bytes(b''), 'is not an image that Pillow can read'),
+        (_cut, "1.png' is"),
+        (lambda path: path.unlink(), 'does not exist'),
+        (lambda path: (path.unlink(), path.mkdir()), "1.png' is damaged"),
+    ],
+)
 def test_an_unreadable_image_is_a_mistake_in_the_data(folder, capsys, spoil, fault, workers):
     spoil(folder / '1.png')
     with pytest.raises(DataError, match=fault):

@@ -1,4 +1,5 @@
 """Half a checkpoint is never picked up, and never stands in the way of a whole one."""
+
 import multiprocessing
 import os
 import random
@@ -63,13 +64,15 @@ def test_old_and_best_checkpoints_go_after_their_successors_are_there(tmp_path, 
     removed, remove = [], LocalBackend.remove
 
     def watched(backend, path):
-        removed.append((os.path.basename(path),
-                        {p.name for p in tmp_path.glob('*.pth') if is_complete(p)}))
+        removed.append(
+            (os.path.basename(path), {p.name for p in tmp_path.glob('*.pth') if is_complete(p)})
+        )
         remove(backend, path)
 
     monkeypatch.setattr(LocalBackend, 'remove', watched)
-    best = dict(type='CheckpointHook', interval=1, max_keep_ckpts=1, save_best='score',
-                rule='greater')
+    best = dict(
+        type='CheckpointHook', interval=1, max_keep_ckpts=1, save_best='score', rule='greater'
+    )
 
     class Score(Hook):
         def after_train_epoch(self, runner):
@@ -84,13 +87,15 @@ def test_old_and_best_checkpoints_go_after_their_successors_are_there(tmp_path, 
     assert [name for name, _ in removed] == ['epoch_1.pth', 'best_score_epoch_1.pth']
     assert 'epoch_2.pth' in removed[0][1] and 'best_score_epoch_2.pth' in removed[1][1]
     assert sorted(p.name for p in tmp_path.glob('*.pth')) == [
-        'best_score_epoch_2.pth', 'epoch_2.pth']
+        'best_score_epoch_2.pth',
+        'epoch_2.pth',
+    ]
 
 
 class Progress(Hook):
     """Appends every finished step to a file; from the first one on, waits to kill the process."""
 
-    def __init__(self, path, how=None, delay=0.):
+    def __init__(self, path, how=None, delay=0.0):
         self.path, self.how, self.delay = path, how, delay
 
     def _kill(self):
@@ -134,7 +139,7 @@ def kill_often(method, folder, kills, seed) -> None:
         if how == signal.SIGXFSZ:
             # Ends the process when a file has grown so far: within the next checkpoint.
             how, size = None, rng.randrange(4096, 100_000)
-        hook = Progress(progress, how, rng.uniform(0, .3))
+        hook = Progress(progress, how, rng.uniform(0, 0.3))
         child = process(target=_go_on, args=(method, model, folder, steps, hook, size))
         child.start()
         child.join()
@@ -165,5 +170,5 @@ def test_fifty_kills(tmp_path, method):
 def test_a_validation_without_a_training_needs_no_back_end(tmp_path):
     # mmengine makes the hook's back end before a training only.
     hook = CheckpointHook(interval=1)
-    hook.after_val_epoch(runner('crosskd', tmp_path, steps=1), dict(score=1.))
+    hook.after_val_epoch(runner('crosskd', tmp_path, steps=1), dict(score=1.0))
     assert 'file_backend' not in vars(hook)

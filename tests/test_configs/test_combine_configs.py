@@ -1,4 +1,5 @@
 """Each config of configs/combine takes a real training step on a little of its own kind of data."""
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -17,14 +18,17 @@ NAMES = [path.stem for path in LEAVES]
 TERMS = dict(
     scenes_crosskd_pkd={'loss_cls_kd', 'loss_reg_kd', 'pkd.loss_feat_kd', 'weight_pkd'},
     camvid_cskd_warmup_stop={'loss_cwd', 'loss_cam', 'loss_pam', 'weight_0', 'weight_1'},
-    human_seg_two_teachers={f'{name}.loss_weak_{level}' for name in ('human', 'duts')
-                            for level in range(4)} | {'weight_duts'},
+    human_seg_two_teachers={
+        f'{name}.loss_weak_{level}' for name in ('human', 'duts') for level in range(4)
+    }
+    | {'weight_duts'},
     human_seg_averaged_teachers={f'loss_weak_{level}' for level in range(4)},
     human_seg_scaled_teacher={f'loss_weak_{level}' for level in range(4)},
-    human_seg_pnlad_weak_label={f'loss_weak_{level}' for level in range(4)} | {
-        'loss_pos', 'loss_neg', 'teacher_entropy', 'tau_pos'},
+    human_seg_pnlad_weak_label={f'loss_weak_{level}' for level in range(4)}
+    | {'loss_pos', 'loss_neg', 'teacher_entropy', 'tau_pos'},
     camvid_half_size_student={'loss_cwd', 'loss_cam', 'loss_pam'},
-    groups_rgbd_teacher={f'loss_weak_{level}' for level in range(4)})
+    groups_rgbd_teacher={f'loss_weak_{level}' for level in range(4)},
+)
 
 
 @pytest.fixture(autouse=True)
@@ -48,8 +52,11 @@ def data_of(name, tmp_path, scenes):
         write_camvid(tmp_path / 'camvid', size=(240, 180))
     elif kind == 'groups':
         root = str(tmp_path / 'groups' / 'train')
-        make_groups(tmp_path / 'groups', GroupSettings(
-            train=1, val=1, images=4, width=64, height=64), progress=False)
+        make_groups(
+            tmp_path / 'groups',
+            GroupSettings(train=1, val=1, images=4, width=64, height=64),
+            progress=False,
+        )
     else:
         root = str(write_set(tmp_path / 'set', [(60, 60)] * 4))
         (tmp_path / 'set' / 'train.txt').write_text('0\n1\n2\n3\n')
@@ -60,15 +67,26 @@ def data_of(name, tmp_path, scenes):
 def test_a_training_step(name, tmp_path, scenes, monkeypatch):
     monkeypatch.chdir(ROOT)
     cfg = Config.fromfile(f'configs/combine/{name}.py')
-    cfg.model.update(teacher_ckpt=None, teacher_allow_missing=['*'],
-                     teacher_fold_bn=False)  # what it tries on images takes long here
-    cfg.merge_from_dict({
-        'train_dataloader.dataset.data_root': data_of(name, tmp_path, scenes),
-        'train_dataloader.batch_size': 4, 'work_dir': str(tmp_path / 'work'), 'val_cfg': None,
-        'val_dataloader': None, 'val_evaluator': None, 'test_cfg': None, 'test_dataloader': None,
-        'test_evaluator': None, 'log_level': 'ERROR', 'experiment_name': name})
+    cfg.model.update(
+        teacher_ckpt=None, teacher_allow_missing=['*'], teacher_fold_bn=False
+    )  # what it tries on images takes long here
+    cfg.merge_from_dict(
+        {
+            'train_dataloader.dataset.data_root': data_of(name, tmp_path, scenes),
+            'train_dataloader.batch_size': 4,
+            'work_dir': str(tmp_path / 'work'),
+            'val_cfg': None,
+            'val_dataloader': None,
+            'val_evaluator': None,
+            'test_cfg': None,
+            'test_dataloader': None,
+            'test_evaluator': None,
+            'log_level': 'ERROR',
+            'experiment_name': name,
+        }
+    )
     if cfg.model.architecture.cfg_path.startswith('configs/demo/human_seg'):
-        cfg.model.architecture.setdefault('data_preprocessor', {}).update(sides=(64, ))
+        cfg.model.architecture.setdefault('data_preprocessor', {}).update(sides=(64,))
     runner = Runner.from_cfg(cfg)
     model = runner.model
     model.init_weights()
@@ -86,7 +104,10 @@ def test_a_training_step(name, tmp_path, scenes, monkeypatch):
     assert terms == TERMS[name]
     assert all(torch.isfinite(value) for value in logged.values())
     assert all(logged[f'distill.{key}'] > 0 for key in terms if 'weak' in key or 'cwd' in key)
-    moved = [key for key, value in model.student.named_parameters()
-             if not torch.equal(value, before[key])]
+    moved = [
+        key
+        for key, value in model.student.named_parameters()
+        if not torch.equal(value, before[key])
+    ]
     assert len(moved) > len(before) / 2
     assert not any(key.startswith(('teacher', 'architecture')) for key in model.state_dict())

@@ -1,4 +1,5 @@
 """The published CrossKD recipes: what they say, what they inherit, and one training step each."""
+
 import copy
 import functools
 import re
@@ -23,7 +24,8 @@ TABLE = dict(
     gfl=(3, 1.0, 4.0, None, 'mmkd_sod.KDKLDivLoss'),
     retinanet=(3, 1.0, 1.0, None, 'mmdet.GIoULoss'),
     atss=(3, 1.0, 1.0, 1.0, 'mmdet.GIoULoss'),
-    fcos=(2, 0.4, 0.75, None, 'mmdet.IoULoss'))
+    fcos=(2, 0.4, 0.75, None, 'mmdet.IoULoss'),
+)
 # Recipe: student, teacher (mmdet's names), epochs.
 PAIRS = dict(
     gfl_r50=('gfl_r50_fpn_1x_coco', 'gfl_r101_fpn_ms-2x_coco', 12),
@@ -32,8 +34,12 @@ PAIRS = dict(
     retinanet_r18=('retinanet_r18_fpn_1x_coco', 'retinanet_r50_fpn_1x_coco', 12),
     retinanet_r50_swint=('retinanet_r50_fpn_1x_coco', 'retinanet_swin-t-p4-w7_fpn_1x_coco', 12),
     atss_r50=('atss_r50_fpn_1x_coco', 'atss_r101_fpn_1x_coco', 12),
-    fcos_r50=('fcos_r50-caffe_fpn_gn-head_ms-640-800-2x_coco',
-              'fcos_r101-caffe_fpn_gn-head_ms-640-800-2x_coco', 24))
+    fcos_r50=(
+        'fcos_r50-caffe_fpn_gn-head_ms-640-800-2x_coco',
+        'fcos_r101-caffe_fpn_gn-head_ms-640-800-2x_coco',
+        24,
+    ),
+)
 
 
 @functools.cache
@@ -76,7 +82,8 @@ def test_numbers(name):
     assert distiller.type == 'mmkd_sod.CrossKDDistiller'
     assert distiller.reused_teacher_head_idx == idx
     assert distiller.loss_cls_kd == dict(
-        type='mmkd_sod.KDQualityFocalLoss', beta=1.0, loss_weight=cls)
+        type='mmkd_sod.KDQualityFocalLoss', beta=1.0, loss_weight=cls
+    )
     assert (distiller.loss_reg_kd.type, distiller.loss_reg_kd.loss_weight) == (box_loss, reg)
     assert distiller.get('loss_center_kd', dict(loss_weight=None))['loss_weight'] == center
     if name.endswith('_pkd'):
@@ -96,8 +103,9 @@ def test_student_teacher_and_address(name):
         return
     folder = cfg.teacher.cfg_path.removeprefix('mmdet::').split('/')[0]
     zoo = Path(mmdet.__file__).parent / '.mim' / 'configs' / folder / 'metafile.yml'
-    addresses = dict(re.findall(
-        r'- Name: (\S+)\n(?:(?!.*- Name).*\n)*? +Weights: (\S+)', zoo.read_text()))
+    addresses = dict(
+        re.findall(r'- Name: (\S+)\n(?:(?!.*- Name).*\n)*? +Weights: (\S+)', zoo.read_text())
+    )
     assert cfg.teacher_ckpt == addresses[teacher]
 
 
@@ -107,8 +115,17 @@ def test_data_schedule_and_optimizer_are_mmdets(name):
     student = mmdets(cfg.model.architecture.cfg_path)
     assert cfg.train_cfg.max_epochs == PAIRS[name.removesuffix('_pkd')][2]
     assert cfg.custom_imports['imports'] == ['mmkd_sod']
-    for key in ('train_dataloader', 'val_dataloader', 'test_dataloader', 'val_evaluator',
-                'train_cfg', 'param_scheduler', 'optim_wrapper', 'auto_scale_lr', 'default_hooks'):
+    for key in (
+        'train_dataloader',
+        'val_dataloader',
+        'test_dataloader',
+        'val_evaluator',
+        'train_cfg',
+        'param_scheduler',
+        'optim_wrapper',
+        'auto_scale_lr',
+        'default_hooks',
+    ):
         assert without_scopes(cfg[key]) == without_scopes(student[key]), key
 
 

@@ -1,4 +1,5 @@
 """The CSKD recipes: short, of one number of classes, by the paper's weights."""
+
 import pytest
 from mmengine.config import Config
 
@@ -36,5 +37,9 @@ def test_student_teacher_and_schedule(path, monkeypatch):
     assert distiller.loss_feat.cam_weight == (0.0 if path.stem.endswith('_pam') else 0.3)
     assert distiller.loss_feat.pam_weight == (0.0 if path.stem.endswith('_cam') else 0.8)
     size = student.data_preprocessor.size
-    assert tuple(size) == dict(camvid=(360, 360), cityscapes=(512, 1024), voc=(512, 512))[
-        next(name for name in CLASSES if name in path.stem)]
+    assert (
+        tuple(size)
+        == dict(camvid=(360, 360), cityscapes=(512, 1024), voc=(512, 512))[
+            next(name for name in CLASSES if name in path.stem)
+        ]
+    )

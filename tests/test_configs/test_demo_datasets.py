@@ -1,4 +1,5 @@
 """The data sets of the demo configs."""
+
 import json
 
 import pytest
@@ -14,6 +15,7 @@ BASE = 'configs/demo/_base_'
 def build(dataset_cfg, **changes):
     from mmdet.registry import DATASETS
     from mmdet.utils import register_all_modules
+
     register_all_modules(init_default_scope=True)
     return DATASETS.build({**dataset_cfg, **changes})
 
@@ -44,8 +46,9 @@ def test_config(root, name, scale):
 
 def test_config_joins_mmdet_runtime(root, tmp_path):
     leaf = tmp_path / 'leaf.py'
-    leaf.write_text(f"_base_ = ['{root / BASE / 'scenes_detection.py'}', "
-                    "'mmdet::_base_/default_runtime.py']\n")
+    leaf.write_text(
+        f"_base_ = ['{root / BASE / 'scenes_detection.py'}', 'mmdet::_base_/default_runtime.py']\n"
+    )
     assert Config.fromfile(leaf).default_scope == 'mmdet'
 
 
@@ -63,6 +66,9 @@ def test_scenes_load(root, tmp_path, split, capsys):
         assert sample['inputs'].shape == (3, 160, 160)
         instances = sample['data_samples'].gt_instances
         image_id = sample['data_samples'].img_id
-        wanted = [annotation['category_id'] - 1 for annotation in content['annotations']
-                  if annotation['image_id'] == image_id]
+        wanted = [
+            annotation['category_id'] - 1
+            for annotation in content['annotations']
+            if annotation['image_id'] == image_id
+        ]
         assert instances.labels.tolist() == wanted

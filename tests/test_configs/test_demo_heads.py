@@ -1,4 +1,5 @@
 """The BCCD demo with other heads than GFL: each builds and takes a training step."""
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -30,8 +31,9 @@ def test_one_step(head, monkeypatch):
 @pytest.mark.parametrize('role', ['teacher', 'student', 'crosskd'])
 @pytest.mark.parametrize('head', ['retinanet', 'atss', 'fcos'])
 def test_a_head_is_a_change_of_one_or_two_lines(head, role):
-    ours, gfl = ((DEMO / f'bccd_{name}_{role}.py').read_text().splitlines()
-                 for name in (head, 'gfl'))
+    ours, gfl = (
+        (DEMO / f'bccd_{name}_{role}.py').read_text().splitlines() for name in (head, 'gfl')
+    )
     assert len(ours) == len(gfl)
     changed = [line for line, other in zip(ours, gfl, strict=True) if line != other]
     docs = [line for line in changed if line.startswith('"""')]

@@ -1,4 +1,5 @@
 """Demo configs come in threes; the distilled student is the plain one in all but the distiller."""
+
 from pathlib import Path
 
 import pytest
@@ -8,13 +9,29 @@ from mmkd_sod.models.student import is_distillation, student_config
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / 'configs' / 'demo'
-DISTILLED = sorted(path for path in DEMO.glob('*.py')
-                   if path.stem.split('_')[-1] not in ('teacher', 'student'))
+DISTILLED = sorted(
+    path for path in DEMO.glob('*.py') if path.stem.split('_')[-1] not in ('teacher', 'student')
+)
 
 # What a Runner reads; the rest are a config file's own variables.
-RUN = ('model', 'train_dataloader', 'val_dataloader', 'test_dataloader', 'val_evaluator',
-       'test_evaluator', 'train_cfg', 'val_cfg', 'test_cfg', 'optim_wrapper', 'param_scheduler',
-       'auto_scale_lr', 'default_hooks', 'randomness', 'env_cfg', 'default_scope')
+RUN = (
+    'model',
+    'train_dataloader',
+    'val_dataloader',
+    'test_dataloader',
+    'val_evaluator',
+    'test_evaluator',
+    'train_cfg',
+    'val_cfg',
+    'test_cfg',
+    'optim_wrapper',
+    'param_scheduler',
+    'auto_scale_lr',
+    'default_hooks',
+    'randomness',
+    'env_cfg',
+    'default_scope',
+)
 
 
 def twin(path: Path, role: str) -> Path:
@@ -48,8 +65,14 @@ def test_teacher_is_the_one_that_its_own_config_trains(path, monkeypatch):
     assert distilled.model.teacher_ckpt.endswith(f'epoch_{epochs}.pth')
 
 
-@pytest.mark.parametrize('path', sorted(
-    path for folder in ('demo', 'crosskd', 'cskd', 'scfnet', 'hkdnet')
-    for path in (ROOT / 'configs' / folder).glob('*.py')), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    'path',
+    sorted(
+        path
+        for folder in ('demo', 'crosskd', 'cskd', 'scfnet', 'hkdnet')
+        for path in (ROOT / 'configs' / folder).glob('*.py')
+    ),
+    ids=lambda path: path.stem,
+)
 def test_leaves_are_short(path):
     assert len(path.read_text().splitlines()) < 20

@@ -1,4 +1,5 @@
 """HKDNet's configs: every one builds, and the demo trains, distils and tests on tiny groups."""
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -27,19 +28,23 @@ def model_of(path):
 def test_networks(root, name, millions):
     with torch.device('meta'):
         model, cfg = model_of(root / f'configs/hkdnet/{name}.py')
-    assert sum(p.numel() for p in model.parameters()) / 1e6 == pytest.approx(millions, abs=.005)
+    assert sum(p.numel() for p in model.parameters()) / 1e6 == pytest.approx(millions, abs=0.005)
     loader = cfg.train_dataloader
     assert loader.batch_size == 8 and loader.batch_sampler.type == 'mmkd_sod.GroupBatchSampler'
     assert cfg.optim_wrapper.optimizer == dict(type='Adam', lr=3e-5) and cfg.randomness.seed == 7
 
 
-@pytest.mark.parametrize('name, parts', [
-    ('hkdnet/hkdnet_s_hkd', {'loss_pnlad', 'loss_fpd', 'loss_dssd', 'loss_dssd_decoder'}),
-    ('hkdnet/hkdnet_s_pnlad', {'loss_pnlad'}),
-    ('demo/groups_hkdnet_hkd', {'loss_pnlad', 'loss_fpd', 'loss_dssd', 'loss_dssd_decoder'}),
-    ('demo/groups_hkdnet_pnlad', {'loss_pnlad'}),
-    ('hkdnet/scfnet_mobilenetv3_pnlad', {'loss_pnlad'}),
-    ('demo/human_seg_scfnet_pnlad', {'loss_pnlad'})])
+@pytest.mark.parametrize(
+    'name, parts',
+    [
+        ('hkdnet/hkdnet_s_hkd', {'loss_pnlad', 'loss_fpd', 'loss_dssd', 'loss_dssd_decoder'}),
+        ('hkdnet/hkdnet_s_pnlad', {'loss_pnlad'}),
+        ('demo/groups_hkdnet_hkd', {'loss_pnlad', 'loss_fpd', 'loss_dssd', 'loss_dssd_decoder'}),
+        ('demo/groups_hkdnet_pnlad', {'loss_pnlad'}),
+        ('hkdnet/scfnet_mobilenetv3_pnlad', {'loss_pnlad'}),
+        ('demo/human_seg_scfnet_pnlad', {'loss_pnlad'}),
+    ],
+)
 def test_distillations(root, name, parts):
     cfg = Config.fromfile(root / f'configs/{name}.py')
     distiller = MODELS.build(cfg.model.distiller)
@@ -71,14 +76,20 @@ def test_the_demo_from_teacher_to_maps(root, tmp_path):
     teacher = build_model(dict(cfg_path=str(root / DEMO.format('teacher'))), 'teacher')
     torch.save(dict(state_dict=teacher.state_dict()), tmp_path / 'teacher.pth')
     cfg = Config.fromfile(root / DEMO.format('hkd'))
-    cfg.merge_from_dict({
-        'work_dir': str(tmp_path / 'work'), 'model.teacher_ckpt': str(tmp_path / 'teacher.pth'),
-        'train_dataloader.dataset.data_root': str(data / 'train'),
-        'val_dataloader.dataset.data_root': str(data / 'val'),
-        'test_dataloader.dataset.data_root': str(data / 'val'),
-        'train_cfg.max_epochs': 2, 'train_cfg.val_interval': 2,
-        'default_hooks.checkpoint.interval': 1, 'default_hooks.logger.interval': 1,
-        'test_evaluator.out_dir': str(tmp_path / 'maps')})
+    cfg.merge_from_dict(
+        {
+            'work_dir': str(tmp_path / 'work'),
+            'model.teacher_ckpt': str(tmp_path / 'teacher.pth'),
+            'train_dataloader.dataset.data_root': str(data / 'train'),
+            'val_dataloader.dataset.data_root': str(data / 'val'),
+            'test_dataloader.dataset.data_root': str(data / 'val'),
+            'train_cfg.max_epochs': 2,
+            'train_cfg.val_interval': 2,
+            'default_hooks.checkpoint.interval': 1,
+            'default_hooks.logger.interval': 1,
+            'test_evaluator.out_dir': str(tmp_path / 'maps'),
+        }
+    )
     Runner.from_cfg(cfg).train()
     log = next((tmp_path / 'work').rglob('*.log')).read_text()
     for name in ('loss_pos', 'loss_neg', 'loss_fpd', 'loss_dssd', 'loss_label', 'teacher_entropy'):
@@ -89,7 +100,11 @@ def test_the_demo_from_teacher_to_maps(root, tmp_path):
     runner.train()
     assert runner.model.distiller.stage.tau_feat == 34 - 2 * 7.5
     runner.test()
-    maps = sorted(str(path.relative_to(tmp_path / 'maps')) for path in (
-        tmp_path / 'maps').rglob('*.png'))
-    assert maps == [f'val/{group}/{image:04d}.png' for group in ('000_triangle', '001_star')
-                    for image in range(2)]
+    maps = sorted(
+        str(path.relative_to(tmp_path / 'maps')) for path in (tmp_path / 'maps').rglob('*.png')
+    )
+    assert maps == [
+        f'val/{group}/{image:04d}.png'
+        for group in ('000_triangle', '001_star')
+        for image in range(2)
+    ]

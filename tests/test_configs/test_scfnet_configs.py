@@ -1,4 +1,5 @@
 """Every SCFNet config builds, leaves stay short, and the demos train a step."""
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -18,14 +19,22 @@ DEMOS = sorted((ROOT / 'configs/demo').glob('human_seg_*.py'))
 
 def files(paths):
     slow = [path.stem in ('scfnet_r50', 'scfnet_vgg16', 'scfnet_swin_b') for path in paths]
-    return [pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if heavy else [])
-            for path, heavy in zip(paths, slow, strict=True)]
+    return [
+        pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if heavy else [])
+        for path, heavy in zip(paths, slow, strict=True)
+    ]
 
 
 def test_there_are_configs():
     names = {path.stem for path in LEAVES}
-    assert {'scfnet_mobilenetv3', 'scfnet_r50', 'scfnet_vgg16', 'scfnet_swin_b',
-            'kd_scfnet_mobilenetv3', 'kd_scfnet_mobilenetv3_swin_b'} <= names
+    assert {
+        'scfnet_mobilenetv3',
+        'scfnet_r50',
+        'scfnet_vgg16',
+        'scfnet_swin_b',
+        'kd_scfnet_mobilenetv3',
+        'kd_scfnet_mobilenetv3_swin_b',
+    } <= names
     demos = {path.stem.removeprefix('human_seg_scfnet_') for path in DEMOS}
     assert {'teacher', 'student', 'kd', 'kd_offline'} <= demos
 
@@ -49,8 +58,9 @@ def test_leaf_is_short_and_its_student_builds(path):
 def test_distillation_without_masks(name):
     cfg = Config.fromfile(ROOT / f'configs/scfnet/{name}.py')
     small = Config.fromfile(ROOT / 'configs/_base_/models/scfnet_mobilenetv3.py').model
-    model = build_model(dict(cfg.model, teacher=small, teacher_ckpt=None,
-                             teacher_allow_missing=['*']))
+    model = build_model(
+        dict(cfg.model, teacher=small, teacher_ckpt=None, teacher_allow_missing=['*'])
+    )
     # Fast-SCNN's SyncBN asks for a GPU.
     losses = revert_sync_batchnorm(model)(*batch(2, 64), mode='loss')
     assert losses and all('distill.loss_weak' in key for key in losses)
@@ -72,6 +82,7 @@ def curve(cfg, work_dir):
         out = step(*args)
         losses.append(float(out[0]))
         return out
+
     runner.model.parse_losses = parse
     runner.train()
     return losses, runner
@@ -97,6 +108,7 @@ def demo(tmp_path, monkeypatch):
         cfg.test_dataloader.dataset.pipeline[1].scale = (64, 64)
         cfg.val_dataloader.dataset.pipeline[1].scale = (64, 64)
         return cfg
+
     return load, teacher
 
 
@@ -110,6 +122,7 @@ def test_demo_student_trains_and_is_measured(demo, tmp_path):
 def test_demo_offline_curve_equals_the_teachers_own_maps(demo, tmp_path):
     from mmkd_sod.apis.weak_label_writer import WeakLabelWriter
     from mmkd_sod.models.saliency_inferencer import SaliencyInferencer
+
     load, (config, checkpoint) = demo
     offline, online = load('kd_offline'), load('kd_offline')
     where = dict(teacher=config, teacher_ckpt=checkpoint, side=64)
@@ -117,9 +130,12 @@ def test_demo_offline_curve_equals_the_teachers_own_maps(demo, tmp_path):
     offline.train_dataloader.dataset.pipeline[1].update(where)
     dataset = DATASETS.build(dict(online.train_dataloader.dataset, pipeline=[]))
     images = [dataset.get_data_info(i) for i in range(4)]
-    WeakLabelWriter(SaliencyInferencer(config, checkpoint, side=64, batch_size=1), images,
-                    offline.train_dataloader.dataset.pipeline[1].label_root,
-                    dataset.data_prefix['img_path']).run(show=False)
+    WeakLabelWriter(
+        SaliencyInferencer(config, checkpoint, side=64, batch_size=1),
+        images,
+        offline.train_dataloader.dataset.pipeline[1].label_root,
+        dataset.data_prefix['img_path'],
+    ).run(show=False)
     found, runner = curve(offline, tmp_path / 'offline')
     expected, _ = curve(online, tmp_path / 'online')
     assert len(found) == 6 and found == expected

@@ -1,4 +1,5 @@
 """CamVid in both layouts, and errors of a folder."""
+
 import numpy as np
 import pytest
 from mmengine.registry import init_default_scope

@@ -1,4 +1,5 @@
 """SODDataset and UnlabelledImageDataset: matching, lists, and errors."""
+
 import shutil
 
 import cv2
@@ -31,14 +32,23 @@ def test_mixed_formats_dots_and_one_folder_for_both(tmp_path):
     shutil.move(tmp_path / 'b.jpg', tmp_path / 'b.JPG')
     (tmp_path / '.hidden.jpg').write_bytes(b'')
     (tmp_path / 'notes.txt').write_text('no image')
-    dataset = SODDataset(data_root=str(tmp_path), data_prefix=dict(img_path='', seg_map_path=''),
-                         img_suffix=('.jpg', '.bmp'))
+    dataset = SODDataset(
+        data_root=str(tmp_path),
+        data_prefix=dict(img_path='', seg_map_path=''),
+        img_suffix=('.jpg', '.bmp'),
+    )
     assert names(dataset) == ['a.v1', 'b', 'c']
 
 
-@pytest.mark.parametrize('content', [
-    '2\n0\n', '2.png\n0.png', '\ufeff2\r\n\r\n# a comment\r\n0.png\r\n',
-    '2.png 2.png\n0.png 0.png\n'])
+@pytest.mark.parametrize(
+    'content',
+    [
+        '2\n0\n',
+        '2.png\n0.png',
+        '\ufeff2\r\n\r\n# a comment\r\n0.png\r\n',
+        '2.png 2.png\n0.png 0.png\n',
+    ],
+)
 def test_lists_keep_their_order(tmp_path, content):
     root = write_set(tmp_path)
     (root / 'list.txt').write_text(content, encoding='utf-8')
@@ -56,11 +66,18 @@ def test_a_list_may_name_other_masks_and_spaces(tmp_path):
     assert names(dataset)[1:] == ['my photo', 'my photo']
 
 
-@pytest.mark.parametrize('line, words', [
-    ('7', "line 2: there is no image '7'"), ('../mask/0.png', 'is outside of the data folder'),
-    ('/etc/passwd', 'is outside of the data folder'), ('a/../../x', 'is outside of'),
-    ('..\\mask\\0.png', 'is outside of'), ('0.png 9.png', "has no mask in .*; add '9.png'"),
-    ('0.png ../image/0.png', 'is outside of')])
+@pytest.mark.parametrize(
+    'line, words',
+    [
+        ('7', "line 2: there is no image '7'"),
+        ('../mask/0.png', 'is outside of the data folder'),
+        ('/etc/passwd', 'is outside of the data folder'),
+        ('a/../../x', 'is outside of'),
+        ('..\\mask\\0.png', 'is outside of'),
+        ('0.png 9.png', "has no mask in .*; add '9.png'"),
+        ('0.png ../image/0.png', 'is outside of'),
+    ],
+)
 def test_refuses_lines(tmp_path, line, words):
     root = write_set(tmp_path)
     (root / 'list.txt').write_text(f'0\n{line}\n')
@@ -94,8 +111,12 @@ def test_unlabelled_images_below_a_folder(tmp_path):
     root = write_set(tmp_path / 'a')
     write_set(tmp_path / 'b' / 'c', shapes=((8, 8),))
     dataset = UnlabelledImageDataset(data_root=str(tmp_path))
-    assert names(dataset) == [*(f'a/image/{i}' for i in range(3)),
-                              *(f'a/mask/{i}' for i in range(3)), 'b/c/image/0', 'b/c/mask/0']
+    assert names(dataset) == [
+        *(f'a/image/{i}' for i in range(3)),
+        *(f'a/mask/{i}' for i in range(3)),
+        'b/c/image/0',
+        'b/c/mask/0',
+    ]
     assert 'seg_map_path' not in dataset.get_data_info(0)
     only = UnlabelledImageDataset(data_root=str(root), data_prefix=dict(img_path='image'))
     assert names(only) == ['0', '1', '2']
@@ -103,6 +124,7 @@ def test_unlabelled_images_below_a_folder(tmp_path):
 
 def test_layouts_of_the_public_sets(root, tmp_path, monkeypatch):
     from mmengine.config import Config
+
     monkeypatch.chdir(tmp_path)
     names = {}
     for path in sorted((root / 'configs/_base_/datasets').glob('*.py')):
@@ -113,10 +135,17 @@ def test_layouts_of_the_public_sets(root, tmp_path, monkeypatch):
                 if part.get('type') != 'mmkd_sod.SODDataset':
                     continue
                 prefix = part.data_prefix
-                write_set(tmp_path / part.data_root, ((8, 8),), prefix.img_path,
-                          prefix.seg_map_path)
+                write_set(
+                    tmp_path / part.data_root, ((8, 8),), prefix.img_path, prefix.seg_map_path
+                )
                 assert len(DATASETS.build(part)) == 1
                 names.setdefault(path.stem, set()).add(part.name)
     assert names['sod_benchmarks'] == {
-        'DUTS-TR', 'DUTS-TE', 'ECSSD', 'HKU-IS', 'DUT-OMRON', 'PASCAL-S'}
+        'DUTS-TR',
+        'DUTS-TE',
+        'ECSSD',
+        'HKU-IS',
+        'DUT-OMRON',
+        'PASCAL-S',
+    }
     assert names['pascal_s'] == {'PASCAL-S'}

@@ -1,4 +1,5 @@
 """Pascal VOC to COCO."""
+
 import json
 from collections import Counter
 
@@ -14,8 +15,10 @@ SIZE = '<size><width>64</width><height>48</height><depth>3</depth></size>'
 
 
 def thing(name, box, difficult='<difficult>0</difficult>'):
-    tags = ''.join(f'<{tag}>{value}</{tag}>'
-                   for tag, value in zip(('xmin', 'ymin', 'xmax', 'ymax'), box, strict=True))
+    tags = ''.join(
+        f'<{tag}>{value}</{tag}>'
+        for tag, value in zip(('xmin', 'ymin', 'xmax', 'ymax'), box, strict=True)
+    )
     return f'<object><name>{name}</name>{difficult}<bndbox>{tags}</bndbox></object>'
 
 
@@ -52,7 +55,9 @@ def voc(tmp_path):
 def test_boxes_are_those_of_mmdet(voc):
     content, report = convert_split(voc.root, 'train', ['cat', 'dog'])
     assert [annotation['bbox'] for annotation in content['annotations']] == [
-        [0, 0, 63, 47], [10, 20, 20, 5]]
+        [0, 0, 63, 47],
+        [10, 20, 20, 5],
+    ]
     assert [annotation['category_id'] for annotation in content['annotations']] == [2, 1]
     assert [annotation['area'] for annotation in content['annotations']] == [63 * 47, 100]
     assert content['images'] == [dict(id=1, file_name='a.jpg', width=64, height=48)]
@@ -63,12 +68,18 @@ def test_boxes_are_those_of_mmdet(voc):
 def test_mmdet_reads_the_same_boxes(voc):
     pytest.importorskip('mmdet')
     from mmdet.datasets import VOCDataset
+
     dataset = VOCDataset(
-        data_root=str(voc.root), ann_file='ImageSets/Main/train.txt',
-        data_prefix=dict(sub_data_root=''), metainfo=dict(classes=('cat', 'dog')), pipeline=[])
+        data_root=str(voc.root),
+        ann_file='ImageSets/Main/train.txt',
+        data_prefix=dict(sub_data_root=''),
+        metainfo=dict(classes=('cat', 'dog')),
+        pipeline=[],
+    )
     content, _ = convert_split(voc.root, 'train', ['cat', 'dog'])
-    for instance, annotation in zip(dataset.get_data_info(0)['instances'], content['annotations'],
-                                    strict=True):
+    for instance, annotation in zip(
+        dataset.get_data_info(0)['instances'], content['annotations'], strict=True
+    ):
         x, y, width, height = annotation['bbox']
         assert instance['bbox'] == [x, y, x + width, y + height]
         assert instance['bbox_label'] == annotation['category_id'] - 1
@@ -100,22 +111,34 @@ def test_find_classes(voc):
 
 
 def test_clipped_and_dropped_boxes_are_reported(voc):
-    voc.add('c', thing('cat', (-4, 10, 20, 60)), thing('cat', (9, 9, 9, 30)),
-            thing('cat', (30, 9, 20, 30)), thing('cat', (70, 1, 90, 30)))
+    voc.add(
+        'c',
+        thing('cat', (-4, 10, 20, 60)),
+        thing('cat', (9, 9, 9, 30)),
+        thing('cat', (30, 9, 20, 30)),
+        thing('cat', (70, 1, 90, 30)),
+    )
     voc.add('d', thing('cat', (5, 5, 5, 5)))
     voc.split('train', 'c', 'd')
     content, report = convert_split(voc.root, 'train', ['cat'])
     assert [annotation['bbox'] for annotation in content['annotations']] == [[0, 9, 19, 39]]
     assert report.clipped == ['c.xml: cat (-4, 10, 20, 60)']
-    assert report.dropped == ['c.xml: cat (9, 9, 9, 30)', 'c.xml: cat (30, 9, 20, 30)',
-                              'c.xml: cat (70, 1, 90, 30)', 'd.xml: cat (5, 5, 5, 5)']
+    assert report.dropped == [
+        'c.xml: cat (9, 9, 9, 30)',
+        'c.xml: cat (30, 9, 20, 30)',
+        'c.xml: cat (70, 1, 90, 30)',
+        'd.xml: cat (5, 5, 5, 5)',
+    ]
     assert report.boxes == Counter(cat=1) and report.empty == ['d.jpg']
 
 
-@pytest.mark.parametrize('size, said', [
-    ('', 'a.xml: no size; the image has 64 x 48'),
-    (SIZE.replace('64', '640'), 'a.xml: 640 x 48 stated; the image has 64 x 48'),
-])
+@pytest.mark.parametrize(
+    'size, said',
+    [
+        ('', 'a.xml: no size; the image has 64 x 48'),
+        (SIZE.replace('64', '640'), 'a.xml: 640 x 48 stated; the image has 64 x 48'),
+    ],
+)
 def test_size_comes_from_the_picture(voc, size, said):
     voc.add('a', thing('cat', (1, 1, 9, 9)), size=size)
     content, report = convert_split(voc.root, 'train', ['cat'])
@@ -125,8 +148,9 @@ def test_size_comes_from_the_picture(voc, size, said):
 
 @pytest.mark.parametrize('option, crowd', [('ignore', [0, 1]), ('keep', [0, 0]), ('drop', [0])])
 def test_difficult(voc, option, crowd):
-    voc.add('a', thing('cat', (1, 1, 9, 9), ''),
-            thing('cat', (1, 1, 9, 9), '<difficult>1</difficult>'))
+    voc.add(
+        'a', thing('cat', (1, 1, 9, 9), ''), thing('cat', (1, 1, 9, 9), '<difficult>1</difficult>')
+    )
     content, report = convert_split(voc.root, 'train', ['cat'], option)
     assert [annotation['iscrowd'] for annotation in content['annotations']] == crowd
     assert report.difficult == 1
@@ -134,24 +158,34 @@ def test_difficult(voc, option, crowd):
         convert_split(voc.root, 'train', ['cat'], 'maybe')
 
 
-BOMB = ('<?xml version="1.0"?><!DOCTYPE a [<!ENTITY x "xxxxxxxxxx"><!ENTITY y "&x;&x;&x;&x;">]>'
-        '<annotation><object><name>&y;</name></object></annotation>')
-OUTSIDE = ('<?xml version="1.0"?><!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/hostname">]>'
-           '<annotation><object><name>&x;</name></object></annotation>')
+BOMB = (
+    '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY x "xxxxxxxxxx"><!ENTITY y "&x;&x;&x;&x;">]>'
+    '<annotation><object><name>&y;</name></object></annotation>'
+)
+OUTSIDE = (
+    '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/hostname">]>'
+    '<annotation><object><name>&x;</name></object></annotation>'
+)
 
 
-@pytest.mark.parametrize('text, said', [
-    (BOMB, 'DOCTYPE'),
-    (OUTSIDE, 'DOCTYPE'),
-    ('<!DOCTYPE annotation><annotation/>', 'DOCTYPE'),
-    ('<annotation><object>', 'is not readable xml'),
-    ('', 'is not readable xml'),
-    (f'<annotation>{SIZE}<object><name>cat</name></object></annotation>', '<bndbox>'),
-    (f'<annotation>{SIZE}<object/></annotation>', 'has no <name>'),
-    (f'<annotation>{SIZE}{thing("cat", (1, 1, "wide", 9))}</annotation>', 'must be a number'),
-    (f'<annotation>{SIZE}{thing("cat", (1, 1, "inf", 9))}</annotation>', 'must be a number'),
-    (f'<annotation>{SIZE}{thing("cow", (1, 1, 9, 9))}</annotation>', "class 'cow' is not one of"),
-])
+@pytest.mark.parametrize(
+    'text, said',
+    [
+        (BOMB, 'DOCTYPE'),
+        (OUTSIDE, 'DOCTYPE'),
+        ('<!DOCTYPE annotation><annotation/>', 'DOCTYPE'),
+        ('<annotation><object>', 'is not readable xml'),
+        ('', 'is not readable xml'),
+        (f'<annotation>{SIZE}<object><name>cat</name></object></annotation>', '<bndbox>'),
+        (f'<annotation>{SIZE}<object/></annotation>', 'has no <name>'),
+        (f'<annotation>{SIZE}{thing("cat", (1, 1, "wide", 9))}</annotation>', 'must be a number'),
+        (f'<annotation>{SIZE}{thing("cat", (1, 1, "inf", 9))}</annotation>', 'must be a number'),
+        (
+            f'<annotation>{SIZE}{thing("cow", (1, 1, 9, 9))}</annotation>',
+            "class 'cow' is not one of",
+        ),
+    ],
+)
 def test_bad_xml_is_named(voc, text, said):
     voc.write_xml('a', text)
     with pytest.raises(DataError, match=said) as caught:
@@ -181,8 +215,14 @@ def test_missing_and_broken_files_are_named(voc):
         convert_split(voc.root, 'test', ['cat', 'dog'])
 
 
-@pytest.mark.parametrize('names, said', [
-    (['../a'], 'not a plain image name'), (['a', 'a'], 'lists a 2 times'), ([], 'lists no images')])
+@pytest.mark.parametrize(
+    'names, said',
+    [
+        (['../a'], 'not a plain image name'),
+        (['a', 'a'], 'lists a 2 times'),
+        ([], 'lists no images'),
+    ],
+)
 def test_bad_lists_are_named(voc, names, said):
     voc.split('train', *names)
     with pytest.raises(DataError, match=said) as caught:

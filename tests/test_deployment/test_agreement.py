@@ -1,4 +1,5 @@
 """Metrics of model and predictor; wrong predictors are detected."""
+
 import math
 import sys
 
@@ -33,9 +34,11 @@ def of_truth(task, loader, spoil):
         sample = loader.dataset[next(samples)]['data_samples']
         if task == 'detection':
             truth = sample.gt_instances
-            return dict(bboxes=truth.bboxes.tensor.numpy() + 40 * spoil,
-                        scores=np.ones(len(truth.labels), np.float32),
-                        labels=truth.labels.numpy())
+            return dict(
+                bboxes=truth.bboxes.tensor.numpy() + 40 * spoil,
+                scores=np.ones(len(truth.labels), np.float32),
+                labels=truth.labels.numpy(),
+            )
         labels = sample.gt_sem_seg.data[0].numpy()
         if task == 'segmentation':
             return dict(labels=(labels + spoil) % 11)
@@ -49,25 +52,28 @@ def test_the_predictor_is_evaluated(task, tmp_path, scenes):
     cfg, loader, model = parts(task, tmp_path, scenes)
     name = dict(detection='coco/bbox_mAP', segmentation='mIoU', saliency='sod/Smeasure')[task]
     best = dict(detection=1, segmentation=100, saliency=1)[task]
-    good, bad = (compare(cfg, 'test', loader, model, of_truth(task, loader, spoil))
-                 for spoil in (0, 1))
+    good, bad = (
+        compare(cfg, 'test', loader, model, of_truth(task, loader, spoil)) for spoil in (0, 1)
+    )
     assert good.onnx[name] > 0.9 * best > 0.5 * best > bad.onnx[name]
     assert good.images == len(loader) and good.torch == bad.torch
     # Random weights are far from the truth; differences are fractions of 1.
-    assert good.differences[name] == pytest.approx(
-        abs(good.torch[name] - good.onnx[name]) / best) and 1 >= good.worst > 1e-2
+    assert (
+        good.differences[name] == pytest.approx(abs(good.torch[name] - good.onnx[name]) / best)
+        and 1 >= good.worst > 1e-2
+    )
     assert good.torch_ms > 0 and good.onnx_ms > 0
     assert list(good.differences) == sorted(good.differences)
 
 
 def test_worst_includes_one_sided_metrics():
-    assert math.isnan(Agreement(1, {}, {}, dict(a=0., b=math.nan, c=1.), 1, 1).worst)
-    assert Agreement(1, {}, {}, dict(a=0., c=.5), 1, 1).worst == .5
+    assert math.isnan(Agreement(1, {}, {}, dict(a=0.0, b=math.nan, c=1.0), 1, 1).worst)
+    assert Agreement(1, {}, {}, dict(a=0.0, c=0.5), 1, 1).worst == 0.5
 
 
 def test_mmdets_metrics_do_not_round(tmp_path, scenes):
     cfg, loader, _ = parts('detection', tmp_path, scenes)
-    metric, = build_metrics(cfg, 'test_evaluator', loader.dataset.metainfo)
+    (metric,) = build_metrics(cfg, 'test_evaluator', loader.dataset.metainfo)
     module = sys.modules[type(metric).__module__]
     with _unrounded(metric):
         assert module.round(1.23456789, 3) == 1.23456789
@@ -77,7 +83,7 @@ def test_mmdets_metrics_do_not_round(tmp_path, scenes):
 def test_metrics_write_no_files_and_must_return_values(tmp_path, scenes):
     cfg, _, _ = parts('saliency', tmp_path, scenes)
     cfg.test_evaluator.out_dir = str(tmp_path / 'maps')
-    metric, = build_metrics(cfg, 'test_evaluator', {})
+    (metric,) = build_metrics(cfg, 'test_evaluator', {})
     assert metric.out_dir is None
     cfg.test_evaluator.format_only = True
     with pytest.raises(ConfigError, match='computes no metrics'):
@@ -89,8 +95,9 @@ def test_metrics_write_no_files_and_must_return_values(tmp_path, scenes):
 
 def test_loader_gives_single_images(tmp_path, scenes):
     cfg, _ = tiny('detection', tmp_path, scenes)
-    cfg.test_dataloader.update(batch_size=3, num_workers=2, persistent_workers=True,
-                               prefetch_factor=2)
+    cfg.test_dataloader.update(
+        batch_size=3, num_workers=2, persistent_workers=True, prefetch_factor=2
+    )
     loader = build_test_loader(cfg, 'test_dataloader')
     assert len(loader) == len(loader.dataset) and loader.num_workers == 0
 

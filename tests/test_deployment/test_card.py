@@ -1,4 +1,5 @@
 """The model card lists all measurements."""
+
 import sys
 import types
 
@@ -14,16 +15,39 @@ def facts(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'onnxruntime', types.SimpleNamespace(__version__='1.2.3'))
     (tmp_path / 'model.onnx').write_bytes(bytes(2**20))
     (tmp_path / 'weights.pth').write_bytes(bytes(2**19))
-    agreement = Agreement(72, dict(mAP=.4906), dict(mAP=.4907), dict(mAP=1e-4), 112.14, 81.25)
-    return CardFacts('my_model', dict(task='detection', classes=['cat', 'dog']), 'GFL, ResNet',
-                     ', 18 epochs', 850_000, '320 x 256', 7e-7, agreement, 1, 'test', ())
+    agreement = Agreement(72, dict(mAP=0.4906), dict(mAP=0.4907), dict(mAP=1e-4), 112.14, 81.25)
+    return CardFacts(
+        'my_model',
+        dict(task='detection', classes=['cat', 'dog']),
+        'GFL, ResNet',
+        ', 18 epochs',
+        850_000,
+        '320 x 256',
+        7e-7,
+        agreement,
+        1,
+        'test',
+        (),
+    )
 
 
 def test_card(facts, tmp_path):
     card = write_card(facts, tmp_path)
-    for part in ('# my_model', 'object detection', '2: cat, dog', '0.85 million', '1.00 MiB',
-                 '0.50 MiB', '| mAP | 0.4906 | 0.4907 | 1.0e-04 |', '| 112.1 |', '| 81.2 |',
-                 '72 images of the test split', '1 thread,', 'onnxruntime 1.2.3', machine()):
+    for part in (
+        '# my_model',
+        'object detection',
+        '2: cat, dog',
+        '0.85 million',
+        '1.00 MiB',
+        '0.50 MiB',
+        '| mAP | 0.4906 | 0.4907 | 1.0e-04 |',
+        '| 112.1 |',
+        '| 81.2 |',
+        '72 images of the test split',
+        '1 thread,',
+        'onnxruntime 1.2.3',
+        machine(),
+    ):
         assert part in card, part
     assert len(card.splitlines()) < 60 and 'it needs' not in card
 

@@ -1,4 +1,5 @@
 """Exported networks with the exported script predict as mmdet and mmseg."""
+
 import numpy as np
 import pytest
 import torch
@@ -18,9 +19,24 @@ from tests.detection import HEADS, detector
 from tests.saliency import scfnet
 
 # Heads of mmdet that predict as BaseDenseHead or GFLHead, and some that do not.
-SHIPPED = ('ATSSHead', 'AutoAssignHead', 'CenterNetUpdateHead', 'DDODHead', 'FCOSHead', 'FSAFHead',
-           'FreeAnchorRetinaHead', 'GFLHead', 'NASFCOSHead', 'PISARetinaHead', 'RTMDetHead',
-           'RTMDetSepBNHead', 'RetinaHead', 'RetinaSepBNHead', 'VFNetHead', 'YOLOFHead')
+SHIPPED = (
+    'ATSSHead',
+    'AutoAssignHead',
+    'CenterNetUpdateHead',
+    'DDODHead',
+    'FCOSHead',
+    'FSAFHead',
+    'FreeAnchorRetinaHead',
+    'GFLHead',
+    'NASFCOSHead',
+    'PISARetinaHead',
+    'RTMDetHead',
+    'RTMDetSepBNHead',
+    'RetinaHead',
+    'RetinaSepBNHead',
+    'VFNetHead',
+    'YOLOFHead',
+)
 REFUSED = ('FoveaHead', 'PAAHead', 'RepPointsHead', 'SABLRetinaHead', 'TOODHead', 'YOLOXHead')
 
 
@@ -71,8 +87,11 @@ def assert_same(expected, found):
 @pytest.mark.parametrize('head', HEADS)
 def test_detections_are_mmdets(head, score_thr, agnostic):
     cfg = detector(head)
-    cfg['test_cfg'].update(score_thr=score_thr, max_per_img=40,
-                           nms=dict(type='nms', iou_threshold=0.5, class_agnostic=agnostic))
+    cfg['test_cfg'].update(
+        score_thr=score_thr,
+        max_per_img=40,
+        nms=dict(type='nms', iou_threshold=0.5, class_agnostic=agnostic),
+    )
     assert_same(*both_predictions(build(cfg)))
 
 
@@ -102,25 +121,33 @@ def pspnet(**head):
     return ConfigDict(cfg, _scope_='mmseg')
 
 
-@pytest.mark.parametrize('cfg', [pspnet(), pspnet(align_corners=True), dict(scfnet()),
-                                 pspnet(num_classes=2, out_channels=1, threshold=0.4)],
-                         ids=['pspnet', 'align_corners', 'scfnet', 'one_channel'])
+@pytest.mark.parametrize(
+    'cfg',
+    [
+        pspnet(),
+        pspnet(align_corners=True),
+        dict(scfnet()),
+        pspnet(num_classes=2, out_channels=1, threshold=0.4),
+    ],
+    ids=['pspnet', 'align_corners', 'scfnet', 'one_channel'],
+)
 def test_label_maps_are_mmsegs(cfg):
     init_default_scope('mmseg')
     model = MODELS.build(ConfigDict(cfg)).eval()
     image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
-    sample = SegDataSample(metainfo=dict(
-        img_shape=(64, 96), ori_shape=(50, 71), pad_shape=(64, 96)))
+    sample = SegDataSample(
+        metainfo=dict(img_shape=(64, 96), ori_shape=(50, 71), pad_shape=(64, 96))
+    )
     chw = torch.from_numpy(image.transpose(2, 0, 1).copy())
     with torch.no_grad():
         expected = model.test_step(dict(inputs=[chw], data_samples=[sample]))[0]
         network = SegmentationNetwork(model)
-        x, frame = predict.prepare(
-            image, dict(steps=[], fill=final_fill(model.data_preprocessor)))
+        x, frame = predict.prepare(image, dict(steps=[], fill=final_fill(model.data_preprocessor)))
         outputs = dict(logits=network(torch.from_numpy(x)).numpy())
     frame['image'] = (50, 71)
-    settings = dict(align_corners=network.align_corners,
-                    threshold=getattr(model.decode_head, 'threshold', None))
+    settings = dict(
+        align_corners=network.align_corners, threshold=getattr(model.decode_head, 'threshold', None)
+    )
     labels = predict.label_map(outputs, frame, settings)['labels']
     # Logits that are equal up to rounding may give either class.
     assert (labels != expected.pred_sem_seg.data[0].numpy()).mean() < 1e-3

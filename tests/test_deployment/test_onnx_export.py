@@ -1,4 +1,5 @@
 """The exported module predicts as testing does; with onnx, so does the file."""
+
 import numpy as np
 import pytest
 import torch

@@ -1,4 +1,5 @@
 """Adaptive pooling by matrices equals torch's."""
+
 import pytest
 import torch
 from torch import nn
@@ -15,8 +16,11 @@ def test_equals_torch(output, size):
 
 
 def test_only_a_copy_is_changed():
-    model = nn.Sequential(nn.Sequential(nn.AdaptiveAvgPool2d(3)), nn.AdaptiveAvgPool2d(1),
-                          nn.AdaptiveAvgPool2d((1, 1)))
+    model = nn.Sequential(
+        nn.Sequential(nn.AdaptiveAvgPool2d(3)),
+        nn.AdaptiveAvgPool2d(1),
+        nn.AdaptiveAvgPool2d((1, 1)),
+    )
     copy = with_exportable_pooling(model)
     assert isinstance(model[0][0], nn.AdaptiveAvgPool2d)
     assert isinstance(copy[0][0], MatmulAdaptivePool)

@@ -1,4 +1,5 @@
 """The exported script preprocesses and postprocesses as mmdet, mmseg and mmcv do."""
+
 import ast
 import sys
 
@@ -24,8 +25,12 @@ def random_image(height, width, seed=0):
 def test_imports_nothing_but_numpy_opencv_and_onnxruntime():
     with open(predict.__file__, encoding='utf-8') as file:
         tree = ast.parse(file.read())
-    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import)
-             for alias in node.names}
+    names = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
     names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     foreign = {name for name in names if name.split('.')[0] not in sys.stdlib_module_names}
     assert foreign == {'numpy', 'cv2', 'onnxruntime'}
@@ -45,7 +50,7 @@ def test_nms_is_mmcvs(threshold, count):
 def test_nms_by_hand():
     # The second overlaps the first by 1/2 of their union, the third not at all.
     boxes = np.array([[0, 0, 3, 1], [1, 0, 4, 1], [9, 9, 10, 10]], np.float32)
-    scores = np.array([.5, .9, .7], np.float32)
+    scores = np.array([0.5, 0.9, 0.7], np.float32)
     assert predict.nms(boxes, scores, 0.5).tolist() == [1, 2, 0]
     assert predict.nms(boxes, scores, 0.49).tolist() == [1, 2]
 
@@ -54,21 +59,30 @@ def test_nms_by_hand():
 @pytest.mark.parametrize('size', [(12, 20), (24, 40), (33, 7), (6, 10), (1, 1), (5, 50)])
 def test_maps_are_resized_as_torch_does(size, align_corners):
     maps = np.random.default_rng(0).normal(size=(6, 12, 20)).astype(np.float32)
-    expected = F.interpolate(torch.from_numpy(maps)[None], size, mode='bilinear',
-                             align_corners=align_corners)[0].numpy()
+    expected = F.interpolate(
+        torch.from_numpy(maps)[None], size, mode='bilinear', align_corners=align_corners
+    )[0].numpy()
     found = predict.resize_maps(maps, *size, align_corners=align_corners)
     np.testing.assert_allclose(found, expected, atol=2e-5)
 
 
 @pytest.mark.parametrize('shape', [(48, 64), (75, 50), (33, 101)])
-@pytest.mark.parametrize('pipeline', [
-    [dict(type='Resize', scale=(80, 60), keep_ratio=False)],
-    [dict(type='mmdet.Resize', scale=(90, 40), keep_ratio=True)],
-    [dict(type='Resize', scale=64, keep_ratio=True)],
-    [dict(type='Resize', scale_factor=(1.5, 0.5))],
-    [dict(type='Resize', scale=(80, 60), keep_ratio=True),
-     dict(type='mmdet.Pad', size=(100, 90), pad_val=dict(img=(114, 114, 114)))],
-    [dict(type='mmdet.Pad', size_divisor=16)], []], ids=range(7))
+@pytest.mark.parametrize(
+    'pipeline',
+    [
+        [dict(type='Resize', scale=(80, 60), keep_ratio=False)],
+        [dict(type='mmdet.Resize', scale=(90, 40), keep_ratio=True)],
+        [dict(type='Resize', scale=64, keep_ratio=True)],
+        [dict(type='Resize', scale_factor=(1.5, 0.5))],
+        [
+            dict(type='Resize', scale=(80, 60), keep_ratio=True),
+            dict(type='mmdet.Pad', size=(100, 90), pad_val=dict(img=(114, 114, 114))),
+        ],
+        [dict(type='mmdet.Pad', size_divisor=16)],
+        [],
+    ],
+    ids=range(7),
+)
 def test_images_are_prepared_as_the_pipeline_does(shape, pipeline):
     image = random_image(*shape)
     results = dict(img=image.copy(), img_shape=shape)
@@ -77,12 +91,17 @@ def test_images_are_prepared_as_the_pipeline_does(shape, pipeline):
         kind = Resize if transform['type'].endswith('Resize') else Pad
         results = kind(**options)(results)
     preprocessor = DetDataPreprocessor(
-        mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True,
-        pad_size_divisor=32, pad_value=0)
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
+        pad_size_divisor=32,
+        pad_value=0,
+    )
     chw = torch.from_numpy(results['img'].transpose(2, 0, 1).copy())
     expected = preprocessor(dict(inputs=[chw]))['inputs'].numpy()
     x, frame = predict.prepare(
-        image, dict(steps=pipeline_steps(pipeline), fill=final_fill(preprocessor)))
+        image, dict(steps=pipeline_steps(pipeline), fill=final_fill(preprocessor))
+    )
     normalised = (x - preprocessor.mean.numpy()) / preprocessor.std.numpy()
     np.testing.assert_allclose(normalised, expected, atol=1e-6)
     assert frame['image'] == shape and frame['shape'] == results['img_shape']
@@ -92,11 +111,12 @@ def test_images_are_prepared_as_the_pipeline_does(shape, pipeline):
 def test_padding_is_removed_from_maps():
     logits = np.full((1, 1, 8, 8), 5, np.float32)
     logits[:, :, :4, :6] = -5
-    frame = dict(image=(8, 12), shape=(4, 6), scale=(.5, .5))
+    frame = dict(image=(8, 12), shape=(4, 6), scale=(0.5, 0.5))
     saliency = predict.saliency_map(dict(logits=logits), frame, dict(align_corners=False))
     assert saliency['saliency'].shape == (8, 12) and saliency['saliency'].max() < 0.01
-    labels = predict.label_map(dict(logits=logits), frame,
-                               dict(align_corners=False, threshold=0.5))['labels']
+    labels = predict.label_map(
+        dict(logits=logits), frame, dict(align_corners=False, threshold=0.5)
+    )['labels']
     assert labels.dtype == np.uint8 and not labels.any()
 
 
@@ -109,10 +129,17 @@ def test_labels_are_the_largest_logit():
 
 
 SPECS = dict(
-    detection=(dict(bboxes=np.array([[2, 2, 9, 9]], np.float32), scores=np.array([.9]),
-                    labels=np.array([1])), (1, 1)),
+    detection=(
+        dict(
+            bboxes=np.array([[2, 2, 9, 9]], np.float32),
+            scores=np.array([0.9]),
+            labels=np.array([1]),
+        ),
+        (1, 1),
+    ),
     segmentation=(dict(labels=np.ones((16, 16), np.uint8)), (8, 8)),
-    saliency=(dict(saliency=np.ones((16, 16), np.float32)), (8, 8)))
+    saliency=(dict(saliency=np.ones((16, 16), np.float32)), (8, 8)),
+)
 
 
 @pytest.mark.parametrize('task', SPECS)
@@ -133,7 +160,7 @@ def test_results_are_saved_atomically(tmp_path):
     spec = dict(task='detection', classes=['a', 'b'], palette=[[255, 0, 0], [0, 255, 0]])
     predict.save(SPECS['detection'][0], random_image(16, 16), spec, tmp_path / 'x', 0.3)
     assert sorted(p.name for p in tmp_path.iterdir()) == ['x.json', 'x_painted.png']
-    found, = predict.json.loads((tmp_path / 'x.json').read_text())
+    (found,) = predict.json.loads((tmp_path / 'x.json').read_text())
     assert found['name'] == 'b' and found['bbox'] == [2, 2, 9, 9]
     spec['task'] = 'saliency'
     predict.save(SPECS['saliency'][0], random_image(16, 16), spec, tmp_path / 'y', 0.3)

@@ -1,4 +1,5 @@
 """Settings of the predictor, and models that are refused."""
+
 import json
 
 import pytest
@@ -35,8 +36,16 @@ def test_tasks(parts, request):
 
 def test_detection_settings(parts):
     output = make_recipe(*parts, {}, LOADER).spec['output']
-    assert output == dict(levels=5, score_thr=0.0, nms_pre=1000, min_bbox_size=0, iou_threshold=0.6,
-                          class_agnostic=False, max_per_img=100, clip=True)
+    assert output == dict(
+        levels=5,
+        score_thr=0.0,
+        nms_pre=1000,
+        min_bbox_size=0,
+        iou_threshold=0.6,
+        class_agnostic=False,
+        max_per_img=100,
+        clip=True,
+    )
 
 
 def test_palette_of_the_data_is_kept(parts):
@@ -53,8 +62,15 @@ def test_a_wrapped_data_set_has_a_pipeline(parts):
         make_recipe(cfg, model, {}, LOADER)
 
 
-@pytest.mark.parametrize('nms', [dict(type='soft_nms', iou_threshold=.5), dict(type='nms'), None,
-                                 dict(type='nms', iou_threshold=.5, score_threshold=.1)])
+@pytest.mark.parametrize(
+    'nms',
+    [
+        dict(type='soft_nms', iou_threshold=0.5),
+        dict(type='nms'),
+        None,
+        dict(type='nms', iou_threshold=0.5, score_threshold=0.1),
+    ],
+)
 def test_another_nms_is_refused(parts, nms):
     cfg, model = parts
     model.bbox_head.test_cfg.nms = nms
@@ -65,7 +81,7 @@ def test_another_nms_is_refused(parts, nms):
 def test_models_that_predict_otherwise_are_refused(parts):
     cfg, model = parts
     kind = type(model)
-    model.__class__ = type('Odd', (kind, ), dict(predict=lambda self, *args, **kwargs: None))
+    model.__class__ = type('Odd', (kind,), dict(predict=lambda self, *args, **kwargs: None))
     with pytest.raises(ConfigError, match='Odd has its own predict method'):
         make_recipe(cfg, model, {}, LOADER)
 

@@ -1,4 +1,5 @@
 """Exports of each task, and errors before anything is written."""
+
 import json
 import os
 import subprocess
@@ -18,7 +19,7 @@ from mmkd_sod.models.student import load_student
 from tests.shipments import TASKS, tiny
 
 # Runs the exported script in a process without torch and OpenMMLab.
-ALONE = '''
+ALONE = """
 import runpy, sys
 class Blocker:
     def find_spec(self, name, path=None, target=None):
@@ -27,7 +28,7 @@ class Blocker:
 sys.meta_path.insert(0, Blocker())
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name='__main__')
-'''
+"""
 
 
 @pytest.fixture(scope='module')
@@ -46,7 +47,8 @@ def test_shipment(shipped, scenes):
     task, agreement, folder, cfg = shipped
     out = folder / 'out'
     assert agreement.worst < LIMIT and agreement.images == len(
-        shipment.build_test_loader(cfg, 'test_dataloader'))
+        shipment.build_test_loader(cfg, 'test_dataloader')
+    )
     assert sorted(p.name for p in out.iterdir()) == sorted(FILES)
     assert not [p for p in folder.iterdir() if p.name.startswith('.')]
     spec = json.loads((out / 'model.json').read_text())
@@ -63,8 +65,15 @@ def test_shipment(shipped, scenes):
     images.mkdir()
     picture = np.random.default_rng(0).integers(0, 256, (70, 90, 3), dtype=np.uint8)
     cv2.imwrite(str(images / 'one.png'), picture)
-    command = [sys.executable, '-c', ALONE, str(out / 'predict.py'), str(images), '--out-dir',
-               str(folder / 'found')]
+    command = [
+        sys.executable,
+        '-c',
+        ALONE,
+        str(out / 'predict.py'),
+        str(images),
+        '--out-dir',
+        str(folder / 'found'),
+    ]
     env = dict(os.environ, OMP_NUM_THREADS='1')
     env['PYTHONPATH'] = os.pathsep.join(p for p in sys.path if p.endswith('onnxpkgs'))
     done = subprocess.run(command, cwd=folder, env=env, text=True, capture_output=True)
@@ -77,8 +86,11 @@ def test_shipment(shipped, scenes):
         np.testing.assert_allclose([f['bbox'] for f in found], result['bboxes'], atol=1e-3)
     else:
         found = cv2.imread(str(folder / 'found' / 'one.png'), cv2.IMREAD_UNCHANGED)
-        wanted = (result['labels'] if task == 'segmentation' else
-                  (result['saliency'] * 255 + 0.5).astype(np.uint8))
+        wanted = (
+            result['labels']
+            if task == 'segmentation'
+            else (result['saliency'] * 255 + 0.5).astype(np.uint8)
+        )
         assert np.array_equal(found, wanted)
 
     # Existing files are kept; unreadable images are reported.
@@ -104,8 +116,9 @@ def test_nothing_is_overwritten(shipped):
 def test_a_wrong_predictor_is_not_exported(shipped, monkeypatch):
     _, _, folder, cfg = shipped
     call = Predictor.__call__
-    monkeypatch.setattr(Predictor, '__call__',
-                        lambda self, image: dict(saliency=1 - call(self, image)['saliency']))
+    monkeypatch.setattr(
+        Predictor, '__call__', lambda self, image: dict(saliency=1 - call(self, image)['saliency'])
+    )
     with pytest.raises(UserError, match='metrics differ by 0.001 or more, first sod/'):
         ship(cfg, str(folder / 'saliency.pth'), folder / 'bad', 'bad', log=lambda line: None)
     assert not (folder / 'bad').exists()

@@ -1,4 +1,5 @@
 """Fixtures: one report on the tiny demo, and the default scope."""
+
 import os
 
 import pytest

@@ -1,4 +1,5 @@
 """The state that sections share, and messages of errors."""
+
 from mmengine.config import Config
 from torch import nn
 

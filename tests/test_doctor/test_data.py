@@ -1,4 +1,5 @@
 """Counts, classes and files of the data, and one batch."""
+
 import json
 import shutil
 
@@ -14,7 +15,8 @@ def test_counts_are_those_of_the_annotations(scenes):
     assert sum(found['train']['boxes'].values()) == len(annotations['annotations'])
     assert found['batch']['images'] == 8 and found['batch']['shapes'] == [[3, 160, 160]]
     assert sum(found['batch']['labels'].values()) == sum(
-        len(sample.gt_instances) for sample in context.batch['data_samples'])
+        len(sample.gt_instances) for sample in context.batch['data_samples']
+    )
     assert len(context.val_set) == 4 and not findings(section, 'error')
 
 
@@ -27,14 +29,21 @@ def test_a_missing_image_is_named(scenes, tmp_path):
 
 
 def test_validation_images_that_are_trained_on_are_counted(scenes):
-    _, section = run_section(data, scenes, 'val_dataloader.dataset.ann_file=annotations/train.json',
-                      'val_dataloader.dataset.data_prefix.img=train/images/')
+    _, section = run_section(
+        data,
+        scenes,
+        'val_dataloader.dataset.ann_file=annotations/train.json',
+        'val_dataloader.dataset.data_prefix.img=train/images/',
+    )
     assert '16 of the 16 validation images are also training images' in findings(section, 'warning')
 
 
 def test_classes_missing_in_the_annotations_are_reported(scenes):
-    _, section = run_section(data, scenes, *(f'{name}_dataloader.dataset.metainfo.classes=[cat,dog]'
-                                      for name in ('train', 'val')))
+    _, section = run_section(
+        data,
+        scenes,
+        *(f'{name}_dataloader.dataset.metainfo.classes=[cat,dog]' for name in ('train', 'val')),
+    )
     assert 'cat' in findings(section, 'error')
 
 
@@ -44,8 +53,13 @@ def test_different_classes_of_train_and_val_are_reported(scenes):
 
 
 def test_a_loader_without_a_batch_is_reported(scenes):
-    context, section = run_section(data, scenes, 'train_dataloader.batch_size=32',
-                         'train_dataloader.batch_sampler=None', 'train_dataloader.drop_last=True')
+    context, section = run_section(
+        data,
+        scenes,
+        'train_dataloader.batch_size=32',
+        'train_dataloader.batch_sampler=None',
+        'train_dataloader.drop_last=True',
+    )
     assert 'has no batches: 16 images are fewer than batch_size' in findings(section, 'error')
     assert context.batch is None
 

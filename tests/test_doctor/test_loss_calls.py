@@ -1,4 +1,5 @@
 """Recorded calls of losses: inputs, outputs, and restored methods."""
+
 import pytest
 import torch
 from torch import nn
@@ -44,7 +45,7 @@ def test_methods_of_student_and_teacher_are_recorded():
     maps = [torch.randn(2, 1, 8, 8)]
     with record_loss_calls(module) as calls:
         term = module.pnlad.positive(maps, maps)
-        module.pnlad.negative(maps, maps, 2.)
+        module.pnlad.negative(maps, maps, 2.0)
     assert [call.loss for call in calls] == ['pnlad.positive', 'pnlad.negative']
     assert calls[0].outputs[0] is term
 
@@ -60,7 +61,7 @@ def test_an_error_is_raised_and_methods_are_restored():
 
 
 def test_the_range_ignores_values_that_are_not_finite():
-    found = summarise('x', [torch.tensor([1., float('nan')]), torch.tensor([3.])])
+    found = summarise('x', [torch.tensor([1.0, float('nan')]), torch.tensor([3.0])])
     assert (found.low, found.high, found.finite) == (1, 3, False)
     assert not summarise('x', [torch.tensor([float('inf')])]).finite
 

@@ -1,4 +1,5 @@
 """Sizes of the models, and their classes compared with the data."""
+
 import pytest
 import torch
 from mmengine.structures import InstanceData, PixelData
@@ -12,10 +13,14 @@ from tests.doctor import findings, run_section
 from tests.saliency import scfnet
 
 
-@pytest.mark.parametrize('cfg, wanted', [
-    (lambda: detector(classes=3), dict(bbox_head=3)),
-    (lambda: dict(scfnet(), _scope_='mmseg'), dict(decode_head=2)),
-    (lambda: small_segmentor('FCN', classes=5), dict(decode_head=5, auxiliary_head=5))])
+@pytest.mark.parametrize(
+    'cfg, wanted',
+    [
+        (lambda: detector(classes=3), dict(bbox_head=3)),
+        (lambda: dict(scfnet(), _scope_='mmseg'), dict(decode_head=2)),
+        (lambda: small_segmentor('FCN', classes=5), dict(decode_head=5, auxiliary_head=5)),
+    ],
+)
 def test_classes_of_heads(cfg, wanted):
     assert models.classes_of(build_model(dict(cfg()))) == wanted
 

@@ -1,4 +1,5 @@
 """Sections, their levels, and both forms of the report."""
+
 import json
 
 import pytest
@@ -40,22 +41,37 @@ def test_json_has_no_nan():
     found = json.loads(json.dumps(Report('x.py', sections()).as_dict(), allow_nan=False))
     assert found['ok'] is False and found['notes'] == ['worth knowing']
     assert found['sections']['a'] == dict(
-        level='ok', seconds=0., shape=[1, 2], bad=None, counts={'3': 4})
+        level='ok', seconds=0.0, shape=[1, 2], bad=None, counts={'3': 4}
+    )
 
 
 def test_table_aligns_numbers_right():
     assert table(['', 'n', 'what'], [['a', '1', 'x'], ['bb', '10', 'yy']]) == [
-        '     n  what', 'a    1  x', 'bb  10  yy']
+        '     n  what',
+        'a    1  x',
+        'bb  10  yy',
+    ]
 
 
-@pytest.mark.parametrize('value, wanted', [
-    (0, '0'), (0.12345, '0.1235'), (1234.5, '1234'), (54321., '54321'), (1e-5, '1.00e-05'),
-    (2.5e6, '2.50e+06'), (float('nan'), 'nan')])
+@pytest.mark.parametrize(
+    'value, wanted',
+    [
+        (0, '0'),
+        (0.12345, '0.1235'),
+        (1234.5, '1234'),
+        (54321.0, '54321'),
+        (1e-5, '1.00e-05'),
+        (2.5e6, '2.50e+06'),
+        (float('nan'), 'nan'),
+    ],
+)
 def test_number(value, wanted):
     assert number(value) == wanted
 
 
-@pytest.mark.parametrize('seconds, wanted', [
-    (0.314, '0.31 s'), (42, '42 s'), (90, '2 min'), (3600, '1 h 0 min'), (100000, '1 d 3 h')])
+@pytest.mark.parametrize(
+    'seconds, wanted',
+    [(0.314, '0.31 s'), (42, '42 s'), (90, '2 min'), (3600, '1 h 0 min'), (100000, '1 d 3 h')],
+)
 def test_duration(seconds, wanted):
     assert duration(seconds) == wanted

@@ -1,4 +1,5 @@
 """Time, memory and estimated end of the run."""
+
 from types import SimpleNamespace
 
 import pytest
@@ -20,9 +21,14 @@ def test_memory_of_the_process():
     assert 2**27 < peak_memory('cpu') < 2**40
 
 
-@pytest.mark.parametrize('loop, wanted', [
-    (dict(val_interval=6, max_epochs=18), 3), (dict(max_epochs=18), 0),
-    (dict(val_interval=20, max_epochs=10), 0)])
+@pytest.mark.parametrize(
+    'loop, wanted',
+    [
+        (dict(val_interval=6, max_epochs=18), 3),
+        (dict(max_epochs=18), 0),
+        (dict(val_interval=20, max_epochs=10), 0),
+    ],
+)
 def test_validations(loop, wanted):
     context = Context(None, val_set=[0], runner=SimpleNamespace(train_loop=SimpleNamespace(**loop)))
     assert validations(context) == wanted

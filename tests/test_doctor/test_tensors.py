@@ -1,4 +1,5 @@
 """Shapes and ranges of compared tensors, and pairs that do not fit."""
+
 import pytest
 from torch import nn
 
@@ -8,18 +9,31 @@ from mmkd_sod.doctor.tensors import _check, shape_text
 from tests.doctor import findings
 
 
-def checked(ours, theirs, low=0., high=1., finite=True) -> Section:
+def checked(ours, theirs, low=0.0, high=1.0, finite=True) -> Section:
     section = Section('tensors', 'Tensors')
-    _check(LossCall('loss', nn.Identity(), 'loss', [
-        Argument('student', ours, 0., 1., .5, True),
-        Argument('teacher', theirs, low, high, .5, finite)]), section)
+    _check(
+        LossCall(
+            'loss',
+            nn.Identity(),
+            'loss',
+            [
+                Argument('student', ours, 0.0, 1.0, 0.5, True),
+                Argument('teacher', theirs, low, high, 0.5, finite),
+            ],
+        ),
+        section,
+    )
     return section
 
 
-@pytest.mark.parametrize('ours, theirs, level', [
-    ([(2, 8, 4, 4)], [(2, 16, 4, 4)], 'ok'),
-    ([(2, 8, 4, 4)], [(2, 8, 8, 8)], 'warning'),
-    ([(2, 8, 4, 4)] * 5, [(2, 8, 4, 4)] * 4, 'error')])
+@pytest.mark.parametrize(
+    'ours, theirs, level',
+    [
+        ([(2, 8, 4, 4)], [(2, 16, 4, 4)], 'ok'),
+        ([(2, 8, 4, 4)], [(2, 8, 8, 8)], 'warning'),
+        ([(2, 8, 4, 4)] * 5, [(2, 8, 4, 4)] * 4, 'error'),
+    ],
+)
 def test_pairs(ours, theirs, level):
     assert checked(ours, theirs).level == level
 
@@ -27,12 +41,18 @@ def test_pairs(ours, theirs, level):
 def test_values():
     shapes = [(2, 8, 4, 4)]
     assert 'teacher has NaN or infinite' in findings(checked(shapes, shapes, finite=False), 'error')
-    assert 'teacher is 0 everywhere' in findings(checked(shapes, shapes, high=0.), 'warning')
+    assert 'teacher is 0 everywhere' in findings(checked(shapes, shapes, high=0.0), 'warning')
 
 
-@pytest.mark.parametrize('shapes, wanted', [
-    ([(2, 3)], '2x3'), ([(2, 3)] * 3, '3 of 2x3'), ([()], '1'),
-    ([(1, 8), (1, 4), (1, 2), (1, 1)], '1x8, ..., 1x1')])
+@pytest.mark.parametrize(
+    'shapes, wanted',
+    [
+        ([(2, 3)], '2x3'),
+        ([(2, 3)] * 3, '3 of 2x3'),
+        ([()], '1'),
+        ([(1, 8), (1, 4), (1, 2), (1, 1)], '1x8, ..., 1x1'),
+    ],
+)
 def test_shapes_are_short(shapes, wanted):
     assert shape_text(shapes) == wanted
 

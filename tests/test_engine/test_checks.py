@@ -1,4 +1,5 @@
 """Missing data is reported before anything is built."""
+
 import pytest
 from mmengine.config import Config
 
@@ -14,8 +15,9 @@ def config(dataset, loader='train_dataloader'):
 def data(tmp_path):
     (tmp_path / 'images').mkdir()
     (tmp_path / 'a.json').write_text('{}')
-    return dict(type='X', data_root=str(tmp_path), ann_file='a.json',
-                data_prefix=dict(img='images'))
+    return dict(
+        type='X', data_root=str(tmp_path), ann_file='a.json', data_prefix=dict(img='images')
+    )
 
 
 def test_existing_data_passes(data):

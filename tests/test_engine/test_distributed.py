@@ -1,4 +1,5 @@
 """Launching without a GPU."""
+
 import pytest
 import torch
 from mmengine.config import Config

@@ -1,4 +1,5 @@
 """Results of finished runs."""
+
 import json
 
 import pytest
@@ -25,6 +26,6 @@ def test_last_scores(tmp_path):
     for run, score in (('20200101', 0.1), ('20200102', 0.2)):
         folder = tmp_path / run / 'vis_data'
         folder.mkdir(parents=True)
-        lines = [json.dumps(dict(loss=1., step=1)), json.dumps({'m': score, 'step': 1}), '{"cut']
+        lines = [json.dumps(dict(loss=1.0, step=1)), json.dumps({'m': score, 'step': 1}), '{"cut']
         (folder / 'scalars.json').write_text('\n'.join(lines))
     assert last_scores(tmp_path)['m'] == 0.2

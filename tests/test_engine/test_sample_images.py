@@ -1,4 +1,5 @@
 """Sample images and the predictions of models on them."""
+
 import numpy as np
 import pytest
 import torch
@@ -17,7 +18,7 @@ def scenes_config(scenes):
     options = dict(option.split('=', 1) for option in TINY_STUDENT)
     cfg.model.backbone.base_channels = int(options['model.backbone.base_channels'])
     cfg.model.neck.in_channels = [4, 8, 16, 32]
-    cfg.model.test_cfg.score_thr = 0.
+    cfg.model.test_cfg.score_thr = 0.0
     cfg.test_dataloader.dataset.data_root = f'{scenes}/'
     return cfg
 
@@ -30,6 +31,7 @@ def test_detector_predicts_and_keeps_its_mode(scenes, tmp_path):
     cfg = scenes_config(scenes)
     samples = SampleImages(build_dataset(cfg), 2)
     from mmkd_sod.models.builder import build_model
+
     model = build_model(dict(cfg.model, _scope_='mmdet'))
     torch.save(dict(state_dict=model.state_dict(), meta={}), tmp_path / 'net.pth')
     model = load_model(cfg, tmp_path / 'net.pth', 'cpu')
@@ -51,10 +53,11 @@ def test_saliency_network_predicts(tmp_path):
     cfg = scfnet_config(tmp_path)
     samples = SampleImages(build_dataset(cfg), 3)
     predictions = samples.predictions(load_model(cfg, checkpoint, 'cpu'))
-    for prediction, truth, image in zip(predictions, samples.truths(predictions[0]), samples.images,
-                                    strict=True):
+    for prediction, truth, image in zip(
+        predictions, samples.truths(predictions[0]), samples.images, strict=True
+    ):
         assert prediction['saliency'].shape == truth['saliency'].shape == image.shape[:2]
-        assert set(np.unique(truth['saliency'])) == {0., 1.}
+        assert set(np.unique(truth['saliency'])) == {0.0, 1.0}
 
 
 def test_missing_data_are_named(scenes):

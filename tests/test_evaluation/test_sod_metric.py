@@ -1,4 +1,5 @@
 """SODMetric: equal to PySODMetrics on the saved maps."""
+
 import cv2
 import numpy as np
 import py_sod_metrics
@@ -18,31 +19,49 @@ NAMES = ('MAE', 'Smeasure', 'wFmeasure', 'maxFm', 'meanFm', 'adpFm', 'maxEm', 'm
 
 def sample(i, dataset='A', shape=(40, 50), two_channels=False):
     _, mask = disc(*shape, seed=i)
-    logits = torch.from_numpy(mask / 64. - 2).float()[None] + torch.randn(1, *shape)
+    logits = torch.from_numpy(mask / 64.0 - 2).float()[None] + torch.randn(1, *shape)
     maps = torch.cat([logits * 0, logits]) if two_channels else logits.sigmoid()
-    out = SegDataSample(metainfo=dict(img_path=f'/d/{i}.jpg', img_name=f'x/{i}',
-                                      dataset_name=dataset))
-    out.set_data(dict(seg_logits=PixelData(data=maps),
-                      gt_sem_seg=PixelData(data=torch.from_numpy(mask > 0).long()[None])))
+    out = SegDataSample(
+        metainfo=dict(img_path=f'/d/{i}.jpg', img_name=f'x/{i}', dataset_name=dataset)
+    )
+    out.set_data(
+        dict(
+            seg_logits=PixelData(data=maps),
+            gt_sem_seg=PixelData(data=torch.from_numpy(mask > 0).long()[None]),
+        )
+    )
     return out.to_dict(), mask
 
 
 def directly(folder, masks):
     """Compute scores of saved maps with PySODMetrics."""
-    metrics = dict(mae=py_sod_metrics.MAE(), sm=py_sod_metrics.Smeasure(),
-                   wfm=py_sod_metrics.WeightedFmeasure(), em=py_sod_metrics.Emeasure(),
-                   fm=py_sod_metrics.FmeasureV2(metric_handlers=dict(fm=py_sod_metrics.FmeasureHandler(
-                       beta=.3, with_adaptive=True, with_dynamic=True))))
+    metrics = dict(
+        mae=py_sod_metrics.MAE(),
+        sm=py_sod_metrics.Smeasure(),
+        wfm=py_sod_metrics.WeightedFmeasure(),
+        em=py_sod_metrics.Emeasure(),
+        fm=py_sod_metrics.FmeasureV2(
+            metric_handlers=dict(
+                fm=py_sod_metrics.FmeasureHandler(beta=0.3, with_adaptive=True, with_dynamic=True)
+            )
+        ),
+    )
     for i, mask in masks.items():
         pred = cv2.imread(str(folder / f'{i}.png'), cv2.IMREAD_GRAYSCALE)
         for metric in metrics.values():
             metric.step(pred=pred, gt=mask)
     fm, em = metrics['fm'].get_results()['fm'], metrics['em'].get_results()['em']
     return dict(
-        MAE=metrics['mae'].get_results()['mae'], Smeasure=metrics['sm'].get_results()['sm'],
-        wFmeasure=metrics['wfm'].get_results()['wfm'], maxFm=fm['dynamic'].max(),
-        meanFm=fm['dynamic'].mean(), adpFm=fm['adaptive'], maxEm=em['curve'].max(),
-        meanEm=em['curve'].mean(), adpEm=em['adp'])
+        MAE=metrics['mae'].get_results()['mae'],
+        Smeasure=metrics['sm'].get_results()['sm'],
+        wFmeasure=metrics['wfm'].get_results()['wfm'],
+        maxFm=fm['dynamic'].max(),
+        meanFm=fm['dynamic'].mean(),
+        adpFm=fm['adaptive'],
+        maxEm=em['curve'].max(),
+        meanEm=em['curve'].mean(),
+        adpEm=em['adp'],
+    )
 
 
 def test_equals_pysodmetrics_on_the_saved_maps(tmp_path):
@@ -93,7 +112,7 @@ def test_two_channels_are_background_and_salient(tmp_path):
 def test_perfect_and_opposite_maps():
     good, bad = SODMetric(), SODMetric()
     one, mask = sample(0)
-    one['seg_logits']['data'] = torch.from_numpy(mask / 255.)[None]
+    one['seg_logits']['data'] = torch.from_numpy(mask / 255.0)[None]
     good.process({}, [one])
     one['seg_logits']['data'] = 1 - one['seg_logits']['data']
     bad.process({}, [one])
@@ -104,7 +123,7 @@ def test_perfect_and_opposite_maps():
 
 
 def test_rounding_to_grey_levels():
-    values = torch.tensor([0., .5 / 255 - 1e-6, .5 / 255 + 1e-6, .5, 1., 1.5, -1.])
+    values = torch.tensor([0.0, 0.5 / 255 - 1e-6, 0.5 / 255 + 1e-6, 0.5, 1.0, 1.5, -1.0])
     assert to_uint8(values).tolist() == [0, 0, 1, 128, 255, 255, 0]
 
 
@@ -140,7 +159,8 @@ def test_two_ranks_equal_one(tmp_path):
 
 def _rank(rank, world, folder):
     torch.distributed.init_process_group(
-        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=world)
+        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=world
+    )
     metric = SODMetric()
     for i in (0, 2) if rank == 0 else (1, 0):  # one is repeated for equal numbers
         torch.manual_seed(i)

@@ -1,4 +1,5 @@
 """Building models from configs."""
+
 import pytest
 from mmengine.registry import init_default_scope
 
@@ -9,9 +10,13 @@ from tests.detection import detector
 
 
 def test_overrides_are_merged():
-    cfg = resolve_model_cfg(dict(
-        cfg_path='mmdet::gfl/gfl_r50_fpn_1x_coco.py', backbone=dict(depth=18),
-        neck=dict(_delete_=True, type='Identity')))
+    cfg = resolve_model_cfg(
+        dict(
+            cfg_path='mmdet::gfl/gfl_r50_fpn_1x_coco.py',
+            backbone=dict(depth=18),
+            neck=dict(_delete_=True, type='Identity'),
+        )
+    )
     assert cfg.backbone.depth == 18 and cfg.backbone.num_stages == 4
     assert cfg.neck == dict(type='Identity')
     assert cfg._scope_ == 'mmdet'
@@ -41,9 +46,7 @@ def test_configs_of_an_installed_package_are_found(tmp_path, monkeypatch):
     assert resolve_model_cfg(dict(cfg_path='configs/demo/only_there.py')) == dict(type='A')
 
 
-@pytest.mark.parametrize('path', [
-    'mmdet::gfl/no_such_file.py', 'no/such/file.py'
-])
+@pytest.mark.parametrize('path', ['mmdet::gfl/no_such_file.py', 'no/such/file.py'])
 def test_missing_configs(path):
     with pytest.raises(ConfigError, match='is not a config file'):
         resolve_model_cfg(dict(cfg_path=path), 'teacher')

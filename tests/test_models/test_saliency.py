@@ -1,4 +1,5 @@
 """Saliency maps of any segmentor."""
+
 import pytest
 import torch
 from torch import nn

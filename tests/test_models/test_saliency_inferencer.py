@@ -1,4 +1,5 @@
 """SaliencyInferencer predicts the same maps as testing, for images of any sizes."""
+
 import numpy as np
 import pytest
 import torch
@@ -35,9 +36,11 @@ def test_equals_the_test_loop(files, tmp_path):
     sample = dataset[0]
     with torch.no_grad():
         (result,) = inferencer.model.test_step(
-            dict(inputs=[sample['inputs']], data_samples=[sample['data_samples']]))
-    np.testing.assert_allclose(inferencer([disc(40, 60, 0)[0]])[0],
-                               result.seg_logits.data[0].numpy(), atol=1e-6)
+            dict(inputs=[sample['inputs']], data_samples=[sample['data_samples']])
+        )
+    np.testing.assert_allclose(
+        inferencer([disc(40, 60, 0)[0]])[0], result.seg_logits.data[0].numpy(), atol=1e-6
+    )
 
 
 def test_the_fast_network_predicts_the_same(files):
@@ -59,9 +62,17 @@ def test_the_student_of_a_distillation(files, tmp_path):
     config, checkpoint = files
     student = Config.fromfile(config).model
     path = tmp_path / 'kd.py'
-    Config(dict(default_scope='mmseg', model=dict(
-        type='mmkd_sod.DenseDistill', architecture=student, teacher=student,
-        distiller=dict(type='mmkd_sod.WeakLabelDistiller')))).dump(path)
+    Config(
+        dict(
+            default_scope='mmseg',
+            model=dict(
+                type='mmkd_sod.DenseDistill',
+                architecture=student,
+                teacher=student,
+                distiller=dict(type='mmkd_sod.WeakLabelDistiller'),
+            ),
+        )
+    ).dump(path)
     assert SaliencyInferencer(path, checkpoint, side=32)([disc(8, 8)[0]])[0].shape == (8, 8)
     assert key_of_files(path, checkpoint) == key_of_files(config, checkpoint)
 
@@ -85,8 +96,9 @@ def test_an_mmseg_config_with_two_channels_and_sync_bn(tmp_path):
     path = tmp_path / 'f.py'
     config.dump(path)
     from mmkd_sod.models.builder import build_model
+
     torch.save(build_model(config.model).state_dict(), tmp_path / 'f.pth')
-    saliency, = SaliencyInferencer(path, tmp_path / 'f.pth', side=64)([disc(30, 40)[0]])
+    (saliency,) = SaliencyInferencer(path, tmp_path / 'f.pth', side=64)([disc(30, 40)[0]])
     assert saliency.shape == (30, 40) and 0 < saliency.mean() < 1
 
 

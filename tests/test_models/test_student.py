@@ -1,4 +1,5 @@
 """Extracting the student of a distillation."""
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -32,11 +33,17 @@ def test_plain_configs_pass():
 
 
 def test_types_of_this_package_are_listed():
-    cfg = Config(dict(
-        custom_imports=dict(imports=['mmkd_sod', 'mine']),
-        custom_hooks=[dict(type='mmkd_sod.X'), dict(type='EMAHook')],
-        model=dict(type='mmkd_sod.DenseDistill', teacher=dict(type='T'),
-                   architecture=dict(type='A', head=dict(type='mmkd_sod.SCFHead')))))
+    cfg = Config(
+        dict(
+            custom_imports=dict(imports=['mmkd_sod', 'mine']),
+            custom_hooks=[dict(type='mmkd_sod.X'), dict(type='EMAHook')],
+            model=dict(
+                type='mmkd_sod.DenseDistill',
+                teacher=dict(type='T'),
+                architecture=dict(type='A', head=dict(type='mmkd_sod.SCFHead')),
+            ),
+        )
+    )
     plain = student_config(cfg)
     assert own_types(plain) == ['mmkd_sod.SCFHead']
     assert plain.custom_imports.imports == ['mmkd_sod', 'mine']
@@ -45,12 +52,18 @@ def test_types_of_this_package_are_listed():
 
 def test_checkpoint(tmp_path):
     path = tmp_path / 'a.pth'
-    meta = dict(epoch=2, dataset_meta=dict(classes=('a', )), cfg='long text')
-    torch.save(dict(state_dict={'a': torch.ones(1), 'distiller.g': torch.ones(1)}, meta=meta,
-                    optimizer=dict(x=1)), path)
+    meta = dict(epoch=2, dataset_meta=dict(classes=('a',)), cfg='long text')
+    torch.save(
+        dict(
+            state_dict={'a': torch.ones(1), 'distiller.g': torch.ones(1)},
+            meta=meta,
+            optimizer=dict(x=1),
+        ),
+        path,
+    )
     found = student_checkpoint(str(path))
     assert list(found['state_dict']) == ['a'] and set(found) == {'state_dict', 'meta'}
-    assert found['meta'] == dict(epoch=2, dataset_meta=dict(classes=('a', )))
+    assert found['meta'] == dict(epoch=2, dataset_meta=dict(classes=('a',)))
 
 
 def test_a_student_is_loaded_and_written(tmp_path):

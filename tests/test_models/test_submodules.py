@@ -1,4 +1,5 @@
 """Heads are found by name, the last of a cascade."""
+
 from torch import nn
 
 from mmkd_sod.models.submodules import last_head, submodule

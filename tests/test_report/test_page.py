@@ -1,4 +1,5 @@
 """The page is complete, self-contained and well-formed."""
+
 import re
 from datetime import datetime
 from html.parser import HTMLParser
@@ -34,22 +35,36 @@ class Checker(HTMLParser):
 
 
 def test_page(tmp_path):
-    studies = group(join_tests(find_runs([str(seeds(tmp_path, {0: (.6, .4, .5)}))]))[0])
-    found = Gallery(['<a>.jpg'], {'Truth': ['data:image/jpeg;base64,AA=='],
-                                  'CrossKD': ['data:image/jpeg;base64,AA==']}, 0, 'boxes',
-                    [('RBC', 'rgb(1,2,3)')], ['<note>'])
+    studies = group(join_tests(find_runs([str(seeds(tmp_path, {0: (0.6, 0.4, 0.5)}))]))[0])
+    found = Gallery(
+        ['<a>.jpg'],
+        {'Truth': ['data:image/jpeg;base64,AA=='], 'CrossKD': ['data:image/jpeg;base64,AA==']},
+        0,
+        'boxes',
+        [('RBC', 'rgb(1,2,3)')],
+        ['<note>'],
+    )
     page = render(studies, [found], 'A < B', ['left & out'], date=datetime(2026, 1, 1))
     checker = Checker()
     checker.feed(page)
     assert not checker.open and 'script' not in checker.tags and 'link' not in checker.tags
     assert all(address.startswith('data:') for address in checker.addresses)
     assert not re.search(r'url\(|@import|https?://', page)
-    for text in ('A &lt; B', '&lt;note&gt;', 'left &amp; out', '2026-01-01', 'Final scores',
-                 'Predictions', 'Curves', 'of seed 0', "default-src 'none'"):
+    for text in (
+        'A &lt; B',
+        '&lt;note&gt;',
+        'left &amp; out',
+        '2026-01-01',
+        'Final scores',
+        'Predictions',
+        'Curves',
+        'of seed 0',
+        "default-src 'none'",
+    ):
         assert text in page
 
 
 def test_two_studies_have_titles(tmp_path):
-    study, = group(join_tests(find_runs([str(seeds(tmp_path, {0: (.6, .4, .5)}))]))[0])
+    (study,) = group(join_tests(find_runs([str(seeds(tmp_path, {0: (0.6, 0.4, 0.5)}))]))[0])
     assert '<h2>' not in render([study], [Gallery()], 'T')
     assert render([study, study], [Gallery()] * 2, 'T').count('<h2>') == 2

@@ -1,4 +1,5 @@
 """Pictures of predictions, and notes on missing ones."""
+
 import base64
 
 import cv2
@@ -22,8 +23,9 @@ def saliency_study(tmp_path):
     """Return the study of a plain SCFNet with its checkpoint and test set."""
     _, checkpoint = save_network(tmp_path / 'net')
     cfg = scfnet_config(tmp_path)
-    folder = work_dir(tmp_path / 'run', cfg.model, default_scope='mmseg',
-                      test_dataloader=cfg.test_dataloader)
+    folder = work_dir(
+        tmp_path / 'run', cfg.model, default_scope='mmseg', test_dataloader=cfg.test_dataloader
+    )
     torch.save(torch.load(checkpoint, weights_only=True), folder / 'epoch_12.pth')
     (folder / 'last_checkpoint').write_text('epoch_12.pth')
     return group(join_tests(find_runs([str(folder)]))[0])[0], folder

@@ -1,4 +1,5 @@
 """Finding runs in work folders and reading mmengine's files."""
+
 import pytest
 import torch
 
@@ -6,7 +7,7 @@ from mmkd_sod.errors import DataError
 from mmkd_sod.report.runs import find_runs, metrics_of, parse_table, read_run
 from tests.work_dirs import STUDENT, TRAIN, work_dir
 
-LOG = '''01/01 00:00:00 - mmengine - INFO - per class results:
+LOG = """01/01 00:00:00 - mmengine - INFO - per class results:
 01/01 00:00:00 - mmengine - INFO - 
 +-------+-------+-------+
 | Class |  IoU  |  Acc  |
@@ -15,27 +16,37 @@ LOG = '''01/01 00:00:00 - mmengine - INFO - per class results:
 |  Pole |  nan? |  3.25 |
 +-------+-------+-------+
 01/01 00:00:01 - mmengine - INFO - Iter(test) aAcc: 80
-'''  # noqa: W291
+"""  # noqa: W291
 
 
 def test_a_run_is_read_with_its_last_validation_and_seed(tmp_path):
-    run = read_run(work_dir(tmp_path / 'run', STUDENT, seed=3, val=[
-        {'mIoU': 10., 'step': 6}, {'mIoU': 20., 'time': 1., 'step': 12}]))
+    run = read_run(
+        work_dir(
+            tmp_path / 'run',
+            STUDENT,
+            seed=3,
+            val=[{'mIoU': 10.0, 'step': 6}, {'mIoU': 20.0, 'time': 1.0, 'step': 12}],
+        )
+    )
     assert run.seed == 3 and run.by_epoch and run.config_name == 'net'
     assert sorted(run.train) == [record['step'] for record in TRAIN]
-    assert run.scores('val') == {'mIoU': 20.} and run.scores('test') == {}
+    assert run.scores('val') == {'mIoU': 20.0} and run.scores('test') == {}
     assert run.checkpoint is None
 
 
 def test_classes_of_the_text_log_join_the_scores(tmp_path):
-    run = read_run(work_dir(tmp_path / 'run', STUDENT, train=(), test={'mIoU': 50.}, log=LOG))
-    assert run.scores('test') == {'mIoU': 50., 'IoU/class/Sky': 91.5, 'Acc/class/Sky': 95.,
-                                  'Acc/class/Pole': 3.25}
+    run = read_run(work_dir(tmp_path / 'run', STUDENT, train=(), test={'mIoU': 50.0}, log=LOG))
+    assert run.scores('test') == {
+        'mIoU': 50.0,
+        'IoU/class/Sky': 91.5,
+        'Acc/class/Sky': 95.0,
+        'Acc/class/Pole': 3.25,
+    }
     assert parse_table('| a |') == {}
 
 
 def test_the_tested_checkpoint_has_priority(tmp_path):
-    folder = work_dir(tmp_path / 'run', STUDENT, test={'mIoU': 1.}, load_from='x/best.pth')
+    folder = work_dir(tmp_path / 'run', STUDENT, test={'mIoU': 1.0}, load_from='x/best.pth')
     (folder / 'last_checkpoint').write_text('epoch_9.pth')
     torch.save({}, folder / 'epoch_9.pth')
     assert read_run(folder).checkpoint == folder / 'epoch_9.pth'
@@ -65,4 +76,4 @@ def test_bad_folders_are_named(tmp_path):
 
 
 def test_bookkeeping_is_no_score():
-    assert metrics_of(dict(step=1, time=2., mAP=.5, name='x')) == dict(mAP=.5)
+    assert metrics_of(dict(step=1, time=2.0, mAP=0.5, name='x')) == dict(mAP=0.5)

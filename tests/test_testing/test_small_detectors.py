@@ -1,4 +1,5 @@
 """Small detectors: requested sizes, unknown heads refused."""
+
 import pytest
 import torch
 from mmengine.registry import init_default_scope
@@ -26,7 +27,7 @@ def test_batches_are_reproducible_and_do_not_use_the_global_generator():
     torch.manual_seed(0)
     wanted = torch.rand(1)
     torch.manual_seed(0)
-    first, second = random_batch(empty=(1, )), random_batch(empty=(1, ))
+    first, second = random_batch(empty=(1,)), random_batch(empty=(1,))
     assert torch.equal(torch.rand(1), wanted)
     assert all(torch.equal(a, b) for a, b in zip(first['inputs'], second['inputs'], strict=True))
     counts = [len(sample.gt_instances) for sample in first['data_samples']]

@@ -1,4 +1,5 @@
 """Small segmentors and batches for tests."""
+
 import pytest
 import torch
 from mmengine.registry import init_default_scope

@@ -1,4 +1,5 @@
 """Detectors and segmentors give the same on compiled and on plain operators."""
+
 import logging
 import runpy
 import sys
@@ -19,7 +20,8 @@ MODELS = {
     # Its attention calls an operator on GPUs only.
     'mmdet::deformable_detr/deformable-detr_r50_16xb2-50e_coco.py': set(),
     'mmseg::pspnet/pspnet_r18-d8_4xb4-80k_isaid-896x896.py': set(),
-    'mmseg::psanet/psanet_r50-d8_4xb4-80k_ade20k-512x512.py': {'psamask_forward'}}
+    'mmseg::psanet/psanet_r50-d8_4xb4-80k_ade20k-512x512.py': {'psamask_forward'},
+}
 
 
 @needs_compiled
@@ -42,10 +44,11 @@ def test_both_zoos_give_one_config_of_each_architecture():
 
 def test_rows_that_differ_or_run_on_one_set_alone_are_marked():
     row = TOOL['Row']
-    assert row('a', {'nms'}, (0., 0., 0.)).same and not row('a', set(), (0., 0., 1.)).same
+    assert row('a', {'nms'}, (0.0, 0.0, 0.0)).same and not row('a', set(), (0.0, 0.0, 1.0)).same
     assert row('a', set(), (), 'no', 'nor this').same and row('a', set(), (), 'no').same
     assert '| runs | KeyError: x | | | **no** |' in ' '.join(
-        str(row('a', set(), (), '', 'KeyError: x')).split())
+        str(row('a', set(), (), '', 'KeyError: x')).split()
+    )
 
 
 def test_a_config_that_cannot_be_built_runs_on_neither(monkeypatch):
@@ -67,9 +70,12 @@ def test_the_exit_code_tells_whether_all_are_alike(monkeypatch, capsys):
     scope = TOOL['main'].__globals__
     monkeypatch.setitem(scope, 'operators_in_use', lambda: 'compiled')
     monkeypatch.setattr(logging, 'disable', lambda level: None)
-    for difference, code in ((0., 0), (1., 1)):
-        monkeypatch.setitem(scope, 'compare',
-                            lambda name, far=difference: TOOL['Row'](name, {'nms'}, (far, 0., 0.)))
+    for difference, code in ((0.0, 0), (1.0, 1)):
+        monkeypatch.setitem(
+            scope,
+            'compare',
+            lambda name, far=difference: TOOL['Row'](name, {'nms'}, (far, 0.0, 0.0)),
+        )
         assert TOOL['main'](['mmdet::a/b.py']) == code
         assert '1 architectures: 1 run on both' in capsys.readouterr().out
     assert 'mmcv.ops' in sys.modules

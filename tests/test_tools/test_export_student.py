@@ -1,4 +1,5 @@
 """tools/export_student.py and tools/test.py: a plain student that needs nothing of ours."""
+
 import json
 import os
 import subprocess
@@ -14,7 +15,7 @@ from tests.runs import DEMO, RANDOM_TEACHER, ROOT, TINY_DISTILL, on, tool
 
 # Importing mmkd_sod or mmrazor raises here; detections of a picture go to a file. mmcv-lite gets
 # operators before that: without them it runs no detector.
-ALONE = '''
+ALONE = """
 import json, sys
 import mmkd_sod_autoload
 mmkd_sod_autoload.offer()
@@ -31,7 +32,7 @@ model = init_detector(sys.argv[1], sys.argv[2], device='cpu')
 found = inference_detector(model, sys.argv[3]).pred_instances
 json.dump([found.bboxes.tolist(), found.scores.tolist(), found.labels.tolist()],
           open(sys.argv[4], 'w'))
-'''
+"""
 
 
 @pytest.fixture(scope='module')
@@ -45,8 +46,15 @@ def run(scenes, tmp_path_factory):
 
 def export(run, out, *args):
     options, checkpoint = run
-    tool('export_student', DEMO.format('crosskd'), checkpoint, '--out-dir', out, *args,
-         cfg_options=options)
+    tool(
+        'export_student',
+        DEMO.format('crosskd'),
+        checkpoint,
+        '--out-dir',
+        out,
+        *args,
+        cfg_options=options,
+    )
     return out / 'scenes_gfl_crosskd.py', out / 'scenes_gfl_crosskd.pth'
 
 
@@ -55,6 +63,7 @@ def test_student_detects_alike_without_us(run, scenes, tmp_path, monkeypatch):
     from mmengine.registry import init_default_scope
 
     from mmkd_sod.registry import MODELS
+
     config, weights = export(run, tmp_path)
     cfg = Config.fromfile(config)
     assert cfg.model.type == 'GFL' and 'mmkd_sod' not in config.read_text()
@@ -64,9 +73,22 @@ def test_student_detects_alike_without_us(run, scenes, tmp_path, monkeypatch):
 
     picture = next((scenes / 'val' / 'images').iterdir())
     answer = tmp_path / 'answer.json'
-    subprocess.run([sys.executable, '-W', 'ignore', '-c', ALONE, str(config), str(weights),
-                    str(picture), str(answer)], check=True, cwd=tmp_path,
-                   env=dict(os.environ, OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT)))
+    subprocess.run(
+        [
+            sys.executable,
+            '-W',
+            'ignore',
+            '-c',
+            ALONE,
+            str(config),
+            str(weights),
+            str(picture),
+            str(answer),
+        ],
+        check=True,
+        cwd=tmp_path,
+        env=dict(os.environ, OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT)),
+    )
     bboxes, scores, labels = (torch.tensor(part) for part in json.loads(answer.read_text()))
 
     # The same picture through the distillation itself, before the export.
@@ -112,8 +134,18 @@ def test_checkpoint_of_another_student(run, tmp_path, capsys):
 def test_test_py_needs_no_teacher(run, tmp_path, capsys):
     options, checkpoint = run
     gone = [o for o in options if 'teacher_ckpt' not in o] + ['model.teacher_ckpt=nowhere.pth']
-    tool('test', DEMO.format('crosskd'), checkpoint, '--work-dir', tmp_path, '--out',
-         tmp_path / 'out.pkl', '--show-dir', 'painted', cfg_options=gone)
+    tool(
+        'test',
+        DEMO.format('crosskd'),
+        checkpoint,
+        '--work-dir',
+        tmp_path,
+        '--out',
+        tmp_path / 'out.pkl',
+        '--show-dir',
+        'painted',
+        cfg_options=gone,
+    )
     out = capsys.readouterr()
     assert 'coco/bbox_mAP' in out.out + out.err
     assert (tmp_path / 'out.pkl').is_file()
@@ -121,8 +153,10 @@ def test_test_py_needs_no_teacher(run, tmp_path, capsys):
 
 
 def test_test_py_tells_mistakes(run, capsys):
-    for args, part in ((['nowhere.pth'], "checkpoint 'nowhere.pth' does not exist"),
-                       ([run[1], '--out', 'a.txt'], 'must end in .pkl')):
+    for args, part in (
+        (['nowhere.pth'], "checkpoint 'nowhere.pth' does not exist"),
+        ([run[1], '--out', 'a.txt'], 'must end in .pkl'),
+    ):
         with pytest.raises(SystemExit):
             tool('test', DEMO.format('crosskd'), *args, cfg_options=run[0])
         assert part in capsys.readouterr().err
@@ -131,8 +165,14 @@ def test_test_py_tells_mistakes(run, capsys):
 def test_test_py_tells_mistakes_of_the_config(run, tmp_path, capsys):
     options, checkpoint = run
     with pytest.raises(SystemExit) as info:
-        tool('test', DEMO.format('crosskd'), checkpoint, '--work-dir', tmp_path,
-             cfg_options=(*options, 'test_evaluator.type=NoSuchMetric'))
+        tool(
+            'test',
+            DEMO.format('crosskd'),
+            checkpoint,
+            '--work-dir',
+            tmp_path,
+            cfg_options=(*options, 'test_evaluator.type=NoSuchMetric'),
+        )
     sentence = capsys.readouterr().err.strip().splitlines()[-1]
     assert info.value.code == 2 and 'NoSuchMetric' in sentence
 
@@ -140,6 +180,12 @@ def test_test_py_tells_mistakes_of_the_config(run, tmp_path, capsys):
 def test_test_py_keeps_the_error_of_a_transform(run, tmp_path):
     options, checkpoint = run
     with pytest.raises(Exception, match='x') as info:
-        tool('test', DEMO.format('crosskd'), checkpoint, '--work-dir', tmp_path,
-             cfg_options=(*options, 'test_dataloader.dataset.pipeline.1.scale=x'))
+        tool(
+            'test',
+            DEMO.format('crosskd'),
+            checkpoint,
+            '--work-dir',
+            tmp_path,
+            cfg_options=(*options, 'test_dataloader.dataset.pipeline.1.scale=x'),
+        )
     assert not isinstance(info.value, SystemExit)

@@ -1,4 +1,5 @@
 """The table of heads: a quick trial of every reader, and a page that is not stale."""
+
 import runpy
 
 import pytest
@@ -38,15 +39,18 @@ def test_page_is_written_when_all_pass_and_left_alone_when_one_fails(tmp_path, m
     main = TOOL['main']
     scope = main.__globals__
     heads = TOOL['dense_heads']()
-    monkeypatch.setitem(scope, 'dense_heads', lambda: {
-        name: heads[name] for name in ('GFLHead', 'SSDHead')})
+    monkeypatch.setitem(
+        scope, 'dense_heads', lambda: {name: heads[name] for name in ('GFLHead', 'SSDHead')}
+    )
     out = tmp_path / 'page.md'
     main(['--out', str(out), '--steps', '2'])
     said = capsys.readouterr()
     assert '1 of 2 heads supported' in said.out and '2/2' in said.err
     page = out.read_text()
     assert '| `GFLHead` |' in page and '| `SSDHead` | it predicts directly' in page
-    monkeypatch.setitem(scope, 'try_head', lambda name, steps: TOOL['Trial'](name, '', 1., 2., 0.))
+    monkeypatch.setitem(
+        scope, 'try_head', lambda name, steps: TOOL['Trial'](name, '', 1.0, 2.0, 0.0)
+    )
     with pytest.raises(ConfigError, match='GFLHead failed the trial'):
         main(['--out', str(out)])
     assert out.read_text() == page
@@ -54,5 +58,6 @@ def test_page_is_written_when_all_pass_and_left_alone_when_one_fails(tmp_path, m
 
 def test_a_reader_without_a_small_detector_is_told(monkeypatch):
     from mmdet.models.dense_heads import GFLHead
+
     with pytest.raises(ConfigError, match='GFLHead has a reader but no small detector'):
         TOOL['refusal']('GFLHead', GFLHead)

@@ -1,16 +1,33 @@
 """make_rgbd_groups.py: makes the set, says so, and refuses what would be overwritten."""
+
 import subprocess
 import sys
 
 
 def run(root, *args):
-    return subprocess.run([sys.executable, '-W', 'ignore', 'tools/make_rgbd_groups.py', *args],
-                          cwd=root, capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        [sys.executable, '-W', 'ignore', 'tools/make_rgbd_groups.py', *args],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
 
 
 def test_from_the_command_line(root, tmp_path):
-    args = ['--out', str(tmp_path / 'groups'), '--train', '2', '--val', '1', '--images', '2',
-            '--size', '64', '64']
+    args = [
+        '--out',
+        str(tmp_path / 'groups'),
+        '--train',
+        '2',
+        '--val',
+        '1',
+        '--images',
+        '2',
+        '--size',
+        '64',
+        '64',
+    ]
     done = run(root, *args)
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith('2 + 1 groups of 2 made\n')

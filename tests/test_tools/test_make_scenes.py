@@ -1,4 +1,5 @@
 """The command that makes the scenes."""
+
 import runpy
 
 import pytest

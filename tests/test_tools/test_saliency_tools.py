@@ -1,4 +1,5 @@
 """predict.py and generate_weak_labels.py on the command line."""
+
 import importlib.util
 import sys
 
@@ -42,15 +43,30 @@ def test_predict_fails_when_nothing_can_be_read(files, tmp_path, monkeypatch, ca
     (config, checkpoint), _ = files
     (tmp_path / 'x.jpg').write_bytes(b'broken')
     with pytest.raises(SystemExit, match='2'):
-        run(monkeypatch, 'predict', config, checkpoint, tmp_path / 'x.jpg', '--out-dir',
-            tmp_path / 'out')
+        run(
+            monkeypatch,
+            'predict',
+            config,
+            checkpoint,
+            tmp_path / 'x.jpg',
+            '--out-dir',
+            tmp_path / 'out',
+        )
     assert 'none of the inputs could be read' in capsys.readouterr().err
 
 
 def test_generate_weak_labels(files, tmp_path, monkeypatch, capsys):
     (config, checkpoint), root = files
-    args = (config, checkpoint, '--out', tmp_path / 'labels', '--side', 32, '--images',
-            root / 'image')
+    args = (
+        config,
+        checkpoint,
+        '--out',
+        tmp_path / 'labels',
+        '--side',
+        32,
+        '--images',
+        root / 'image',
+    )
     monkeypatch.setenv('RANK', '0')
     monkeypatch.setenv('WORLD_SIZE', '2')
     run(monkeypatch, 'generate_weak_labels', *args)
@@ -64,26 +80,62 @@ def test_generate_weak_labels(files, tmp_path, monkeypatch, capsys):
 def test_generate_weak_labels_of_a_training_config(files, tmp_path, monkeypatch, capsys):
     (config, checkpoint), root = files
     data = tmp_path / 'data.py'
-    data.write_text("train_dataloader = dict(dataset=dict(type='RepeatDataset', times=2, dataset="
-                    f"dict(type='mmkd_sod.SODDataset', name='S', data_root='{root}', pipeline=[1])"
-                    '))')
-    run(monkeypatch, 'generate_weak_labels', config, checkpoint, '--out', tmp_path / 'labels',
-        '--side', 32, '--data', data)
+    data.write_text(
+        "train_dataloader = dict(dataset=dict(type='RepeatDataset', times=2, dataset="
+        f"dict(type='mmkd_sod.SODDataset', name='S', data_root='{root}', pipeline=[1])"
+        '))'
+    )
+    run(
+        monkeypatch,
+        'generate_weak_labels',
+        config,
+        checkpoint,
+        '--out',
+        tmp_path / 'labels',
+        '--side',
+        32,
+        '--data',
+        data,
+    )
     assert (tmp_path / 'labels/S/2.png').exists()
     data.write_text("train_dataloader = dict(dataset=dict(type='mmseg.ADE20KDataset'))")
     with pytest.raises(SystemExit, match='2'):
-        run(monkeypatch, 'generate_weak_labels', config, checkpoint, '--out', tmp_path / 'l',
-            '--data', data)
+        run(
+            monkeypatch,
+            'generate_weak_labels',
+            config,
+            checkpoint,
+            '--out',
+            tmp_path / 'l',
+            '--data',
+            data,
+        )
     assert 'trains on a mmseg.ADE20KDataset' in capsys.readouterr().err
 
 
 def test_compare_saliency(files, tmp_path, monkeypatch, capsys):
     (config, checkpoint), root = files
     data = tmp_path / 'data.py'
-    data.write_text("test_dataloader = dict(dataset=dict(type='mmkd_sod.SODDataset', name='S', "
-                    f"data_root='{root}', pipeline=[1]))")
-    run(monkeypatch, 'compare_saliency', '--data', data, '--side', 32, '--rows', 2, '--out',
-        tmp_path / 'out', '--model', 'one', config, checkpoint)
+    data.write_text(
+        "test_dataloader = dict(dataset=dict(type='mmkd_sod.SODDataset', name='S', "
+        f"data_root='{root}', pipeline=[1]))"
+    )
+    run(
+        monkeypatch,
+        'compare_saliency',
+        '--data',
+        data,
+        '--side',
+        32,
+        '--rows',
+        2,
+        '--out',
+        tmp_path / 'out',
+        '--model',
+        'one',
+        config,
+        checkpoint,
+    )
     table = capsys.readouterr().out.splitlines()
     assert table[-3].split(' | ')[1:3] == ['MAE', 'Smeasure'] and table[-1].startswith('one | 0.')
     assert (tmp_path / 'out/panel.png').exists() and (tmp_path / 'out/scores.json').exists()

@@ -1,4 +1,5 @@
 """The table of segmentors: quick trials, and a page that is not stale."""
+
 import runpy
 
 import pytest
@@ -26,7 +27,7 @@ def test_every_architecture_as_the_page_says(name):
     if isinstance(found, str):
         assert f'| {name} |' not in supported
     else:
-        assert f"| {name} | `{CLASSIFIERS.get(name, 'conv_seg')}` |" in supported
+        assert f'| {name} | `{CLASSIFIERS.get(name, "conv_seg")}` |' in supported
         assert all(trial.clean for trial in found)
 
 
@@ -44,7 +45,7 @@ def test_what_is_refused_is_told_and_a_failure_leaves_the_page(tmp_path, monkeyp
     page = out.read_text()
     assert '| FCN | `conv_seg` |' in page
     assert 'SegmenterMaskTransformerHead does not have' in page.split('## Refused')[1]
-    unclean = TOOL['Trial']((1, 1, 1), dict.fromkeys(TOOL['TERMS'], 1.), False)
+    unclean = TOOL['Trial']((1, 1, 1), dict.fromkeys(TOOL['TERMS'], 1.0), False)
     monkeypatch.setitem(main.__globals__, 'try_pair', lambda *args: unclean)
     with pytest.raises(ConfigError, match='FCN failed the trial'):
         main(['--out', str(out), '--segmentors', 'FCN'])

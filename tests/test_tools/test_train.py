@@ -1,4 +1,5 @@
 """tools/train.py: trains, resumes, and tells mistakes in one sentence before the first step."""
+
 import shutil
 import signal
 import time
@@ -16,8 +17,14 @@ RECIPE = 'configs/crosskd/gfl_r50.py'
 
 
 def distill(scenes, work_dir, *more, epochs=1, resume=()):
-    tool('train', DEMO.format('crosskd'), '--work-dir', work_dir, *resume,
-         cfg_options=(*on(scenes, epochs), *TINY_DISTILL, *(more or RANDOM_TEACHER)))
+    tool(
+        'train',
+        DEMO.format('crosskd'),
+        '--work-dir',
+        work_dir,
+        *resume,
+        cfg_options=(*on(scenes, epochs), *TINY_DISTILL, *(more or RANDOM_TEACHER)),
+    )
 
 
 def refused(capsys, *args, cfg_options=()) -> str:
@@ -32,8 +39,13 @@ def refused(capsys, *args, cfg_options=()) -> str:
 
 
 def test_teacher_then_student_then_resume(scenes, tmp_path):
-    tool('train', DEMO.format('teacher'), '--work-dir', tmp_path / 't',
-         cfg_options=(*on(scenes), *TINY_STUDENT))
+    tool(
+        'train',
+        DEMO.format('teacher'),
+        '--work-dir',
+        tmp_path / 't',
+        cfg_options=(*on(scenes), *TINY_STUDENT),
+    )
     teacher = newest_checkpoint(tmp_path / 't')
     work = tmp_path / 'a run with ü'
     distill(scenes, work, f'model.teacher_ckpt={teacher}')
@@ -47,9 +59,20 @@ def test_teacher_then_student_then_resume(scenes, tmp_path):
 
 
 def test_auto_scale_lr(scenes, tmp_path, capsys):
-    tool('train', DEMO.format('crosskd'), '--work-dir', tmp_path, '--auto-scale-lr',
-         cfg_options=(*on(scenes), *TINY_DISTILL, *RANDOM_TEACHER, 'train_dataloader.batch_size=4',
-                      'train_dataloader.dataset.indices=4'))
+    tool(
+        'train',
+        DEMO.format('crosskd'),
+        '--work-dir',
+        tmp_path,
+        '--auto-scale-lr',
+        cfg_options=(
+            *on(scenes),
+            *TINY_DISTILL,
+            *RANDOM_TEACHER,
+            'train_dataloader.batch_size=4',
+            'train_dataloader.dataset.indices=4',
+        ),
+    )
     out = capsys.readouterr()
     # Half the base batch size: the first step of the warm-up has half of 1e-3 x 0.1.
     assert 'lr: 5.0000e-05' in out.out + out.err
@@ -66,22 +89,40 @@ def test_config_that_is_not_there(capsys):
 
 
 def test_data_that_is_not_there(capsys, tmp_path):
-    sentence = refused(capsys, RECIPE, '--work-dir', tmp_path,
-                       cfg_options=[f'train_dataloader.dataset.data_root={tmp_path}/coco/'])
+    sentence = refused(
+        capsys,
+        RECIPE,
+        '--work-dir',
+        tmp_path,
+        cfg_options=[f'train_dataloader.dataset.data_root={tmp_path}/coco/'],
+    )
     assert 'instances_train2017.json' in sentence and 'does not exist' in sentence
 
 
-@pytest.mark.parametrize('options, part', [
-    (['model.teacher_ckpt=nowhere.pth'], "teacher_ckpt 'nowhere.pth' does not exist"),
-    (['model.teacher_ckpt=None'], 'teacher_ckpt is None'),
-    (['model.distiller.reused_teacher_head_idx=9'], 'reused_teacher_head_idx=9'),
-    (['model.teacher.bbox_head.feat_channels=32', 'model.teacher.bbox_head.norm_cfg.num_groups=8'],
-     'needs equal tower channels, student 64, teacher 32'),
-    (['model.teacher.cfg_path=nowhere.py'], "teacher.cfg_path='nowhere.py' is not a config"),
-])
+@pytest.mark.parametrize(
+    'options, part',
+    [
+        (['model.teacher_ckpt=nowhere.pth'], "teacher_ckpt 'nowhere.pth' does not exist"),
+        (['model.teacher_ckpt=None'], 'teacher_ckpt is None'),
+        (['model.distiller.reused_teacher_head_idx=9'], 'reused_teacher_head_idx=9'),
+        (
+            [
+                'model.teacher.bbox_head.feat_channels=32',
+                'model.teacher.bbox_head.norm_cfg.num_groups=8',
+            ],
+            'needs equal tower channels, student 64, teacher 32',
+        ),
+        (['model.teacher.cfg_path=nowhere.py'], "teacher.cfg_path='nowhere.py' is not a config"),
+    ],
+)
 def test_mistakes(scenes, capsys, tmp_path, options, part):
-    sentence = refused(capsys, DEMO.format('crosskd'), '--work-dir', tmp_path,
-                       cfg_options=(*on(scenes), *TINY_DISTILL, *options))
+    sentence = refused(
+        capsys,
+        DEMO.format('crosskd'),
+        '--work-dir',
+        tmp_path,
+        cfg_options=(*on(scenes), *TINY_DISTILL, *options),
+    )
     assert part in sentence
 
 
@@ -93,8 +134,13 @@ def test_checkpoint_to_resume_from_must_exist(capsys):
 @pytest.mark.slow
 @pytest.mark.parametrize('stop', [signal.SIGINT, signal.SIGKILL])
 def test_stopped_runs_go_on(scenes, tmp_path, stop):
-    options = (*on(scenes, 200), *TINY_DISTILL, *RANDOM_TEACHER, 'train_cfg.val_interval=1000',
-               'default_hooks.checkpoint.max_keep_ckpts=3')
+    options = (
+        *on(scenes, 200),
+        *TINY_DISTILL,
+        *RANDOM_TEACHER,
+        'train_cfg.val_interval=1000',
+        'default_hooks.checkpoint.max_keep_ckpts=3',
+    )
     args = ('tools/train.py', DEMO.format('crosskd'), '--work-dir', tmp_path)
     process = command(*args, cfg_options=options)
     deadline = time.monotonic() + 120
@@ -118,22 +164,30 @@ def test_stopped_runs_go_on(scenes, tmp_path, stop):
 def test_mmdets_own_train_py_needs_nothing_but_custom_imports(scenes, tmp_path):
     script = Path(mmdet.__file__).parent / '.mim' / 'tools' / 'train.py'
     classes = "('disk','square','triangle','star','ring','cross')"
-    options = [*on(scenes), *RANDOM_TEACHER, 'train_dataloader.batch_size=2',
-               'train_dataloader.num_workers=0', 'train_dataloader.persistent_workers=False',
-               'val_dataloader.num_workers=0', 'val_dataloader.persistent_workers=False',
-               'train_dataloader.dataset.indices=4',
-               'train_dataloader.dataset.ann_file=annotations/train.json',
-               'train_dataloader.dataset.data_prefix.img=train/images/',
-               'val_dataloader.dataset.ann_file=annotations/val.json',
-               'val_dataloader.dataset.data_prefix.img=val/images/',
-               'model.architecture.backbone.init_cfg=None',
-               'model.architecture.bbox_head.num_classes=6',
-               'model.teacher.bbox_head.num_classes=6']
-    options += [f'{loader}_dataloader.dataset.metainfo.classes={classes}'
-                for loader in ('train', 'val')]
+    options = [
+        *on(scenes),
+        *RANDOM_TEACHER,
+        'train_dataloader.batch_size=2',
+        'train_dataloader.num_workers=0',
+        'train_dataloader.persistent_workers=False',
+        'val_dataloader.num_workers=0',
+        'val_dataloader.persistent_workers=False',
+        'train_dataloader.dataset.indices=4',
+        'train_dataloader.dataset.ann_file=annotations/train.json',
+        'train_dataloader.dataset.data_prefix.img=train/images/',
+        'val_dataloader.dataset.ann_file=annotations/val.json',
+        'val_dataloader.dataset.data_prefix.img=val/images/',
+        'model.architecture.backbone.init_cfg=None',
+        'model.architecture.bbox_head.num_classes=6',
+        'model.teacher.bbox_head.num_classes=6',
+    ]
+    options += [
+        f'{loader}_dataloader.dataset.metainfo.classes={classes}' for loader in ('train', 'val')
+    ]
     local = tmp_path / 'elsewhere'
     shutil.copytree('configs', local / 'configs')
-    out, _ = command(script, local / RECIPE, '--work-dir', tmp_path / 'w',
-                     cfg_options=options).communicate(timeout=400)
+    out, _ = command(
+        script, local / RECIPE, '--work-dir', tmp_path / 'w', cfg_options=options
+    ).communicate(timeout=400)
     assert 'distill.loss_cls_kd' in out, out[-3000:]
     assert newest_checkpoint(tmp_path / 'w') is not None

@@ -1,4 +1,5 @@
 """Other versions in environments of their own."""
+
 import json
 import runpy
 import subprocess
@@ -67,20 +68,21 @@ def test_an_environment_replaces_pins_and_takes_mmcv_lite(pips, monkeypatch, tmp
     pinned = (tmp_path / 'torch-newest/constraints.txt').read_text().splitlines()
     names = {Requirement(line).name for line in pinned}
     assert {'mmcv-lite', 'mmrazor', 'numpy'} <= names and 'torch' not in names
-    install, = installs(pips)
+    (install,) = installs(pips)
     assert 'torch==2.15.0' in install and str(ROOT / 'requirements/lite.txt') in install
 
 
 def test_the_forks_mmcv_is_let_through_by_the_mmrazor_of_its_row(pips, monkeypatch, tmp_path):
     tool(monkeypatch, 'onedl', '--folder', tmp_path, '--install-only')
-    install, = installs(pips)
+    (install,) = installs(pips)
     assert {'onedl-mmcv==2.3.6', 'onedl-mmdetection==3.5.1', 'mmrazor==1.0.0'} <= set(install)
     mmrazor = tmp_path / 'onedl/mmrazor/__init__.py'
     assert mmrazor.read_text() == "mmcv_maximum_version = '2.3.6'\nmore = 1\n"
 
 
 def test_a_row_that_was_stopped_goes_on_and_one_that_is_ready_is_used(
-        pips, monkeypatch, tmp_path, capsys):
+    pips, monkeypatch, tmp_path, capsys
+):
     tool(monkeypatch, 'python3.12', '--folder', tmp_path, '--install-only')
     made = len(pips)
     tool(monkeypatch, 'python3.12', '--folder', tmp_path, '--install-only')
@@ -107,13 +109,23 @@ def test_an_environment_of_other_packages_is_made_anew(pips, monkeypatch, tmp_pa
     assert len(installs(pips)) == 2 and not (stamp.parent / 'old.py').exists()
 
 
-@pytest.mark.parametrize(('said', 'reason'), [
-    ("  KeyError: '__version__'\nnote: This error originates from a subprocess.\n"
-     'error: metadata-generation-failed\n', "KeyError: '__version__'"),
-    ('a.h:9:2: error: #error C++20 is required\n    9 | #error C++20\nb.h:1:1: error: no type\n'
-     'RuntimeError: Error compiling objects\nERROR: Failed to build one or more wheels\n',
-     '#error C++20 is required'),
-    ('', 'exit code 1')])
+@pytest.mark.parametrize(
+    ('said', 'reason'),
+    [
+        (
+            "  KeyError: '__version__'\nnote: This error originates from a subprocess.\n"
+            'error: metadata-generation-failed\n',
+            "KeyError: '__version__'",
+        ),
+        (
+            'a.h:9:2: error: #error C++20 is required\n    9 | #error C++20\n'
+            'b.h:1:1: error: no type\n'
+            'RuntimeError: Error compiling objects\nERROR: Failed to build one or more wheels\n',
+            '#error C++20 is required',
+        ),
+        ('', 'exit code 1'),
+    ],
+)
 def test_why_an_installation_failed_is_told(monkeypatch, tmp_path, capsys, said, reason):
     def run(command, **options):
         options['stdout'].write(said)

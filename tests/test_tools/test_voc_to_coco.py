@@ -1,4 +1,5 @@
 """The command around the VOC converter."""
+
 import json
 import runpy
 
@@ -14,8 +15,11 @@ def test_voc_to_coco(root, tmp_path, capsys):
     voc = tmp_path / 'voc'
     for folder in ('Annotations', 'JPEGImages', 'ImageSets/Main'):
         (voc / folder).mkdir(parents=True)
-    boxes = ['<object><name>cat</name><bndbox><xmin>1</xmin><ymin>1</ymin>'
-             f'<xmax>{right}</xmax><ymax>9</ymax></bndbox></object>' for right in (9, 1)]
+    boxes = [
+        '<object><name>cat</name><bndbox><xmin>1</xmin><ymin>1</ymin>'
+        f'<xmax>{right}</xmax><ymax>9</ymax></bndbox></object>'
+        for right in (9, 1)
+    ]
     (voc / 'Annotations' / 'a.xml').write_text(f'<annotation>{"".join(boxes)}</annotation>')
     cv2.imwrite(str(voc / 'JPEGImages' / 'a.jpg'), np.zeros((10, 20, 3), np.uint8))
     (voc / 'ImageSets' / 'Main' / 'train.txt').write_text('a\n')

@@ -1,4 +1,5 @@
 """load_array_pickle: arrays are loaded, no code runs."""
+
 import collections
 import os
 import pickle
@@ -12,16 +13,20 @@ from mmkd_sod.utils.array_pickle import load_array_pickle
 
 def write(tmp_path, content, protocol=4):
     path = tmp_path / 'a.pdparams'
-    path.write_bytes(content if isinstance(content, bytes) else
-                     pickle.dumps(content, protocol=protocol))
+    path.write_bytes(
+        content if isinstance(content, bytes) else pickle.dumps(content, protocol=protocol)
+    )
     return path
 
 
 @pytest.mark.parametrize('protocol', [2, 3, 4, 5])
 def test_reads_arrays_of_every_protocol(tmp_path, protocol):
     state = collections.OrderedDict(
-        a=np.random.rand(3, 4).astype(np.float32), b=np.asfortranarray(np.arange(6).reshape(2, 3)),
-        c=np.array(2.), names=dict(a='conv_0.w_0'))
+        a=np.random.rand(3, 4).astype(np.float32),
+        b=np.asfortranarray(np.arange(6).reshape(2, 3)),
+        c=np.array(2.0),
+        names=dict(a='conv_0.w_0'),
+    )
     if protocol == 5:  # its storage of buffers is not part of the format
         with pytest.raises(CheckpointError, match=r'_frombuffer'):
             load_array_pickle(write(tmp_path, state, protocol))
@@ -40,9 +45,16 @@ class Call:
         return self.call
 
 
-@pytest.mark.parametrize('call', [
-    Call(os.system, 'echo run'), Call(eval, '1'), Call(getattr, 'a', 'upper'),
-    Call(np.frompyfunc, print, 1, 1), Call(np.load, 'x.npy', None, True)])
+@pytest.mark.parametrize(
+    'call',
+    [
+        Call(os.system, 'echo run'),
+        Call(eval, '1'),
+        Call(getattr, 'a', 'upper'),
+        Call(np.frompyfunc, print, 1, 1),
+        Call(np.load, 'x.npy', None, True),
+    ],
+)
 def test_refuses_and_runs_nothing(tmp_path, call, capfd):
     path = write(tmp_path, dict(a=np.zeros(2), b=call))
     with pytest.raises(CheckpointError, match='no code in them is executed') as error:
@@ -50,10 +62,16 @@ def test_refuses_and_runs_nothing(tmp_path, call, capfd):
     assert str(path) in str(error.value) and 'run' not in capfd.readouterr().out
 
 
-@pytest.mark.parametrize('content, words', [
-    (b'', 'not a pickle'), (b'\x80\x04garbage', 'not a pickle'), ([1, 2], 'must hold a dict'),
-    (dict(a=1), 'holds no arrays'),
-    (dict(a=np.array(['x'])), 'the dtype .U1., where only arrays of numbers')])
+@pytest.mark.parametrize(
+    'content, words',
+    [
+        (b'', 'not a pickle'),
+        (b'\x80\x04garbage', 'not a pickle'),
+        ([1, 2], 'must hold a dict'),
+        (dict(a=1), 'holds no arrays'),
+        (dict(a=np.array(['x'])), 'the dtype .U1., where only arrays of numbers'),
+    ],
+)
 def test_refuses_files_without_weights(tmp_path, content, words):
     with pytest.raises(CheckpointError, match=words):
         load_array_pickle(write(tmp_path, content))

@@ -1,4 +1,5 @@
 """Checkpoints are untrusted input."""
+
 import pytest
 import torch
 
@@ -46,8 +47,12 @@ def test_prefixes_of_wrappers_and_distillers_are_removed(tmp_path):
 
 
 def test_a_teacher_beside_a_plain_student_is_removed(tmp_path):
-    state = {'a': torch.ones(1), 'b': torch.ones(1), 'teacher.a': torch.zeros(1),
-             'teacher.c': torch.zeros(1)}
+    state = {
+        'a': torch.ones(1),
+        'b': torch.ones(1),
+        'teacher.a': torch.zeros(1),
+        'teacher.c': torch.zeros(1),
+    }
     torch.save(dict(state_dict=state), tmp_path / 'a.pth')
     assert list(read_checkpoint(str(tmp_path / 'a.pth'))[0]) == ['a', 'b']
     # Two models side by side (mean teachers) are not changed.

@@ -1,4 +1,5 @@
 """Choosing the checkpoint that a run resumes from."""
+
 import os
 
 import pytest
@@ -27,7 +28,6 @@ def cut(path):
 
 
 class TestLatest:
-
     def test_uses_the_pointer(self, tmp_path):
         assert latest_checkpoint(tmp_path) is None
         wanted = save(tmp_path / 'epoch_2.pth', 200)

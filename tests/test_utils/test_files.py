@@ -1,4 +1,5 @@
 """Files are written atomically."""
+
 import json
 
 import pytest

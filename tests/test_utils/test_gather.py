@@ -1,4 +1,5 @@
 """Two processes with 4 images equal one with 8 under DistributedDataParallel."""
+
 import os
 import socket
 

@@ -1,4 +1,5 @@
 """Signals are delayed until a block ends, as while writing a checkpoint."""
+
 import os
 import signal
 import threading

@@ -1,4 +1,5 @@
 """Reading images and masks of all kinds, and errors of unreadable ones."""
+
 import cv2
 import numpy as np
 import pytest
@@ -22,12 +23,18 @@ def rgba_cut_out():
 
 
 MASKS = dict(
-    grey=TRUTH, zero_one=TRUTH // 255, zero_200=TRUTH // 255 * 200, rgb=np.dstack([TRUTH] * 3),
+    grey=TRUTH,
+    zero_one=TRUTH // 255,
+    zero_200=TRUTH // 255 * 200,
+    rgb=np.dstack([TRUTH] * 3),
     red=np.dstack([TRUTH, TRUTH * 0, TRUTH * 0]),
     opaque_rgba=np.dstack([TRUTH] * 3 + [TRUTH * 0 + 255]),
-    cut_out=rgba_cut_out(), grey_alpha=np.dstack([TRUTH] * 4),
-    sixteen_bit=TRUTH.astype(np.uint16) * 257, sixteen_bit_zero_one=(TRUTH > 0).astype(np.uint16),
-    sixteen_bit_of_8=TRUTH.astype(np.uint16))
+    cut_out=rgba_cut_out(),
+    grey_alpha=np.dstack([TRUTH] * 4),
+    sixteen_bit=TRUTH.astype(np.uint16) * 257,
+    sixteen_bit_zero_one=(TRUTH > 0).astype(np.uint16),
+    sixteen_bit_of_8=TRUTH.astype(np.uint16),
+)
 
 
 @pytest.mark.parametrize('kind', MASKS)
@@ -98,10 +105,12 @@ def test_exif_orientation_is_applied(tmp_path):
 
 def damaged(tmp_path):
     picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    whole = {'jpg': save(tmp_path / 'w.jpg', picture).read_bytes(),
-             'png': save(tmp_path / 'w.png', picture).read_bytes()}
-    yield 'truncated.jpg', whole['jpg'][:len(whole['jpg']) // 2]
-    yield 'truncated.png', whole['png'][:len(whole['png']) // 2]
+    whole = {
+        'jpg': save(tmp_path / 'w.jpg', picture).read_bytes(),
+        'png': save(tmp_path / 'w.png', picture).read_bytes(),
+    }
+    yield 'truncated.jpg', whole['jpg'][: len(whole['jpg']) // 2]
+    yield 'truncated.png', whole['png'][: len(whole['png']) // 2]
     yield 'header_only.jpg', whole['jpg'][:20]
     yield 'empty.png', b''
     yield 'text.jpg', b'not an image'
@@ -125,11 +134,13 @@ def test_one_pixel(tmp_path):
     assert read_mask(save(tmp_path / 'm.png', np.zeros((1, 1), np.uint8))).shape == (1, 1)
 
 
-@pytest.mark.parametrize('shape, target', [
-    ((50, 75), (100, 150)), ((100, 150), (50, 75)), ((33, 50), (100, 150)), ((1, 1), (3, 3))])
+@pytest.mark.parametrize(
+    'shape, target',
+    [((50, 75), (100, 150)), ((100, 150), (50, 75)), ((33, 50), (100, 150)), ((1, 1), (3, 3))],
+)
 def test_fit_mask_of_the_same_frame(shape, target):
     mask = np.zeros(shape, np.uint8)
-    mask[:, :shape[1] // 2] = 255
+    mask[:, : shape[1] // 2] = 255
     fitted = fit_mask(mask, target, 'm.png')
     assert fitted.shape == target
     assert fitted.mean() == pytest.approx(mask.mean(), abs=3)
@@ -154,13 +165,17 @@ def test_write_png(tmp_path, dtype):
 RAMP = np.linspace(0, 1, 12 * 16).reshape(12, 16)
 
 
-@pytest.mark.parametrize('array, mode, suffix', [
-    ((RAMP * 255).round().astype(np.uint8), None, 'png'),
-    ((RAMP * 65535).round().astype(np.uint16), None, 'png'),
-    (np.dstack([(RAMP * 255).round().astype(np.uint8)] * 3), None, 'png'),
-    (RAMP.astype(np.float32), None, 'tiff'),
-    ((RAMP * 40).astype(np.float32), None, 'tiff'),
-], ids=['8 bit', '16 bit', 'colour', 'float', 'metres'])
+@pytest.mark.parametrize(
+    'array, mode, suffix',
+    [
+        ((RAMP * 255).round().astype(np.uint8), None, 'png'),
+        ((RAMP * 65535).round().astype(np.uint16), None, 'png'),
+        (np.dstack([(RAMP * 255).round().astype(np.uint8)] * 3), None, 'png'),
+        (RAMP.astype(np.float32), None, 'tiff'),
+        ((RAMP * 40).astype(np.float32), None, 'tiff'),
+    ],
+    ids=['8 bit', '16 bit', 'colour', 'float', 'metres'],
+)
 def test_depth_of_any_number_of_bits(tmp_path, array, mode, suffix):
     depth = read_depth(save(tmp_path / f'd.{suffix}', array, mode))
     assert depth.dtype == np.float32 and depth.shape == RAMP.shape
@@ -169,9 +184,9 @@ def test_depth_of_any_number_of_bits(tmp_path, array, mode, suffix):
 
 def test_depth_of_a_known_range(tmp_path):
     path = save(tmp_path / 'd.png', np.array([[0, 4000, 8000, 9000]], np.uint16))
-    np.testing.assert_allclose(read_depth(path, max_value=8000), [[0, .5, 1, 1]])
-    path = save(tmp_path / 'd.tiff', np.array([[np.nan, np.inf, .5, 1]], np.float32))
-    np.testing.assert_allclose(read_depth(path), [[0, 0, .5, 1]])
+    np.testing.assert_allclose(read_depth(path, max_value=8000), [[0, 0.5, 1, 1]])
+    path = save(tmp_path / 'd.tiff', np.array([[np.nan, np.inf, 0.5, 1]], np.float32))
+    np.testing.assert_allclose(read_depth(path), [[0, 0, 0.5, 1]])
 
 
 def test_damaged_depth_is_named(tmp_path):

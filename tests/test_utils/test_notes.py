@@ -1,4 +1,5 @@
 """Notes stand beside an error's type, message and traceback."""
+
 import sys
 import traceback
 

@@ -1,4 +1,5 @@
 """Pickles rebuild arrays of numbers, and nothing else, with the stand-ins for numpy's names."""
+
 import copy
 import io
 import pickle
@@ -11,8 +12,14 @@ import torch
 from mmkd_sod.utils.array_pickle import ArrayUnpickler
 from mmkd_sod.utils.numeric_arrays import NAMES, NumericArray
 
-ARRAYS = [np.arange(6.).reshape(2, 3), np.array([], 'f4'), np.array(3, '>i2'), np.ones(2, bool),
-          np.array([1 + 2j], 'c8'), np.asfortranarray(np.arange(6, dtype='u1').reshape(2, 3))]
+ARRAYS = [
+    np.arange(6.0).reshape(2, 3),
+    np.array([], 'f4'),
+    np.array(3, '>i2'),
+    np.ones(2, bool),
+    np.array([1 + 2j], 'c8'),
+    np.asfortranarray(np.arange(6, dtype='u1').reshape(2, 3)),
+]
 
 
 def through_torch(value, tmp_path):
@@ -54,23 +61,24 @@ class Call:
         return self.reduced
 
 
-RECONSTRUCT = np.array(0.).__reduce__()[0]
-EMPTY = (np.ndarray, (0, ), b'b')
+RECONSTRUCT = np.array(0.0).__reduce__()[0]
+EMPTY = (np.ndarray, (0,), b'b')
 HOSTILE = dict(
-    object_array=Call(np.ndarray, (1, ), Call(np.dtype, 'O'), b'\x01' * 8),
-    numeric_call=Call(np.ndarray, (1, ), Call(np.dtype, 'f8')),
+    object_array=Call(np.ndarray, (1,), Call(np.dtype, 'O'), b'\x01' * 8),
+    numeric_call=Call(np.ndarray, (1,), Call(np.dtype, 'f8')),
     object_dtype=Call(np.dtype, 'O'),
     void_dtype=Call(np.dtype, 'V8'),
     text_dtype=Call(np.dtype, '<U4'),
     record_dtype=Call(np.dtype, 'i4,O'),
     list_dtype=Call(np.dtype, [('a', 'O')]),
-    flags=Call(np.dtype, 'i8', state=(4, '<', None, None, ('a', ), -1, -1, 63)),
-    object_state=Call(RECONSTRUCT, *EMPTY, state=(1, (1, ), Call(np.dtype, 'O'), False, [3])),
-    short_content=Call(RECONSTRUCT, *EMPTY, state=(1, (9, ), Call(np.dtype, 'f8'), False, b'1')),
-    negative_shape=Call(RECONSTRUCT, *EMPTY, state=(1, (-1, ), Call(np.dtype, 'f8'), False, b'')),
-    other_shape=Call(RECONSTRUCT, np.ndarray, (3, ), b'O'),
+    flags=Call(np.dtype, 'i8', state=(4, '<', None, None, ('a',), -1, -1, 63)),
+    object_state=Call(RECONSTRUCT, *EMPTY, state=(1, (1,), Call(np.dtype, 'O'), False, [3])),
+    short_content=Call(RECONSTRUCT, *EMPTY, state=(1, (9,), Call(np.dtype, 'f8'), False, b'1')),
+    negative_shape=Call(RECONSTRUCT, *EMPTY, state=(1, (-1,), Call(np.dtype, 'f8'), False, b'')),
+    other_shape=Call(RECONSTRUCT, np.ndarray, (3,), b'O'),
     bytes=Call(bytes, 1 << 40),
-    scalar=Call(np.float64(0.).__reduce__()[0], Call(np.dtype, 'f8'), b'123'))
+    scalar=Call(np.float64(0.0).__reduce__()[0], Call(np.dtype, 'f8'), b'123'),
+)
 
 
 @pytest.mark.parametrize('read', [through_torch, through_pickle])
@@ -81,8 +89,15 @@ def test_everything_else_is_refused(name, read, tmp_path):
 
 
 def test_no_name_of_numpy_leads_to_numpy():
-    assert all(stand_in is NumericArray or stand_in.__module__ == 'mmkd_sod.utils.numeric_arrays'
-               for stand_in in NAMES.values())
-    named = {argument for op, argument, _ in pickletools.genops(
-        pickle.dumps([ARRAYS[0], np.float64(1)], protocol=2)) if op.name == 'GLOBAL'}
+    assert all(
+        stand_in is NumericArray or stand_in.__module__ == 'mmkd_sod.utils.numeric_arrays'
+        for stand_in in NAMES.values()
+    )
+    named = {
+        argument
+        for op, argument, _ in pickletools.genops(
+            pickle.dumps([ARRAYS[0], np.float64(1)], protocol=2)
+        )
+        if op.name == 'GLOBAL'
+    }
     assert {name.replace(' ', '.') for name in named} - {'_codecs.encode'} <= set(NAMES)

@@ -1,4 +1,5 @@
 """Released SCFNet weights give the released network's outputs."""
+
 import importlib.util
 import pickle
 import sys
@@ -16,7 +17,8 @@ from tests.conftest import ROOT, golden_files
 from tests.parity.scfnet import logits, network
 
 spec = importlib.util.spec_from_file_location(
-    'paddle_scfnet_tool', ROOT / 'tools/model_converters/paddle_scfnet.py')
+    'paddle_scfnet_tool', ROOT / 'tools/model_converters/paddle_scfnet.py'
+)
 tool = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(tool)
 
@@ -24,8 +26,11 @@ spec.loader.exec_module(tool)
 def paddle_names(state):
     """Return the released names of weights by inverting the key map."""
     to_decoder = {f'decode_head.lateral_convs.{i}.': f'mp.cv{i + 1}.' for i in range(4)}
-    to_decoder |= {f'decode_head.fusions.{i}.{part}_conv.': f'de{i + 1}.cv{j + 1}.'
-                   for i in range(3) for j, part in enumerate(('high', 'low', 'out'))}
+    to_decoder |= {
+        f'decode_head.fusions.{i}.{part}_conv.': f'de{i + 1}.cv{j + 1}.'
+        for i in range(3)
+        for j, part in enumerate(('high', 'low', 'out'))
+    }
     to_decoder |= {f'decode_head.conv_side.{i}.': f'linear{i + 3}.' for i in range(3)}
     to_decoder |= {'decode_head.context_conv.': 'cv1.', 'decode_head.conv_seg.': 'linear2.'}
     out = {}
@@ -34,7 +39,7 @@ def paddle_names(state):
             continue
         for ours, theirs in to_decoder.items():
             if key.startswith(ours):
-                key = theirs + key[len(ours):].replace('conv.', '0.').replace('bn.', '1.')
+                key = theirs + key[len(ours) :].replace('conv.', '0.').replace('bn.', '1.')
         key = key.replace('backbone.', 'bkbone.').replace('depthwise_conv', 'bottleneck_conv')
         key = key.replace('.se.', '.mid_se.').replace('running_mean', '_mean')
         out[key.replace('running_var', '_variance')] = value.numpy()
@@ -50,8 +55,12 @@ def test_names_are_inverted():
 
 def test_backbone_of_imagenet():
     backbone = network().backbone
-    arrays = {k.removeprefix('bkbone.'): v for k, v in paddle_names(
-        {f'backbone.{k}': v for k, v in backbone.state_dict().items()}).items()}
+    arrays = {
+        k.removeprefix('bkbone.'): v
+        for k, v in paddle_names(
+            {f'backbone.{k}': v for k, v in backbone.state_dict().items()}
+        ).items()
+    }
     arrays['fc.weight'] = arrays['last_conv.weight'] = np.zeros((2, 2))
     check_fits(backbone, convert_scfnet(arrays), 'a.pdparams', 'the backbone')
 
@@ -61,11 +70,17 @@ def test_resnet_names_pass():
     assert list(converted) == ['backbone.layer1.0.bn1.running_mean']
 
 
-@pytest.mark.parametrize('change, words', [
-    (lambda a: a.update({'head.w': np.zeros(1)}), "'head.w', which SCFNet does not have"),
-    (lambda a: a.pop('linear2.weight'), r'decode_head.conv_seg.weight is missing in the file'),
-    (lambda a: a.update({'linear2.weight': np.zeros((1, 64, 3, 3), np.float32)}),
-     r'conv_seg.weight is \(1, 64, 3, 3\) in the file and \(1, 16, 3, 3\)')])
+@pytest.mark.parametrize(
+    'change, words',
+    [
+        (lambda a: a.update({'head.w': np.zeros(1)}), "'head.w', which SCFNet does not have"),
+        (lambda a: a.pop('linear2.weight'), r'decode_head.conv_seg.weight is missing in the file'),
+        (
+            lambda a: a.update({'linear2.weight': np.zeros((1, 64, 3, 3), np.float32)}),
+            r'conv_seg.weight is \(1, 64, 3, 3\) in the file and \(1, 16, 3, 3\)',
+        ),
+    ],
+)
 def test_refuses(change, words):
     model = network()
     arrays = paddle_names(model.state_dict())

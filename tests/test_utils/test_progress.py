@@ -1,4 +1,5 @@
 """The progress bar writes to stderr, or nowhere."""
+
 from mmkd_sod.utils.progress import progress_bar
 
 

@@ -1,4 +1,5 @@
 """Logged scalars are read line by line."""
+
 import pytest
 
 from mmkd_sod.errors import DataError
@@ -6,8 +7,10 @@ from mmkd_sod.utils.run_logs import is_training, scalar_records
 
 
 def test_logs_are_read_in_order_and_truncated_ends_ignored(tmp_path):
-    for stamp, text in (('1', '{"loss": 1, "step": 1}\n{"mAP": 2, "step": 2}\n{"lo'),
-                        ('2', '{"lr": 3, "step": 3.0}\n')):
+    for stamp, text in (
+        ('1', '{"loss": 1, "step": 1}\n{"mAP": 2, "step": 2}\n{"lo'),
+        ('2', '{"lr": 3, "step": 3.0}\n'),
+    ):
         (tmp_path / stamp / 'vis_data').mkdir(parents=True)
         (tmp_path / stamp / 'vis_data' / 'scalars.json').write_text(text)
     records = list(scalar_records(tmp_path))

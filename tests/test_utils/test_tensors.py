@@ -1,4 +1,5 @@
 """Tensors in nested structures."""
+
 import torch
 
 from mmkd_sod.utils.tensors import flat, map_tensors

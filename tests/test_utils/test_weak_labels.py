@@ -1,4 +1,5 @@
 """Weak labels on disk: rounding, manifests and keys."""
+
 import numpy as np
 import pytest
 import torch
@@ -24,7 +25,7 @@ def test_written_labels_are_read(tmp_path, bits):
     path = label_path(tmp_path, 'set', 'a/b')
     write_label(path, values, bits)
     assert path == tmp_path / 'set/a/b.png'
-    np.testing.assert_allclose(read_label(path), values, atol=.501 / (2**bits - 1))
+    np.testing.assert_allclose(read_label(path), values, atol=0.501 / (2**bits - 1))
     assert read_label(path)[0, :2].tolist() == [0, 1]
 
 
@@ -52,7 +53,7 @@ def test_keys():
     state = dict(a=torch.ones(2), n=torch.tensor(3), e=torch.zeros(0), h=torch.ones(2).bfloat16())
     same = dict(reversed(state.items())) | {'bn.num_batches_tracked': torch.tensor(7)}
     assert weights_hash(state) == weights_hash(same)
-    assert weights_hash(state) != weights_hash(dict(state, a=torch.tensor([1., 2.])))
+    assert weights_hash(state) != weights_hash(dict(state, a=torch.tensor([1.0, 2.0])))
     model = dict(type='A', head=dict(channels=16), init_cfg=dict(checkpoint='x'))
     key = teacher_key(model, state, 352)
     assert key == teacher_key(dict(head=dict(channels=16), type='A'), state, 352)

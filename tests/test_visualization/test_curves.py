@@ -1,4 +1,5 @@
 """Reading curves from mmengine's logs and plotting them."""
+
 import json
 
 import cv2
@@ -7,8 +8,9 @@ import pytest
 from mmkd_sod.errors import DataError
 from mmkd_sod.visualization.curves import plot_curves, read_scalars, running_mean
 
-TRAIN = [dict(loss=3 - 0.1 * step, epoch=1 + step // 4, iter=step, step=step)
-         for step in range(1, 9)]
+TRAIN = [
+    dict(loss=3 - 0.1 * step, epoch=1 + step // 4, iter=step, step=step) for step in range(1, 9)
+]
 VAL = [{'coco/bbox_mAP': 0.1 * epoch, 'step': epoch} for epoch in (1, 2)]
 
 
@@ -27,16 +29,28 @@ def test_read_scalars(tmp_path):
 
 
 def test_loss_of_a_distilled_student_is_its_own(tmp_path):
-    write_log(tmp_path, [{'loss': 9., 'student.loss_cls': 1., 'student.loss_bbox': 2.,
-                          'student.acc': 90., 'distill.loss_cls_kd': 6., 'step': 1, 'iter': 1}])
+    write_log(
+        tmp_path,
+        [
+            {
+                'loss': 9.0,
+                'student.loss_cls': 1.0,
+                'student.loss_bbox': 2.0,
+                'student.acc': 90.0,
+                'distill.loss_cls_kd': 6.0,
+                'step': 1,
+                'iter': 1,
+            }
+        ],
+    )
     run = read_scalars(tmp_path)
-    assert run.loss == {1: 3.} and not run.by_epoch
+    assert run.loss == {1: 3.0} and not run.by_epoch
 
 
 def test_the_later_log_of_a_resumed_run_is_used(tmp_path):
-    write_log(tmp_path, [dict(loss=5., epoch=1, step=1), dict(loss=4., epoch=1, step=2)])
-    write_log(tmp_path, [dict(loss=3., epoch=1, step=2)], '20260102_000000')
-    assert read_scalars(tmp_path).loss == {1: 5., 2: 3.}
+    write_log(tmp_path, [dict(loss=5.0, epoch=1, step=1), dict(loss=4.0, epoch=1, step=2)])
+    write_log(tmp_path, [dict(loss=3.0, epoch=1, step=2)], '20260102_000000')
+    assert read_scalars(tmp_path).loss == {1: 5.0, 2: 3.0}
 
 
 def test_a_truncated_last_line_is_ignored(tmp_path):
@@ -51,7 +65,7 @@ def test_a_truncated_last_line_is_ignored(tmp_path):
 def test_missing_logs_are_named(tmp_path):
     with pytest.raises(DataError, match='train there first'):
         read_scalars(tmp_path)
-    write_log(tmp_path, [dict(time=1., step=1)])
+    write_log(tmp_path, [dict(time=1.0, step=1)])
     with pytest.raises(DataError, match='neither a loss nor coco/bbox_mAP'):
         read_scalars(tmp_path)
     with pytest.raises(DataError, match='runs is empty'):

@@ -1,4 +1,5 @@
 """Positions of boxes and masks."""
+
 import numpy as np
 import pytest
 
@@ -9,8 +10,9 @@ GREY = np.full((40, 60, 3), 100, dtype=np.uint8)
 
 
 def test_boxes_are_scaled():
-    picture = draw_boxes(GREY, [[10, 20, 30, 35]], [1], ['a', 'b'], scale=4,
-                         palette=((255, 0, 0), (0, 0, 255)))
+    picture = draw_boxes(
+        GREY, [[10, 20, 30, 35]], [1], ['a', 'b'], scale=4, palette=((255, 0, 0), (0, 0, 255))
+    )
     assert picture.shape == (160, 240, 3) and picture.dtype == np.uint8
     blue = (picture == (0, 0, 255)).all(axis=2)
     y, x = np.nonzero(blue[82:, :])
@@ -50,7 +52,7 @@ def test_mask():
 def test_to_rgb():
     assert to_rgb(GREY[..., 0]).shape == to_rgb(GREY[..., :1]).shape == (40, 60, 3)
     assert to_rgb(GREY) is not GREY
-    for wrong in (GREY / 255., GREY[..., :2], np.zeros((0, 4, 3), np.uint8)):
+    for wrong in (GREY / 255.0, GREY[..., :2], np.zeros((0, 4, 3), np.uint8)):
         with pytest.raises(DataError, match='convert the image'):
             to_rgb(wrong)
 

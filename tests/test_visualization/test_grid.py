@@ -1,4 +1,5 @@
 """Images of any size in a grid."""
+
 import cv2
 import numpy as np
 import pytest
@@ -30,8 +31,8 @@ def test_titles_are_written():
     titled = image_grid([[plain(20, 90, 10)]], ['teacher'], ['0001.jpg'])
     room = titled.shape[0] - bare.shape[0]
     assert room > 30 and titled.shape[1] == bare.shape[1]
-    assert titled[:8 + room // 2].min() < 60 and titled[8 + room // 2:8 + room].min() < 120
-    assert (titled[8 + room:28 + room, 8:98] == 10).all()
+    assert titled[: 8 + room // 2].min() < 60 and titled[8 + room // 2 : 8 + room].min() < 120
+    assert (titled[8 + room : 28 + room, 8:98] == 10).all()
 
 
 def test_grey_images_fit_in():

@@ -1,4 +1,5 @@
 """Panels of detections."""
+
 import cv2
 import numpy as np
 import pytest
@@ -11,18 +12,27 @@ TRUTH = [dict(bboxes=[[5, 5, 30, 30]], labels=[0]), dict(bboxes=[], labels=[])]
 
 
 def test_panel(tmp_path):
-    found = [dict(bboxes=[[5, 5, 30, 30], [30, 5, 50, 30]], labels=[0, 1], scores=[0.9, 0.1]),
-             dict(bboxes=np.zeros((0, 4)), labels=[], scores=[])]
+    found = [
+        dict(bboxes=[[5, 5, 30, 30], [30, 5, 50, 30]], labels=[0, 1], scores=[0.9, 0.1]),
+        dict(bboxes=np.zeros((0, 4)), labels=[], scores=[]),
+    ]
     path = tmp_path / 'panel.png'
     columns = {'ground truth': TRUTH, 'student': found}
-    panel = detection_panel(IMAGES, columns, ['cat', 'dog'], path, side=120,
-                            palette=((255, 0, 0), (0, 0, 255)))
+    panel = detection_panel(
+        IMAGES, columns, ['cat', 'dog'], path, side=120, palette=((255, 0, 0), (0, 0, 255))
+    )
     assert panel.shape[1] == 8 + 2 * (120 + 8)
     # The score of the second detection is too low, so there is no blue.
     assert (panel == (255, 0, 0)).all(axis=2).sum() > 200
     assert not (panel == (0, 0, 255)).all(axis=2).any()
-    lower = detection_panel(IMAGES, columns, ['cat', 'dog'], score_thr=0.05, side=120,
-                            palette=((255, 0, 0), (0, 0, 255)))
+    lower = detection_panel(
+        IMAGES,
+        columns,
+        ['cat', 'dog'],
+        score_thr=0.05,
+        side=120,
+        palette=((255, 0, 0), (0, 0, 255)),
+    )
     assert (lower == (0, 0, 255)).all(axis=2).any()
     np.testing.assert_array_equal(cv2.imread(str(path))[..., ::-1], panel)
 

@@ -1,4 +1,5 @@
 """Boxes, class masks and saliency are drawn over their image."""
+
 import numpy as np
 import pytest
 import torch
@@ -15,8 +16,9 @@ def sample(**fields):
 
 
 def test_prediction_of_each_task():
-    boxes = InstanceData(bboxes=torch.ones(2, 4), labels=torch.tensor([0, 1]),
-                         scores=torch.tensor([.9, .1]))
+    boxes = InstanceData(
+        bboxes=torch.ones(2, 4), labels=torch.tensor([0, 1]), scores=torch.tensor([0.9, 0.1])
+    )
     assert prediction_of(sample(pred_instances=boxes))['bboxes'].shape == (2, 4)
     one, two = (PixelData(data=torch.rand(n, 20, 30)) for n in (1, 2))
     classes = PixelData(data=torch.ones(1, 20, 30, dtype=torch.int64))
@@ -28,8 +30,12 @@ def test_prediction_of_each_task():
 
 
 def test_truth_of_each_task():
-    info = dict(instances=[dict(bbox=[1, 2, 3, 4], bbox_label=1, ignore_flag=0),
-                           dict(bbox=[0, 0, 9, 9], bbox_label=0, ignore_flag=1)])
+    info = dict(
+        instances=[
+            dict(bbox=[1, 2, 3, 4], bbox_label=1, ignore_flag=0),
+            dict(bbox=[0, 0, 9, 9], bbox_label=0, ignore_flag=1),
+        ]
+    )
     truth = truth_of(info, sample())
     assert truth['bboxes'].tolist() == [[1, 2, 3, 4]] and truth['labels'] == [1]
     assert truth_of(dict(instances=[]), sample())['bboxes'].shape == (0, 4)
@@ -46,9 +52,11 @@ def test_masks_are_resized_to_the_image():
 
 
 def test_boxes_below_the_threshold_are_not_drawn():
-    prediction = dict(bboxes=[[5, 5, 20, 15]], labels=[2], scores=[.2])
-    assert (draw_prediction(IMAGE, prediction, ('a',), score_thr=.3) == IMAGE).all()
-    drawn = draw_prediction(IMAGE, prediction, ('a',), score_thr=.1, side=60)  # no name for class 2
+    prediction = dict(bboxes=[[5, 5, 20, 15]], labels=[2], scores=[0.2])
+    assert (draw_prediction(IMAGE, prediction, ('a',), score_thr=0.3) == IMAGE).all()
+    drawn = draw_prediction(
+        IMAGE, prediction, ('a',), score_thr=0.1, side=60
+    )  # no name for class 2
     assert drawn.shape == (40, 60, 3) and (drawn != 100).any()
 
 

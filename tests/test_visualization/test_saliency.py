@@ -1,4 +1,5 @@
 """Overlays, cut-outs and panels of saliency maps."""
+
 import cv2
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ SALIENCY = np.tile(np.linspace(0, 1, 20, dtype=np.float32), (10, 1))
 
 
 def test_overlay_tints_by_the_map():
-    out = saliency_overlay(IMAGE, SALIENCY, colour=(200, 100, 0), strength=.5)
+    out = saliency_overlay(IMAGE, SALIENCY, colour=(200, 100, 0), strength=0.5)
     assert out.dtype == np.uint8 and out.shape == IMAGE.shape
     assert out[0, 0].tolist() == [100, 100, 100] and out[0, -1].tolist() == [150, 100, 50]
 

@@ -1,4 +1,5 @@
 """Label maps in colours, and panels of them."""
+
 import cv2
 import numpy as np
 import pytest
@@ -26,8 +27,14 @@ def test_panel_holds_rows_columns_and_a_legend(tmp_path):
     images = [np.full((20, 30, 3), 90, np.uint8), np.full((20, 40, 3), 120, np.uint8)]
     truth = [np.zeros((20, 30), int), np.full((20, 40), 1)]
     student = [np.full((20, 30), 2), np.full((20, 40), 255)]
-    panel = segmentation_panel(images, dict(truth=truth, student=student), CLASSES, PALETTE,
-                               tmp_path / 'panel.png', side=100)
+    panel = segmentation_panel(
+        images,
+        dict(truth=truth, student=student),
+        CLASSES,
+        PALETTE,
+        tmp_path / 'panel.png',
+        side=100,
+    )
     assert (cv2.imread(str(tmp_path / 'panel.png'))[..., ::-1] == panel).all()
     found = {tuple(colour) for colour in panel.reshape(-1, 3)}
     assert {*PALETTE, (90, 90, 90), (120, 120, 120), (0, 0, 0)} <= found
@@ -36,5 +43,6 @@ def test_panel_holds_rows_columns_and_a_legend(tmp_path):
 
 def test_maps_must_match_the_images():
     with pytest.raises(DataError, match="the maps of column 'truth' differ"):
-        segmentation_panel([np.zeros((4, 4, 3), np.uint8)], dict(truth=[np.zeros((4, 5), int)]),
-                           CLASSES, PALETTE)
+        segmentation_panel(
+            [np.zeros((4, 4, 3), np.uint8)], dict(truth=[np.zeros((4, 5), int)]), CLASSES, PALETTE
+        )

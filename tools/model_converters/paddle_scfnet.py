@@ -1,4 +1,5 @@
 """Convert released SCFNet weights (.pdparams) to a checkpoint of this project."""
+
 import argparse
 from pathlib import Path
 
@@ -20,9 +21,11 @@ def parse_args():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('weights', help='the .pdparams file; nothing in it is executed')
     parser.add_argument('out', help='the .pth file to write; must not exist')
-    parser.add_argument('--config', default=str(CONFIG),
-                        help='config of the network of these weights '
-                             '(default: SCFNet on MobileNetV3)')
+    parser.add_argument(
+        '--config',
+        default=str(CONFIG),
+        help='config of the network of these weights (default: SCFNet on MobileNetV3)',
+    )
     return parser.parse_args()
 
 
@@ -38,8 +41,9 @@ def main() -> None:
         check_fits(model, state, args.weights, args.config)
     else:
         check_fits(model.backbone, state, args.weights, f'the backbone of {args.config}')
-    meta = dict(converted_from=Path(args.weights).name,
-                dataset_meta=dict(classes=('background', 'salient')))
+    meta = dict(
+        converted_from=Path(args.weights).name, dataset_meta=dict(classes=('background', 'salient'))
+    )
     save_checkpoint(dict(meta=meta, state_dict=state), args.out)
     count = sum(value.numel() for value in state.values())
     print(f'{args.out}: {count:,} values, including running statistics')

@@ -2,6 +2,7 @@
 
 `MMKD_COMPAT_OFF=name,...` in the environment switches entries off.
 """
+
 import json
 from dataclasses import dataclass
 

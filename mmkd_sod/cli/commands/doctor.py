@@ -3,6 +3,7 @@
 Exit code 0: nothing is in the way. 1: the run would fail, or would distil nothing of use; the
 report names why. 2: the config cannot be read.
 """
+
 import json
 import sys
 
@@ -13,13 +14,16 @@ from mmkd_sod.errors import ConfigError
 def add_arguments(parser) -> None:
     """Arguments of the command."""
     parser.add_argument('config', nargs='?', help='config file')
-    parser.add_argument('--environment', action='store_true',
-                        help='print versions, operators in use and the device, without a config')
+    parser.add_argument(
+        '--environment',
+        action='store_true',
+        help='print versions, operators in use and the device, without a config',
+    )
     add_cfg_options(parser)
     parser.add_argument(
-        '--images', type=int, default=8, help='validation images to score (default: 8)')
-    parser.add_argument(
-        '--steps', type=int, default=4, help='training steps to time (default: 4)')
+        '--images', type=int, default=8, help='validation images to score (default: 8)'
+    )
+    parser.add_argument('--steps', type=int, default=4, help='training steps to time (default: 4)')
     parser.add_argument('--json', action='store_true', help='print the report as JSON')
 
 
@@ -33,11 +37,14 @@ def run(args) -> int:
     """Examine the config and print the report; the exit code."""
     # The examination needs mmengine's whole runner; `--help` does not.
     from mmkd_sod.doctor import examine_config, examine_environment
+
     if args.environment:
         report = examine_environment()
     elif args.config is None:
-        raise ConfigError('no config is given; the doctor examines a config or, with '
-                          '--environment, the installation; add one of both')
+        raise ConfigError(
+            'no config is given; the doctor examines a config or, with '
+            '--environment, the installation; add one of both'
+        )
     else:
         args.work_dir, args.launcher, args.local_rank = None, 'none', 0
         cfg = load_config(args)

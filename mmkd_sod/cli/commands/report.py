@@ -2,6 +2,7 @@
 
 python -m mmkd_sod report work_dirs/seed0 work_dirs/seed1 --out report.html
 """
+
 import argparse
 from pathlib import Path
 
@@ -11,17 +12,28 @@ from mmkd_sod.errors import ConfigError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.add_argument(
-        'runs', nargs='+', metavar='RUN',
+        'runs',
+        nargs='+',
+        metavar='RUN',
         help='work_dir of a run, or a folder of several; teacher=RUN, plain=RUN and distilled=RUN '
-        'say the role where the dumped config does not')
+        'say the role where the dumped config does not',
+    )
     parser.add_argument('--out', default='report.html', help='page to write; default: report.html')
     parser.add_argument('--title', help="default: the runs' config")
-    parser.add_argument('--metric', help='score that heads the page, by its name in the log; '
-                        "default: the config's save_best, or the task's usual one")
-    parser.add_argument('--images', type=int, default=4,
-                        help='images of the test split to predict on; 0 leaves them out')
-    parser.add_argument('--score-thr', type=float, default=0.3,
-                        help='boxes below this score are not drawn')
+    parser.add_argument(
+        '--metric',
+        help='score that heads the page, by its name in the log; '
+        "default: the config's save_best, or the task's usual one",
+    )
+    parser.add_argument(
+        '--images',
+        type=int,
+        default=4,
+        help='images of the test split to predict on; 0 leaves them out',
+    )
+    parser.add_argument(
+        '--score-thr', type=float, default=0.3, help='boxes below this score are not drawn'
+    )
     parser.add_argument('--device', help='of the predictions; default: a GPU where there is one')
     parser.add_argument('--force', action='store_true', help='overwrite the page')
 
@@ -43,14 +55,19 @@ def run(args: argparse.Namespace) -> None:
     from mmkd_sod.report.runs import find_runs
     from mmkd_sod.report.studies import group, join_tests
     from mmkd_sod.utils.files import atomic_path
+
     runs, notes = join_tests(find_runs(args.runs))
     if not runs:
-        raise ConfigError(f'none of {len(args.runs)} arguments is a training run or has a role; '
-                          'add the runs that wrote the tested checkpoints')
+        raise ConfigError(
+            f'none of {len(args.runs)} arguments is a training run or has a role; '
+            'add the runs that wrote the tested checkpoints'
+        )
     logged = sorted({key for run in runs for split in ('val', 'test') for key in run.scores(split)})
     if args.metric is not None and args.metric not in logged:
-        raise ConfigError(f"--metric: no run logs '{args.metric}'; choose one of "
-                          f'{", ".join(logged) or "none, since there are no scores"}')
+        raise ConfigError(
+            f"--metric: no run logs '{args.metric}'; choose one of "
+            f'{", ".join(logged) or "none, since there are no scores"}'
+        )
     studies = group(runs)
     galleries = [gallery(study, args.images, args.score_thr, args.device) for study in studies]
     title = args.title or f'Distillation report: {studies[0].name}'

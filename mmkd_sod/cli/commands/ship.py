@@ -3,6 +3,7 @@
 Of a distillation the student is taken. The folder appears when the metrics of torch and of the
 predictor agree to less than 1e-3 on the config's test set.
 """
+
 import argparse
 from pathlib import Path
 
@@ -15,8 +16,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('checkpoint', help='its checkpoint')
     parser.add_argument('--out', required=True, metavar='DIR', help='the folder to write')
     parser.add_argument('--name', help="what the card calls the model; default: the config's name")
-    parser.add_argument('--split', choices=['test', 'val'], default='test',
-                        help='the data on which torch and ONNX are compared')
+    parser.add_argument(
+        '--split',
+        choices=['test', 'val'],
+        default='test',
+        help='the data on which torch and ONNX are compared',
+    )
     parser.add_argument('--force', action='store_true', help='overwrite an earlier shipment')
     add_cfg_options(parser)
 
@@ -26,13 +31,17 @@ def run(args: argparse.Namespace) -> None:
     cfg = read_config(args.config)
     require_file(args.checkpoint, 'checkpoint')
     from mmkd_sod.deployment.shipment import FILES, ship
+
     if args.cfg_options is not None:
         cfg.merge_from_dict(args.cfg_options)
     name = args.name or Path(args.config).stem
     agreement = ship(cfg, args.checkpoint, args.out, name, args.split, args.force)
     for metric, difference in agreement.differences.items():
-        print(f'{metric:24} torch {agreement.torch[metric]:9.4f}  '
-              f'ONNX {agreement.onnx[metric]:9.4f}  difference {difference:.1e}')
-    print(f'milliseconds an image    torch {agreement.torch_ms:9.1f}  '
-          f'ONNX {agreement.onnx_ms:9.1f}')
-    print(f"{args.out}: {', '.join(FILES)}")
+        print(
+            f'{metric:24} torch {agreement.torch[metric]:9.4f}  '
+            f'ONNX {agreement.onnx[metric]:9.4f}  difference {difference:.1e}'
+        )
+    print(
+        f'milliseconds an image    torch {agreement.torch_ms:9.1f}  ONNX {agreement.onnx_ms:9.1f}'
+    )
+    print(f'{args.out}: {", ".join(FILES)}')

@@ -4,6 +4,7 @@ A feature map (N, C, H, W) becomes a table with a row of channels per pixel. A b
 the weighted sum of four rows, a pooled bin that of more, and ``embedding_bag`` computes such sums,
 and their gradients, without storing the single rows.
 """
+
 import functools
 from collections.abc import Callable
 
@@ -14,6 +15,7 @@ from torch import Tensor
 
 def plain(operator: Callable) -> Callable:
     """Let an operator work without gradients of its own and in the precision of its inputs."""
+
     @functools.wraps(operator)
     def wrapped(*args, **kwargs):
         device = next(one.device.type for one in args if isinstance(one, Tensor))
@@ -38,7 +40,7 @@ def to_rows(maps: Tensor, groups: int = 1) -> Tensor:
 
 
 def to_maps(rows: Tensor, shape: tuple) -> Tensor:
-    """Rows of :func:`to_rows` as feature maps of a shape (N, C, H, W)."""
+    """Rows of ``to_rows`` as feature maps of a shape (N, C, H, W)."""
     count, channels, height, width = shape
     return rows.reshape(count, height, width, channels).permute(0, 3, 1, 2)
 
@@ -54,11 +56,10 @@ def weighted_rows(table: Tensor, index: Tensor, weight: Tensor) -> Tensor:
     return F.embedding_bag(index, table, mode='sum', per_sample_weights=weight.to(table.dtype))
 
 
-def spread_rows(rows: Tensor, source: Tensor, target: Tensor, weight: Tensor, count: int
-                ) -> Tensor:
+def spread_rows(rows: Tensor, source: Tensor, target: Tensor, weight: Tensor, count: int) -> Tensor:
     """Add ``weight`` times the rows ``source`` to the rows ``target`` of zeros (count, C).
 
-    That is the gradient of :func:`weighted_rows` by its table, of which nothing else is needed.
+    That is the gradient of ``weighted_rows`` by its table, of which nothing else is needed.
 
     Args:
         rows (Tensor): (B, C).
@@ -67,10 +68,16 @@ def spread_rows(rows: Tensor, source: Tensor, target: Tensor, weight: Tensor, co
     """
     # What arrives at one row is again a weighted sum of rows.
     target, order = target.sort()
-    starts = torch.searchsorted(target, torch.arange(count, dtype=target.dtype,
-                                                     device=target.device))
-    return F.embedding_bag(source[order], rows, starts.to(source.dtype), mode='sum',
-                           per_sample_weights=weight[order].to(rows.dtype))
+    starts = torch.searchsorted(
+        target, torch.arange(count, dtype=target.dtype, device=target.device)
+    )
+    return F.embedding_bag(
+        source[order],
+        rows,
+        starts.to(source.dtype),
+        mode='sum',
+        per_sample_weights=weight[order].to(rows.dtype),
+    )
 
 
 def zero_padded(position: Tensor, size: int | Tensor) -> tuple[Tensor, Tensor]:
@@ -111,8 +118,9 @@ def edge_padded(position: Tensor, size: int) -> tuple[Tensor, Tensor]:
     return torch.stack([low, (low + 1).clamp(max=size - 1)], -1), weight
 
 
-def crossed(y: tuple[Tensor, Tensor], x: tuple[Tensor, Tensor], width: int | Tensor
-            ) -> tuple[Tensor, Tensor]:
+def crossed(
+    y: tuple[Tensor, Tensor], x: tuple[Tensor, Tensor], width: int | Tensor
+) -> tuple[Tensor, Tensor]:
     """Pixels and weights (..., n * m) of n pixels along the height by m along the width.
 
     Args:

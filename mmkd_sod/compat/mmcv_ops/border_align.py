@@ -2,6 +2,7 @@
 
 Qiu et al., BorderDet, ECCV 2020, section 3.2: the largest of bilinear samples along each side.
 """
+
 import torch
 from torch import Tensor
 
@@ -26,8 +27,9 @@ def _points(boxes: Tensor, number: Tensor | int, pool_size: int) -> tuple[Tensor
 
 
 @plain
-def border_align_forward(maps: Tensor, boxes: Tensor, output: Tensor, argmax_idx: Tensor, *,
-                         pool_size: int) -> None:
+def border_align_forward(
+    maps: Tensor, boxes: Tensor, output: Tensor, argmax_idx: Tensor, *, pool_size: int
+) -> None:
     """Write the largest sample of each side into ``output`` (N, C, B, 4).
 
     Args:
@@ -55,8 +57,9 @@ def border_align_forward(maps: Tensor, boxes: Tensor, output: Tensor, argmax_idx
 
 
 @plain
-def border_align_backward(grad_output: Tensor, boxes: Tensor, argmax_idx: Tensor,
-                          grad_input: Tensor, *, pool_size: int) -> None:
+def border_align_backward(
+    grad_output: Tensor, boxes: Tensor, argmax_idx: Tensor, grad_input: Tensor, *, pool_size: int
+) -> None:
     """Add the gradient by the maps to ``grad_input`` (N, 4 * C, H, W)."""
     number, _, height, width = grad_input.shape
     # (N, B, 4, C) from here on.
@@ -64,13 +67,16 @@ def border_align_backward(grad_output: Tensor, boxes: Tensor, argmax_idx: Tensor
     y, x = _points(boxes, argmax, pool_size)
     index, weight = crossed(edge_padded(y, height), edge_padded(x, width), width)
     channels = grad_output.shape[1]
-    plane = (torch.arange(number, device=boxes.device).view(-1, 1, 1, 1) * 4
-             + torch.arange(4, device=boxes.device).unsqueeze(1)) * channels
+    plane = (
+        torch.arange(number, device=boxes.device).view(-1, 1, 1, 1) * 4
+        + torch.arange(4, device=boxes.device).unsqueeze(1)
+    ) * channels
     plane = plane + torch.arange(channels, device=boxes.device)
     index = index + (plane * (height * width)).unsqueeze(-1)
     spread = weight.to(grads.dtype) * grads.unsqueeze(-1)
     grad_input.view(-1).scatter_add_(0, index.flatten(), spread.flatten())
 
 
-OPERATORS = dict(border_align_forward=border_align_forward,
-                 border_align_backward=border_align_backward)
+OPERATORS = dict(
+    border_align_forward=border_align_forward, border_align_backward=border_align_backward
+)

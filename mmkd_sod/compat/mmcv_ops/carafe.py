@@ -3,14 +3,16 @@
 Wang et al., CARAFE, ICCV 2019, equation 2: each output pixel is a weighted sum of the neighbourhood
 of the input pixel it lies in, with weights of its own.
 """
+
 import torch
 from torch import Tensor
 
 from ._sampling import plain, to_maps, to_rows, weighted_rows
 
 
-def _reassemble(features: Tensor, masks: Tensor, kernel_size: int, group_size: int,
-                scale_factor: int) -> Tensor:
+def _reassemble(
+    features: Tensor, masks: Tensor, kernel_size: int, group_size: int, scale_factor: int
+) -> Tensor:
     """Output (N, C, H * scale, W * scale), differentiable by features and masks."""
     (number, channels, height, width), reach = features.shape, kernel_size // 2
     near = torch.arange(-reach, reach + 1, device=features.device)
@@ -33,8 +35,14 @@ def _reassemble(features: Tensor, masks: Tensor, kernel_size: int, group_size: i
     return to_maps(sums, (number, channels, height * scale_factor, width * scale_factor))
 
 
-def _gradients(grad_output: Tensor, features: Tensor, masks: Tensor, grad_input: Tensor,
-               grad_masks: Tensor, **sizes) -> None:
+def _gradients(
+    grad_output: Tensor,
+    features: Tensor,
+    masks: Tensor,
+    grad_input: Tensor,
+    grad_masks: Tensor,
+    **sizes,
+) -> None:
     with torch.enable_grad():
         leaves = [one.detach().requires_grad_() for one in (features, masks)]
         output = _reassemble(*leaves, **sizes)
@@ -44,8 +52,15 @@ def _gradients(grad_output: Tensor, features: Tensor, masks: Tensor, grad_input:
 
 
 @plain
-def carafe_naive_forward(features: Tensor, masks: Tensor, output: Tensor, *, kernel_size: int,
-                         group_size: int, scale_factor: int) -> None:
+def carafe_naive_forward(
+    features: Tensor,
+    masks: Tensor,
+    output: Tensor,
+    *,
+    kernel_size: int,
+    group_size: int,
+    scale_factor: int,
+) -> None:
     """Write features (N, C, H, W), upsampled, into ``output`` (N, C, H * scale, W * scale).
 
     Args:
@@ -58,33 +73,80 @@ def carafe_naive_forward(features: Tensor, masks: Tensor, output: Tensor, *, ker
 
 
 @plain
-def carafe_naive_backward(grad_output: Tensor, features: Tensor, masks: Tensor, grad_input: Tensor,
-                          grad_masks: Tensor, *, kernel_size: int, group_size: int,
-                          scale_factor: int) -> None:
+def carafe_naive_backward(
+    grad_output: Tensor,
+    features: Tensor,
+    masks: Tensor,
+    grad_input: Tensor,
+    grad_masks: Tensor,
+    *,
+    kernel_size: int,
+    group_size: int,
+    scale_factor: int,
+) -> None:
     """Write the gradients by features and masks."""
-    _gradients(grad_output, features, masks, grad_input, grad_masks, kernel_size=kernel_size,
-               group_size=group_size, scale_factor=scale_factor)
+    _gradients(
+        grad_output,
+        features,
+        masks,
+        grad_input,
+        grad_masks,
+        kernel_size=kernel_size,
+        group_size=group_size,
+        scale_factor=scale_factor,
+    )
 
 
 @plain
-def carafe_forward(features: Tensor, masks: Tensor, rfeatures: Tensor, routput: Tensor,
-                   rmasks: Tensor, output: Tensor, *, kernel_size: int, group_size: int,
-                   scale_factor: int) -> None:
-    """:func:`carafe_naive_forward`; ``rfeatures`` keeps the features for the gradients."""
+def carafe_forward(
+    features: Tensor,
+    masks: Tensor,
+    rfeatures: Tensor,
+    routput: Tensor,
+    rmasks: Tensor,
+    output: Tensor,
+    *,
+    kernel_size: int,
+    group_size: int,
+    scale_factor: int,
+) -> None:
+    """``carafe_naive_forward``; ``rfeatures`` keeps the features for the gradients."""
     rfeatures.copy_(features)
     output.copy_(_reassemble(features, masks, kernel_size, group_size, scale_factor))
 
 
 @plain
-def carafe_backward(grad_output: Tensor, rfeatures: Tensor, masks: Tensor, rgrad_output: Tensor,
-                    rgrad_input_hs: Tensor, rgrad_input: Tensor, rgrad_masks: Tensor,
-                    grad_input: Tensor, grad_masks: Tensor, *, kernel_size: int, group_size: int,
-                    scale_factor: int) -> None:
+def carafe_backward(
+    grad_output: Tensor,
+    rfeatures: Tensor,
+    masks: Tensor,
+    rgrad_output: Tensor,
+    rgrad_input_hs: Tensor,
+    rgrad_input: Tensor,
+    rgrad_masks: Tensor,
+    grad_input: Tensor,
+    grad_masks: Tensor,
+    *,
+    kernel_size: int,
+    group_size: int,
+    scale_factor: int,
+) -> None:
     """Write the gradients by features and masks; the buffers are the compiled operator's."""
-    _gradients(grad_output, rfeatures, masks, grad_input, grad_masks, kernel_size=kernel_size,
-               group_size=group_size, scale_factor=scale_factor)
+    _gradients(
+        grad_output,
+        rfeatures,
+        masks,
+        grad_input,
+        grad_masks,
+        kernel_size=kernel_size,
+        group_size=group_size,
+        scale_factor=scale_factor,
+    )
 
 
-OPERATORS = dict(carafe_naive_forward=carafe_naive_forward,
-                 carafe_naive_backward=carafe_naive_backward, carafe_forward=carafe_forward,
-                 carafe_backward=carafe_backward)
+OPERATORS = dict(
+    carafe_naive_forward=carafe_naive_forward,
+    carafe_naive_backward=carafe_naive_backward,
+    carafe_forward=carafe_forward,
+    carafe_backward=carafe_backward,
+)

@@ -2,6 +2,7 @@
 
 Dai et al., Deformable Convolutional Networks, ICCV 2017, section 2.2, with bilinear samples.
 """
+
 from collections.abc import Iterator
 
 import torch
@@ -17,9 +18,17 @@ def _straight(index: Tensor, position: Tensor, size: int) -> Tensor:
     return weight.where(((position >= -1) & (position <= size)).unsqueeze(-1), 0)
 
 
-def _means(rois: Tensor, offset: Tensor, size: tuple[int, int], *, pooled_height: int,
-           pooled_width: int, spatial_scale: float, sampling_ratio: int, gamma: float
-           ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+def _means(
+    rois: Tensor,
+    offset: Tensor,
+    size: tuple[int, int],
+    *,
+    pooled_height: int,
+    pooled_width: int,
+    spatial_scale: float,
+    sampling_ratio: int,
+    gamma: float,
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """RoIs, and rows and weights (r * bins, n) whose sums are their bins.
 
     Args:
@@ -28,24 +37,32 @@ def _means(rois: Tensor, offset: Tensor, size: tuple[int, int], *, pooled_height
             weights are differentiable by it, as the compiled operator's are: up to a pixel beyond
             the border, their slope is that of the line through the two nearest pixels.
     """
-    regions = Regions.upright(rois, (pooled_height, pooled_width), spatial_scale, sampling_ratio,
-                              aligned=True)
-    shift = offset.to(regions.sizes.dtype).flip(1).unsqueeze(4).unsqueeze(5) \
-        if offset.numel() else None
+    regions = Regions.upright(
+        rois, (pooled_height, pooled_width), spatial_scale, sampling_ratio, aligned=True
+    )
+    shift = (
+        offset.to(regions.sizes.dtype).flip(1).unsqueeze(4).unsqueeze(5) if offset.numel() else None
+    )
     for chosen, grid in regions.by_grid(entries=4):
         places = [regions.positions(chosen, axis, grid[axis]) for axis in (0, 1)]
         # (r, bins, bins, samples, samples) from here on.
         places = [places[0][:, :, None, :, None], places[1][:, None, :, None, :]]
         if shift is not None:
-            places = [place + gamma * length[chosen].view(-1, 1, 1, 1, 1) * shift[chosen, axis]
-                      for axis, (place, length) in enumerate(
-                          zip(places, regions.sizes, strict=True))]
+            places = [
+                place + gamma * length[chosen].view(-1, 1, 1, 1, 1) * shift[chosen, axis]
+                for axis, (place, length) in enumerate(zip(places, regions.sizes, strict=True))
+            ]
         places = torch.broadcast_tensors(*places)
         axes = [edge_padded(*one) for one in zip((p.detach() for p in places), size, strict=True)]
         index, weight = crossed(*axes, size[1])
         if shift is not None and shift.requires_grad:
-            _, slope = crossed(*((pixels, _straight(pixels, place, length)) for (pixels, _), place,
-                                 length in zip(axes, places, size, strict=True)), size[1])
+            _, slope = crossed(
+                *(
+                    (pixels, _straight(pixels, place, length))
+                    for (pixels, _), place, length in zip(axes, places, size, strict=True)
+                ),
+                size[1],
+            )
             weight = weight + slope - slope.detach()
         index = index + (regions.image[chosen] * (size[0] * size[1])).view(-1, 1, 1, 1, 1, 1)
         weight = weight / (grid[0] * grid[1])
@@ -53,8 +70,9 @@ def _means(rois: Tensor, offset: Tensor, size: tuple[int, int], *, pooled_height
 
 
 @plain
-def deform_roi_pool_forward(maps: Tensor, rois: Tensor, offset: Tensor, output: Tensor,
-                            **arguments) -> None:
+def deform_roi_pool_forward(
+    maps: Tensor, rois: Tensor, offset: Tensor, output: Tensor, **arguments
+) -> None:
     """Write the bins of RoIs (R, 5) of maps (N, C, H, W) into ``output`` (R, C, bins, bins)."""
     rows = to_rows(maps)
     found = rows.new_zeros(len(rois), output.shape[2] * output.shape[3], rows.shape[1])
@@ -64,8 +82,15 @@ def deform_roi_pool_forward(maps: Tensor, rois: Tensor, offset: Tensor, output: 
 
 
 @plain
-def deform_roi_pool_backward(grad_output: Tensor, maps: Tensor, rois: Tensor, offset: Tensor,
-                             grad_input: Tensor, grad_offset: Tensor, **arguments) -> None:
+def deform_roi_pool_backward(
+    grad_output: Tensor,
+    maps: Tensor,
+    rois: Tensor,
+    offset: Tensor,
+    grad_input: Tensor,
+    grad_offset: Tensor,
+    **arguments,
+) -> None:
     """Add the gradients by the maps and by the offsets to ``grad_input`` and ``grad_offset``."""
     rows, grads = to_rows(maps), grad_output.flatten(2).mT
 
@@ -75,12 +100,15 @@ def deform_roi_pool_backward(grad_output: Tensor, maps: Tensor, rois: Tensor, of
             for chosen, index, weight in _means(rois, leaf, maps.shape[2:], **arguments):
                 if leaf.requires_grad:
                     found = weighted_rows(rows, index, weight)
-                    grad_offset.add_(torch.autograd.grad(
-                        found, leaf, grads[chosen].flatten(0, 1))[0])
+                    grad_offset.add_(
+                        torch.autograd.grad(found, leaf, grads[chosen].flatten(0, 1))[0]
+                    )
                 yield chosen, index, weight.detach()
 
     add_means(grad_output, means(), grad_input)
 
 
-OPERATORS = dict(deform_roi_pool_forward=deform_roi_pool_forward,
-                 deform_roi_pool_backward=deform_roi_pool_backward)
+OPERATORS = dict(
+    deform_roi_pool_forward=deform_roi_pool_forward,
+    deform_roi_pool_backward=deform_roi_pool_backward,
+)

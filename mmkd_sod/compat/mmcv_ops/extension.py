@@ -3,6 +3,7 @@
 mmcv's Python code imports its compiled operators as ``mmcv._ext`` and asks for each by its name
 when ``mmcv.ops`` is imported. A compiled module that loads is always used.
 """
+
 import ctypes
 import importlib
 import importlib.abc
@@ -17,9 +18,24 @@ from mmkd_sod.errors import InstallationError
 
 NAME = 'mmcv._ext'
 # Modules of this package with a dict OPERATORS.
-FAMILIES = ('bbox', 'border_align', 'carafe', 'deform_conv', 'deform_roi_pool', 'focal_loss',
-            'masked_conv', 'modulated_deform_conv', 'ms_deform_attn', 'nms', 'polygons', 'psa_mask',
-            'roi_align', 'roi_align_rotated', 'roi_pool', 'sync_bn')
+FAMILIES = (
+    'bbox',
+    'border_align',
+    'carafe',
+    'deform_conv',
+    'deform_roi_pool',
+    'focal_loss',
+    'masked_conv',
+    'modulated_deform_conv',
+    'ms_deform_attn',
+    'nms',
+    'polygons',
+    'psa_mask',
+    'roi_align',
+    'roi_align_rotated',
+    'roi_pool',
+    'sync_bn',
+)
 # Of mmcv and mmcv-lite: mmrazor refuses any above, and torch those below when they are built.
 VERSION = '2.1.0'
 # How to get the compiled operators.
@@ -27,11 +43,13 @@ REMEDY = f"uninstall mmcv-lite and build mmcv {VERSION} ('make install OPS=compi
 
 
 def missing_operator(name: str) -> Callable:
-    """Return a function that raises an :class:`InstallationError` which names the operator."""
+    """Return a function that raises an ``InstallationError`` which names the operator."""
+
     def operator(*args, **kwargs):
         raise InstallationError(
             f"mmcv's operator '{name}' was called, which mmkd_sod does not have in plain torch; it "
-            f'needs a compiled mmcv; {REMEDY}')
+            f'needs a compiled mmcv; {REMEDY}'
+        )
 
     operator.__name__ = operator.__qualname__ = name
     return operator
@@ -50,7 +68,6 @@ class PlainExtension(types.ModuleType):
 
 
 class _Loader(importlib.abc.Loader):
-
     def create_module(self, spec: ModuleSpec) -> PlainExtension:
         return PlainExtension(spec.name, "mmcv's operators in plain torch, of mmkd_sod.")
 
@@ -61,7 +78,6 @@ class _Loader(importlib.abc.Loader):
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-
     @staticmethod
     def find_spec(fullname, path=None, target=None) -> ModuleSpec | None:
         return None if fullname != NAME else extension_spec(path)
@@ -82,7 +98,9 @@ def extension_spec(path) -> ModuleSpec:
             warnings.warn(
                 f"mmcv's compiled operators do not load ({' '.join(str(error).split())}); they "
                 'were built for another torch; the operators of mmkd_sod in plain torch are used '
-                "until mmcv is built anew ('make install OPS=compiled')", stacklevel=2)
+                "until mmcv is built anew ('make install OPS=compiled')",
+                stacklevel=2,
+            )
         else:
             return compiled
     return ModuleSpec(NAME, _Loader(), origin='mmkd_sod')
@@ -103,7 +121,8 @@ def require_mmcv() -> None:
     if importlib.util.find_spec('mmcv') is None:
         raise InstallationError(
             'mmcv is not installed; mmkd_sod needs mmcv-lite or a compiled mmcv; run '
-            f"'pip install mmcv-lite=={VERSION}'")
+            f"'pip install mmcv-lite=={VERSION}'"
+        )
 
 
 def operators_in_use() -> str | None:

@@ -4,6 +4,7 @@ Lin et al., Focal Loss for Dense Object Detection, ICCV 2017, equation 5. mmdet 
 for tensors on a GPU. Logarithms are those of at least the smallest normal number, so that a loss is
 finite whatever the logits, and the gradients are the compiled operators'.
 """
+
 import torch
 from torch import Tensor
 
@@ -39,8 +40,9 @@ def _weighted(values: Tensor, weight: Tensor, target: Tensor) -> Tensor:
 
 
 @plain
-def sigmoid_focal_loss_forward(scores: Tensor, target: Tensor, weight: Tensor, output: Tensor, *,
-                               gamma: float, alpha: float) -> None:
+def sigmoid_focal_loss_forward(
+    scores: Tensor, target: Tensor, weight: Tensor, output: Tensor, *, gamma: float, alpha: float
+) -> None:
     """Write the loss of each logit (N, C) into ``output``.
 
     Args:
@@ -50,21 +52,32 @@ def sigmoid_focal_loss_forward(scores: Tensor, target: Tensor, weight: Tensor, o
     """
     logits = _in_float(scores)
     one, zero = logits.sigmoid(), (-logits).sigmoid()
-    loss = torch.where(_positive(scores, target), -alpha * zero ** gamma * _log(one),
-                       (alpha - 1) * one ** gamma * _log(zero))
+    loss = torch.where(
+        _positive(scores, target),
+        -alpha * zero**gamma * _log(one),
+        (alpha - 1) * one**gamma * _log(zero),
+    )
     output.copy_(_weighted(loss, weight, target))
 
 
 @plain
-def sigmoid_focal_loss_backward(scores: Tensor, target: Tensor, weight: Tensor, grad_input: Tensor,
-                                *, gamma: float, alpha: float) -> None:
+def sigmoid_focal_loss_backward(
+    scores: Tensor,
+    target: Tensor,
+    weight: Tensor,
+    grad_input: Tensor,
+    *,
+    gamma: float,
+    alpha: float,
+) -> None:
     """Write the gradient of each loss by its logit."""
     logits = _in_float(scores)
     one, zero = logits.sigmoid(), (-logits).sigmoid()
     grad = torch.where(
         _positive(scores, target),
-        -alpha * zero ** gamma * (zero - gamma * one * _log(one)),
-        (alpha - 1) * one ** gamma * (gamma * zero * _log(zero) - one))
+        -alpha * zero**gamma * (zero - gamma * one * _log(one)),
+        (alpha - 1) * one**gamma * (gamma * zero * _log(zero) - one),
+    )
     grad_input.copy_(_weighted(grad, weight, target))
 
 
@@ -74,8 +87,9 @@ def _of_target(softmax: Tensor, target: Tensor) -> Tensor:
 
 
 @plain
-def softmax_focal_loss_forward(softmax: Tensor, target: Tensor, weight: Tensor, output: Tensor, *,
-                               gamma: float, alpha: float) -> None:
+def softmax_focal_loss_forward(
+    softmax: Tensor, target: Tensor, weight: Tensor, output: Tensor, *, gamma: float, alpha: float
+) -> None:
     """Write the loss of each row (N,) into ``output``.
 
     Args:
@@ -90,18 +104,27 @@ def softmax_focal_loss_forward(softmax: Tensor, target: Tensor, weight: Tensor, 
 
 
 @plain
-def softmax_focal_loss_backward(softmax: Tensor, target: Tensor, weight: Tensor, buff: Tensor,
-                                grad_input: Tensor, *, gamma: float, alpha: float) -> None:
+def softmax_focal_loss_backward(
+    softmax: Tensor,
+    target: Tensor,
+    weight: Tensor,
+    buff: Tensor,
+    grad_input: Tensor,
+    *,
+    gamma: float,
+    alpha: float,
+) -> None:
     """Write the gradients by the logits (N, C); ``buff`` (N,) gets a factor of each row."""
     probability = _of_target(softmax, target)
     rest = 1 - probability
-    factor = alpha * (gamma * rest ** (gamma - 1) * probability * _log(probability)
-                      - rest ** gamma)
+    factor = alpha * (gamma * rest ** (gamma - 1) * probability * _log(probability) - rest**gamma)
     buff.copy_(_weighted(factor, weight, target).where(target >= 0, 0))
     grad_input.copy_(buff.unsqueeze(1) * (_positive(softmax, target).to(softmax) - softmax))
 
 
-OPERATORS = dict(sigmoid_focal_loss_forward=sigmoid_focal_loss_forward,
-                 sigmoid_focal_loss_backward=sigmoid_focal_loss_backward,
-                 softmax_focal_loss_forward=softmax_focal_loss_forward,
-                 softmax_focal_loss_backward=softmax_focal_loss_backward)
+OPERATORS = dict(
+    sigmoid_focal_loss_forward=sigmoid_focal_loss_forward,
+    sigmoid_focal_loss_backward=sigmoid_focal_loss_backward,
+    softmax_focal_loss_forward=softmax_focal_loss_forward,
+    softmax_focal_loss_backward=softmax_focal_loss_backward,
+)

@@ -3,8 +3,9 @@
 Greedy suppression goes through the boxes in blocks of falling score. In a block, which boxes stay
 is the fixed point of ``keep = not suppressed by any kept box before it``; starting from all boxes,
 each round settles at least one more, and in practice a few rounds settle a block. What a block
-keeps then removes boxes from all that follow. Memory is bounded by :data:`PAIRS`.
+keeps then removes boxes from all that follow. Memory is bounded by ``PAIRS``.
 """
+
 from collections.abc import Callable
 
 import numpy as np
@@ -15,7 +16,7 @@ from ._sampling import limit, plain
 
 # Boxes of one block, and pairs of boxes compared at once: on a CPU, what its caches hold.
 BLOCK = dict(cpu=256, gpu=2048)
-PAIRS = dict(cpu=2 ** 16, gpu=2 ** 24)
+PAIRS = dict(cpu=2**16, gpu=2**24)
 
 
 def _settle(suppressed_by: Tensor) -> Tensor:
@@ -45,7 +46,7 @@ def greedy(boxes: Tensor, overlaps: Callable[[Tensor, Tensor], Tensor], cost: in
             first would remove which of the second.
         cost (int): Memory that ``overlaps`` takes, in that of an IoU of upright boxes.
     """
-    size, pairs = int(limit(BLOCK, boxes) / cost ** 0.5), limit(PAIRS, boxes) // cost
+    size, pairs = int(limit(BLOCK, boxes) / cost**0.5), limit(PAIRS, boxes) // cost
     left = torch.arange(boxes.shape[1], device=boxes.device)
     kept = [left[:0]]
     while len(left):
@@ -56,8 +57,12 @@ def greedy(boxes: Tensor, overlaps: Callable[[Tensor, Tensor], Tensor], cost: in
         if len(left):
             step = max(1, pairs // len(stays))
             # The maximum of bytes is several times faster than `any` of booleans.
-            hit = torch.cat([overlaps(block, columns).view(torch.uint8).amax(0)
-                             for columns in boxes.split(step, dim=1)])
+            hit = torch.cat(
+                [
+                    overlaps(block, columns).view(torch.uint8).amax(0)
+                    for columns in boxes.split(step, dim=1)
+                ]
+            )
             free = (hit == 0).nonzero().squeeze(1)
             left, boxes = left[free], boxes.index_select(1, free)
     return torch.cat(kept)
@@ -70,7 +75,7 @@ def _fields(boxes: Tensor, offset: int) -> Tensor:
 
 
 def _ious(rows: Tensor, columns: Tensor, offset: int) -> Tensor:
-    """IoU (k, c) of boxes given by :func:`_fields`; NaN where both areas are zero."""
+    """IoU (k, c) of boxes given by ``_fields``; NaN where both areas are zero."""
     x1, y1, x2, y2, area = rows.unsqueeze(2)
     width = torch.minimum(x2, columns[2]).sub_(torch.maximum(x1, columns[0]))
     height = torch.minimum(y2, columns[3]).sub_(torch.maximum(y1, columns[1]))
@@ -118,8 +123,9 @@ def nms_match(dets: Tensor, iou_threshold: float) -> list[list[int]]:
         removes = removes.logical_and_(kept[:, None] < ranks) | (kept[:, None] == ranks)
         owners.append(removes.to(torch.uint8).argmax(0))
     groups: list[list[int]] = [[] for _ in kept]
-    for owner, index in zip(torch.cat(owners).tolist() if owners else [], order.tolist(),
-                            strict=True):
+    for owner, index in zip(
+        torch.cat(owners).tolist() if owners else [], order.tolist(), strict=True
+    ):
         groups[owner].append(index)
     return groups
 
@@ -132,8 +138,16 @@ def _decay(iou: np.ndarray, iou_threshold: float, sigma: float, method: int) -> 
     return np.where(iou >= iou.dtype.type(iou_threshold), 0 if method == 0 else 1 - iou, 1)
 
 
-def softnms(boxes: Tensor, scores: Tensor, dets: Tensor, iou_threshold: float, sigma: float,
-            min_score: float, method: int, offset: int) -> Tensor:
+def softnms(
+    boxes: Tensor,
+    scores: Tensor,
+    dets: Tensor,
+    iou_threshold: float,
+    sigma: float,
+    min_score: float,
+    method: int,
+    offset: int,
+) -> Tensor:
     """Take the best box, lower the scores of those it overlaps, drop low ones, and repeat.
 
     Writes boxes and lowered scores into the first rows of ``dets`` and returns the indices of these

@@ -4,6 +4,7 @@
 area in which two convex polygons overlap is an integral over its border, which consists of the
 parts of each polygon's edges that lie in the other.
 """
+
 import torch
 from torch import Tensor
 
@@ -13,7 +14,7 @@ from .nms import greedy
 # Share of both perimeters within which edges count as lying on each other.
 ON_BORDER = 1e-10
 # Pairs compared at once.
-PAIRS = 2 ** 16
+PAIRS = 2**16
 # Boxes of less area overlap with nothing.
 SMALLEST = 1e-14
 
@@ -77,8 +78,9 @@ def overlaps(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     margin = ON_BORDER * (lengths[0].sum(-2, keepdim=True) + lengths[1].sum(-2, keepdim=True))
     outwards = torch.stack([second_edges[..., 1], -second_edges[..., 0]], -1) / lengths[1]
     second = second + (b[..., 8:] - a[..., 8:]).unsqueeze(-2) + margin * outwards
-    border = (_border(first, first_edges, second, second_edges)
-              + _border(second, second_edges, first, first_edges))
+    border = _border(first, first_edges, second, second_edges) + _border(
+        second, second_edges, first, first_edges
+    )
     some = (areas[0] >= SMALLEST) & (areas[1] >= SMALLEST)
     return (border / 2).clamp(min=0).where(some, 0), *areas
 
@@ -95,8 +97,9 @@ def _write_ious(first: Tensor, second: Tensor, ious: Tensor, mode_flag: int, ali
 
 
 @plain
-def box_iou_rotated(bboxes1: Tensor, bboxes2: Tensor, ious: Tensor, *, mode_flag: int,
-                    aligned: bool) -> None:
+def box_iou_rotated(
+    bboxes1: Tensor, bboxes2: Tensor, ious: Tensor, *, mode_flag: int, aligned: bool
+) -> None:
     """Write overlaps of boxes (m, 5) and (n, 5) into ``ious`` (m * n), or (m,) if aligned.
 
     Args:
@@ -107,9 +110,10 @@ def box_iou_rotated(bboxes1: Tensor, bboxes2: Tensor, ious: Tensor, *, mode_flag
 
 
 @plain
-def box_iou_quadri(bboxes1: Tensor, bboxes2: Tensor, ious: Tensor, *, mode_flag: int,
-                   aligned: bool) -> None:
-    """Write overlaps of convex quadrilaterals (m, 8) and (n, 8); see :func:`box_iou_rotated`."""
+def box_iou_quadri(
+    bboxes1: Tensor, bboxes2: Tensor, ious: Tensor, *, mode_flag: int, aligned: bool
+) -> None:
+    """Write overlaps of convex quadrilaterals (m, 8) and (n, 8); see ``box_iou_rotated``."""
     _write_ious(quadrilaterals(bboxes1), quadrilaterals(bboxes2), ious, mode_flag, aligned)
 
 
@@ -128,8 +132,15 @@ def _suppress(rings: Tensor, order: Tensor, iou_threshold: float, labels: Tensor
 
 
 @plain
-def nms_rotated(dets: Tensor, scores: Tensor, order: Tensor, dets_sorted: Tensor, labels: Tensor,
-                iou_threshold: float, multi_label: int) -> Tensor:
+def nms_rotated(
+    dets: Tensor,
+    scores: Tensor,
+    order: Tensor,
+    dets_sorted: Tensor,
+    labels: Tensor,
+    iou_threshold: float,
+    multi_label: int,
+) -> Tensor:
     """Return the indices of the rotated boxes that stay, by falling score.
 
     A box goes if its IoU with a kept box of its label and higher score is at least the threshold.
@@ -143,12 +154,22 @@ def nms_rotated(dets: Tensor, scores: Tensor, order: Tensor, dets_sorted: Tensor
 
 
 @plain
-def nms_quadri(dets: Tensor, scores: Tensor, order: Tensor, dets_sorted: Tensor,
-               iou_threshold: float, multi_label: int) -> Tensor:
+def nms_quadri(
+    dets: Tensor,
+    scores: Tensor,
+    order: Tensor,
+    dets_sorted: Tensor,
+    iou_threshold: float,
+    multi_label: int,
+) -> Tensor:
     """Return the indices of the quadrilaterals (n, 8) or (n, 9) that stay; see above."""
     labels = dets[:, 8] if multi_label else None
     return _suppress(quadrilaterals(dets), order, iou_threshold, labels)
 
 
-OPERATORS = dict(box_iou_rotated=box_iou_rotated, box_iou_quadri=box_iou_quadri,
-                 nms_rotated=nms_rotated, nms_quadri=nms_quadri)
+OPERATORS = dict(
+    box_iou_rotated=box_iou_rotated,
+    box_iou_quadri=box_iou_quadri,
+    nms_rotated=nms_rotated,
+    nms_quadri=nms_quadri,
+)

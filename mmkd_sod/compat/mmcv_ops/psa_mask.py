@@ -4,6 +4,7 @@ Zhao et al., PSANet, ECCV 2018, section 3.2: each pixel has weights for the plac
 become weights for the pixels of the map. Nothing is computed: the result is a view of the padded
 weights with other strides.
 """
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -14,17 +15,32 @@ def _sheared(values: Tensor, low: tuple[int, int], size: tuple[int, int]) -> Ten
     Zero where that is outside.
     """
     height, width = values.shape[3:]
-    padding = [(first, length + count - 1 - present - first) for first, length, count, present
-               in zip(low, size, (height, width), values.shape[1:3], strict=True)]
+    padding = [
+        (first, length + count - 1 - present - first)
+        for first, length, count, present in zip(
+            low, size, (height, width), values.shape[1:3], strict=True
+        )
+    ]
     padded = F.pad(values, (0, 0, 0, 0, *padding[1], *padding[0])).contiguous()
     image, down, right, row, column = padded.stride()
-    return padded.as_strided((len(values), *size, height, width),
-                             (image, down, right, down + row, right + column))
+    return padded.as_strided(
+        (len(values), *size, height, width), (image, down, right, down + row, right + column)
+    )
 
 
-def psamask_forward(masks: Tensor, output: Tensor, *, psa_type: int, num_: int, h_feature: int,
-                    w_feature: int, h_mask: int, w_mask: int, half_h_mask: int, half_w_mask: int
-                    ) -> None:
+def psamask_forward(
+    masks: Tensor,
+    output: Tensor,
+    *,
+    psa_type: int,
+    num_: int,
+    h_feature: int,
+    w_feature: int,
+    h_mask: int,
+    w_mask: int,
+    half_h_mask: int,
+    half_w_mask: int,
+) -> None:
     """Write the weights of pixels into ``output`` (N, H * W, H, W).
 
     Args:
@@ -41,9 +57,19 @@ def psamask_forward(masks: Tensor, output: Tensor, *, psa_type: int, num_: int, 
     output.copy_((weights if psa_type == 0 else weights.mT).unflatten(2, size))
 
 
-def psamask_backward(grad_output: Tensor, grad_input: Tensor, *, psa_type: int, num_: int,
-                     h_feature: int, w_feature: int, h_mask: int, w_mask: int, half_h_mask: int,
-                     half_w_mask: int) -> None:
+def psamask_backward(
+    grad_output: Tensor,
+    grad_input: Tensor,
+    *,
+    psa_type: int,
+    num_: int,
+    h_feature: int,
+    w_feature: int,
+    h_mask: int,
+    w_mask: int,
+    half_h_mask: int,
+    half_w_mask: int,
+) -> None:
     """Write the gradient by the masks into ``grad_input``."""
     size = h_feature, w_feature
     grads = grad_output.flatten(2)

@@ -5,6 +5,7 @@ maximum, of bilinear samples on a regular grid. The weights of a mean are produc
 the height and along the width, and samples at most a pixel apart share pixels, so that a bin is a
 weighted sum of few pixels.
 """
+
 from collections.abc import Iterator
 
 import torch
@@ -22,7 +23,7 @@ from ._sampling import (
 )
 
 # Weighted pixels at once.
-ENTRIES = dict(cpu=2 ** 22, gpu=2 ** 25)
+ENTRIES = dict(cpu=2**22, gpu=2**25)
 # The compiled operator's maximum of no samples.
 LOWEST = -10000
 
@@ -42,15 +43,27 @@ class Regions:
         sampling_ratio (int): Samples along each axis of a bin; 0: one per pixel, rounded up.
     """
 
-    def __init__(self, image: Tensor, start: Tensor, sizes: Tensor, bins: tuple[int, int],
-                 sampling_ratio: int) -> None:
+    def __init__(
+        self,
+        image: Tensor,
+        start: Tensor,
+        sizes: Tensor,
+        bins: tuple[int, int],
+        sampling_ratio: int,
+    ) -> None:
         self.image, self.start, self.bins, self.ratio = image.int(), start, bins, sampling_ratio
         self.sizes = sizes
         self.steps = torch.stack([size / count for size, count in zip(sizes, bins, strict=True)])
 
     @classmethod
-    def upright(cls, rois: Tensor, bins: tuple[int, int], spatial_scale: float,
-                sampling_ratio: int, aligned: bool) -> 'Regions':
+    def upright(
+        cls,
+        rois: Tensor,
+        bins: tuple[int, int],
+        spatial_scale: float,
+        sampling_ratio: int,
+        aligned: bool,
+    ) -> 'Regions':
         """Regions of RoIs (R, 5) given as image, x1, y1, x2, y2.
 
         Args:
@@ -61,8 +74,9 @@ class Regions:
         rois = in_float(rois)
         corners = rois[:, 1:].T * spatial_scale - (0.5 if aligned else 0)
         start, sizes = corners[[1, 0]], corners[[3, 2]] - corners[[1, 0]]
-        return cls(rois[:, 0], start, sizes if aligned else sizes.clamp(min=1), bins,
-                   sampling_ratio)
+        return cls(
+            rois[:, 0], start, sizes if aligned else sizes.clamp(min=1), bins, sampling_ratio
+        )
 
     def by_grid(self, entries: int) -> Iterator[tuple[Tensor, tuple[int, int]]]:
         """Indices of RoIs, and the samples along each axis of their bins, of which all have some.
@@ -76,10 +90,11 @@ class Regions:
         else:
             # Whole numbers far above any map's pixels, so that a sum tells both.
             sides = self.steps.ceil().clamp(min=0).long()
-            keys, inverse, counts = (sides[0] * 2 ** 32 + sides[1]).unique(
-                return_inverse=True, return_counts=True)
+            keys, inverse, counts = (sides[0] * 2**32 + sides[1]).unique(
+                return_inverse=True, return_counts=True
+            )
             members = inverse.argsort().split(counts.tolist())
-            grids = [divmod(key, 2 ** 32) for key in keys.tolist()]
+            grids = [divmod(key, 2**32) for key in keys.tolist()]
         for some, grid in zip(members, grids, strict=True):
             if min(grid) > 0 and len(some):
                 one = entries * self.bins[0] * self.bins[1] * grid[0] * grid[1]
@@ -90,8 +105,11 @@ class Regions:
         """Positions of samples (r, bins, samples) along an axis."""
         start, step = self.start[axis][chosen, None, None], self.steps[axis][chosen, None, None]
         numbers = torch.arange(max(self.bins[axis], samples), device=step.device, dtype=step.dtype)
-        return (start + numbers[:self.bins[axis], None] * step
-                + (numbers[:samples] + 0.5) * step / samples)
+        return (
+            start
+            + numbers[: self.bins[axis], None] * step
+            + (numbers[:samples] + 0.5) * step / samples
+        )
 
     def pixels(self, chosen: Tensor, axis: int, samples: int, size: int) -> tuple[Tensor, Tensor]:
         """Pixels and weights (r, bins, n) of means along an axis of a map."""
@@ -110,13 +128,15 @@ class Regions:
         """RoIs, and rows and weights (r * bins, n) whose sums are their bins."""
         for chosen, grid in self.by_grid(entries=4):
             y, x = (self.pixels(chosen, axis, grid[axis], size[axis]) for axis in (0, 1))
-            index, weight = crossed([one.unsqueeze(2) for one in y],
-                                    [one.unsqueeze(1) for one in x], size[1])
+            index, weight = crossed(
+                [one.unsqueeze(2) for one in y], [one.unsqueeze(1) for one in x], size[1]
+            )
             index += (self.image[chosen] * (size[0] * size[1])).view(-1, 1, 1, 1)
             yield chosen, index.flatten(0, 2), weight.flatten(0, 2)
 
-    def maxima(self, rows: Tensor, size: tuple[int, int]
-               ) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    def maxima(
+        self, rows: Tensor, size: tuple[int, int]
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
         """RoIs, the largest sample of each bin, and its y and x, each (r, bins, bins, C)."""
         for chosen, grid in self.by_grid(entries=4 * rows.shape[1]):
             y, x = (self.positions(chosen, axis, grid[axis]) for axis in (0, 1))
@@ -130,19 +150,30 @@ class Regions:
 
 
 @plain
-def roi_align_forward(maps: Tensor, rois: Tensor, output: Tensor, argmax_y: Tensor,
-                      argmax_x: Tensor, *, aligned_height: int, aligned_width: int,
-                      spatial_scale: float, sampling_ratio: int, pool_mode: int, aligned: bool
-                      ) -> None:
+def roi_align_forward(
+    maps: Tensor,
+    rois: Tensor,
+    output: Tensor,
+    argmax_y: Tensor,
+    argmax_x: Tensor,
+    *,
+    aligned_height: int,
+    aligned_width: int,
+    spatial_scale: float,
+    sampling_ratio: int,
+    pool_mode: int,
+    aligned: bool,
+) -> None:
     """Write the bins of RoIs (R, 5) of maps (N, C, H, W) into ``output`` (R, C, bins, bins).
 
     Args:
         pool_mode (int): 0: maximum, and the samples' places are written into ``argmax_y`` and
             ``argmax_x``; 1: mean.
-        others: As in mmcv's ``RoIAlign``, and :class:`Regions`.
+        others: As in mmcv's ``RoIAlign``, and ``Regions``.
     """
-    regions = Regions.upright(rois, (aligned_height, aligned_width), spatial_scale, sampling_ratio,
-                              aligned)
+    regions = Regions.upright(
+        rois, (aligned_height, aligned_width), spatial_scale, sampling_ratio, aligned
+    )
     rows, size = to_rows(maps), maps.shape[2:]
     if pool_mode == 1:
         found = rows.new_zeros(len(rois), aligned_height * aligned_width, rows.shape[1])
@@ -159,22 +190,34 @@ def roi_align_forward(maps: Tensor, rois: Tensor, output: Tensor, argmax_y: Tens
 
 
 @plain
-def roi_align_backward(grad_output: Tensor, rois: Tensor, argmax_y: Tensor, argmax_x: Tensor,
-                       grad_input: Tensor, *, aligned_height: int, aligned_width: int,
-                       spatial_scale: float, sampling_ratio: int, pool_mode: int, aligned: bool
-                       ) -> None:
+def roi_align_backward(
+    grad_output: Tensor,
+    rois: Tensor,
+    argmax_y: Tensor,
+    argmax_x: Tensor,
+    grad_input: Tensor,
+    *,
+    aligned_height: int,
+    aligned_width: int,
+    spatial_scale: float,
+    sampling_ratio: int,
+    pool_mode: int,
+    aligned: bool,
+) -> None:
     """Add the gradient by the maps to ``grad_input`` (N, C, H, W)."""
     size = grad_input.shape[2:]
     if pool_mode == 0:
         spread_maxima(grad_output, rois, argmax_y, argmax_x, grad_input)
         return
-    regions = Regions.upright(rois, (aligned_height, aligned_width), spatial_scale, sampling_ratio,
-                              aligned)
+    regions = Regions.upright(
+        rois, (aligned_height, aligned_width), spatial_scale, sampling_ratio, aligned
+    )
     add_means(grad_output, regions.means(size), grad_input)
 
 
-def add_means(grad_output: Tensor, means: Iterator[tuple[Tensor, Tensor, Tensor]],
-              grad_input: Tensor) -> None:
+def add_means(
+    grad_output: Tensor, means: Iterator[tuple[Tensor, Tensor, Tensor]], grad_input: Tensor
+) -> None:
     """Add gradients of bins (R, C, bins, bins) to those of maps (N, C, H, W).
 
     Args:
@@ -199,8 +242,9 @@ def add_means(grad_output: Tensor, means: Iterator[tuple[Tensor, Tensor, Tensor]
         add()
 
 
-def spread_maxima(grad_output: Tensor, rois: Tensor, argmax_y: Tensor, argmax_x: Tensor,
-                  grad_input: Tensor) -> None:
+def spread_maxima(
+    grad_output: Tensor, rois: Tensor, argmax_y: Tensor, argmax_x: Tensor, grad_input: Tensor
+) -> None:
     """Add gradients (R, C, bins, bins) to the maps' pixels around the samples they came from."""
     channels, height, width = grad_input.shape[1:]
     y, x = argmax_y.flatten(2), argmax_x.flatten(2)

@@ -2,6 +2,7 @@
 
 Girshick, Fast R-CNN, ICCV 2015: each bin of a region of interest (RoI) is its largest pixel.
 """
+
 import torch
 from torch import Tensor
 
@@ -21,8 +22,16 @@ def _edges(rois: Tensor, bins: int, size: int, spatial_scale: float, axis: int) 
 
 
 @plain
-def roi_pool_forward(maps: Tensor, rois: Tensor, output: Tensor, argmax: Tensor, *,
-                     pooled_height: int, pooled_width: int, spatial_scale: float) -> None:
+def roi_pool_forward(
+    maps: Tensor,
+    rois: Tensor,
+    output: Tensor,
+    argmax: Tensor,
+    *,
+    pooled_height: int,
+    pooled_width: int,
+    spatial_scale: float,
+) -> None:
     """Write the bins of RoIs of maps (N, C, H, W) into ``output`` (R, C, bins, bins).
 
     A bin without pixels is zero, and its place in ``argmax`` is -1.
@@ -35,13 +44,16 @@ def roi_pool_forward(maps: Tensor, rois: Tensor, output: Tensor, argmax: Tensor,
     rois, rows = in_float(rois), to_rows(maps)
     y = _edges(rois, pooled_height, height, spatial_scale, 0)
     x = _edges(rois, pooled_width, width, spatial_scale, 1)
-    empty = ((y[1] <= y[0]).all(1) | (x[1] <= x[0]).all(1))
+    empty = (y[1] <= y[0]).all(1) | (x[1] <= x[0]).all(1)
     output.zero_()
     argmax.fill_(-1)
     # RoIs whose largest bins are equal go together.
     sides = [(one[1] - one[0]).amax(1) for one in (y, x)]
-    keys, inverse, counts = (sides[0] * (width + 1) + sides[1]).where(~empty, -1).unique(
-        return_inverse=True, return_counts=True)
+    keys, inverse, counts = (
+        (sides[0] * (width + 1) + sides[1])
+        .where(~empty, -1)
+        .unique(return_inverse=True, return_counts=True)
+    )
     for key, members in zip(keys.tolist(), inverse.argsort().split(counts.tolist()), strict=True):
         if key < 0:
             continue
@@ -52,8 +64,14 @@ def roi_pool_forward(maps: Tensor, rois: Tensor, output: Tensor, argmax: Tensor,
             down, right = (torch.arange(side, device=rois.device) for side in sides)
             down = y[0, chosen][:, :, None, None, None] + down.view(-1, 1)
             right = x[0, chosen][:, None, :, None, None] + right
-            inside = ((down < y[1, chosen][:, :, None, None, None])
-                      & (right < x[1, chosen][:, None, :, None, None])).flatten(3).unsqueeze(4)
+            inside = (
+                (
+                    (down < y[1, chosen][:, :, None, None, None])
+                    & (right < x[1, chosen][:, None, :, None, None])
+                )
+                .flatten(3)
+                .unsqueeze(4)
+            )
             place = (down * width + right).flatten(3).unsqueeze(4).where(inside, 0)
             image = (rois[chosen, 0].long() * (height * width)).view(-1, 1, 1, 1, 1)
             values = rows[(place + image).squeeze(4)].where(inside, -torch.inf)
@@ -65,8 +83,16 @@ def roi_pool_forward(maps: Tensor, rois: Tensor, output: Tensor, argmax: Tensor,
 
 
 @plain
-def roi_pool_backward(grad_output: Tensor, rois: Tensor, argmax: Tensor, grad_input: Tensor, *,
-                      pooled_height: int, pooled_width: int, spatial_scale: float) -> None:
+def roi_pool_backward(
+    grad_output: Tensor,
+    rois: Tensor,
+    argmax: Tensor,
+    grad_input: Tensor,
+    *,
+    pooled_height: int,
+    pooled_width: int,
+    spatial_scale: float,
+) -> None:
     """Add the gradient by the maps to ``grad_input`` (N, C, H, W)."""
     channels, height, width = grad_input.shape[1:]
     plane = rois[:, :1].long() * channels + torch.arange(channels, device=rois.device)

@@ -2,6 +2,7 @@
 
 mmcv sums the statistics of all processes between these steps. Maps are (N, C, pixels).
 """
+
 from torch import Tensor
 
 
@@ -19,10 +20,22 @@ def sync_bn_forward_var(maps: Tensor, mean: Tensor, var: Tensor) -> None:
     var.copy_(_mean((maps.float() - mean.view(-1, 1)) ** 2))
 
 
-def sync_bn_forward_output(maps: Tensor, mean: Tensor, var: Tensor, weight: Tensor | None,
-                           bias: Tensor | None, running_mean: Tensor | None,
-                           running_var: Tensor | None, norm: Tensor, std: Tensor, output: Tensor,
-                           *, eps: float, momentum: Tensor | float, group_size: int) -> None:
+def sync_bn_forward_output(
+    maps: Tensor,
+    mean: Tensor,
+    var: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    norm: Tensor,
+    std: Tensor,
+    output: Tensor,
+    *,
+    eps: float,
+    momentum: Tensor | float,
+    group_size: int,
+) -> None:
     """Write the normalized maps, with (``output``) and without (``norm``) the affine map.
 
     Args:
@@ -42,16 +55,24 @@ def sync_bn_forward_output(maps: Tensor, mean: Tensor, var: Tensor, weight: Tens
         running_var.copy_(momentum * unbiased + (1 - momentum) * running_var)
 
 
-def sync_bn_backward_param(grad_output: Tensor, norm: Tensor, grad_weight: Tensor,
-                           grad_bias: Tensor) -> None:
+def sync_bn_backward_param(
+    grad_output: Tensor, norm: Tensor, grad_weight: Tensor, grad_bias: Tensor
+) -> None:
     """Write the gradients by weight and bias."""
     grads = grad_output.float()
     grad_weight.copy_((grads * norm).sum((0, 2)))
     grad_bias.copy_(grads.sum((0, 2)))
 
 
-def sync_bn_backward_data(grad_output: Tensor, weight: Tensor, grad_weight: Tensor,
-                          grad_bias: Tensor, norm: Tensor, std: Tensor, grad_input: Tensor) -> None:
+def sync_bn_backward_data(
+    grad_output: Tensor,
+    weight: Tensor,
+    grad_weight: Tensor,
+    grad_bias: Tensor,
+    norm: Tensor,
+    std: Tensor,
+    grad_input: Tensor,
+) -> None:
     """Write the gradient by the maps, from the mean gradients by weight and bias."""
     count = grad_output.shape[0] * grad_output.shape[2]
     common = (grad_weight.view(-1, 1) * norm + grad_bias.view(-1, 1)) / count
@@ -59,6 +80,9 @@ def sync_bn_backward_data(grad_output: Tensor, weight: Tensor, grad_weight: Tens
 
 
 OPERATORS = dict(
-    sync_bn_forward_mean=sync_bn_forward_mean, sync_bn_forward_var=sync_bn_forward_var,
-    sync_bn_forward_output=sync_bn_forward_output, sync_bn_backward_param=sync_bn_backward_param,
-    sync_bn_backward_data=sync_bn_backward_data)
+    sync_bn_forward_mean=sync_bn_forward_mean,
+    sync_bn_forward_var=sync_bn_forward_var,
+    sync_bn_forward_output=sync_bn_forward_output,
+    sync_bn_backward_param=sync_bn_backward_param,
+    sync_bn_backward_data=sync_bn_backward_data,
+)

@@ -1,4 +1,5 @@
 """Data samplers."""
+
 from .group_batch_sampler import GroupBatchSampler
 
 __all__ = ['GroupBatchSampler']

@@ -1,4 +1,5 @@
 """Batch sampler for groups of images."""
+
 import math
 from collections.abc import Iterator
 
@@ -34,16 +35,20 @@ class GroupBatchSampler:
         ConfigError: ``sampler`` does not fit, or the samples of the data set have no group.
     """
 
-    def __init__(self, sampler, batch_size: int, all_images: bool = False,
-                 shuffle: bool = True) -> None:
+    def __init__(
+        self, sampler, batch_size: int, all_images: bool = False, shuffle: bool = True
+    ) -> None:
         missing = [key for key in ('dataset', 'seed', 'set_epoch') if not hasattr(sampler, key)]
         if missing:
-            raise ConfigError(f'GroupBatchSampler: {type(sampler).__name__} has no '
-                              f"{' and no '.join(missing)}; use sampler=dict(type="
-                              "'DefaultSampler')")
+            raise ConfigError(
+                f'GroupBatchSampler: {type(sampler).__name__} has no '
+                f'{" and no ".join(missing)}; use sampler=dict(type='
+                "'DefaultSampler')"
+            )
         if batch_size < 1:
-            raise ConfigError(f'GroupBatchSampler: batch_size={batch_size} must be at least 1; '
-                              'HKDNet uses 8')
+            raise ConfigError(
+                f'GroupBatchSampler: batch_size={batch_size} must be at least 1; HKDNet uses 8'
+            )
         self.sampler = sampler
         self.batch_size = batch_size
         self.all_images = all_images
@@ -58,8 +63,10 @@ class GroupBatchSampler:
         for index in range(len(dataset)):
             info = dataset.get_data_info(index) if hasattr(dataset, 'get_data_info') else {}
             if 'group' not in info:
-                raise ConfigError(f'GroupBatchSampler: samples of {type(dataset).__name__} have no '
-                                  'group; use RGBDCoSODDataset')
+                raise ConfigError(
+                    f'GroupBatchSampler: samples of {type(dataset).__name__} have no '
+                    'group; use RGBDCoSODDataset'
+                )
             # Groups of equal name in two sets of a ConcatDataset are different groups.
             groups.setdefault((info.get('dataset_name'), info['group']), []).append(index)
         return [np.array(indices) for indices in groups.values()]
@@ -71,9 +78,10 @@ class GroupBatchSampler:
         found = []
         for group in self.groups:
             group = order(group)
-            found += [group[start:start + self.batch_size].tolist()
-                      for start in range(0, len(group), self.batch_size)][
-                          :None if self.all_images else 1]
+            found += [
+                group[start : start + self.batch_size].tolist()
+                for start in range(0, len(group), self.batch_size)
+            ][: None if self.all_images else 1]
         return [found[i] for i in order(np.arange(len(found)))]
 
     def __iter__(self) -> Iterator[list[int]]:

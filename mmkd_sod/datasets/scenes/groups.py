@@ -1,4 +1,5 @@
 """Generated RGB-D groups for co-salient object detection."""
+
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,7 @@ class GroupSettings:
     Raises:
         ConfigError: A setting is not an integer or too small.
     """
+
     train: int = 36
     val: int = 12
     images: int = 8
@@ -80,11 +82,15 @@ def group_layout(rng, width: int, height: int, shape: str) -> SceneLayout:
     shapes.insert(place, shape)
     background = random_background(rng, min(width, height))
     objects = [
-        dataclasses.replace(item, radius=item.radius * rng.uniform(*(
-            (1.1, 1.5) if item.shape == shape else (0.6, 0.9))))
-        for item in place_objects(rng, width, height, shapes, background.colors[0])]
-    return dataclasses.replace(random_layout(rng, width, height, shapes=()),
-                               background=background, objects=tuple(objects))
+        dataclasses.replace(
+            item,
+            radius=item.radius * rng.uniform(*((1.1, 1.5) if item.shape == shape else (0.6, 0.9))),
+        )
+        for item in place_objects(rng, width, height, shapes, background.colors[0])
+    ]
+    return dataclasses.replace(
+        random_layout(rng, width, height, shapes=()), background=background, objects=tuple(objects)
+    )
 
 
 def noisy_depth(rng, depth: np.ndarray) -> np.ndarray:
@@ -103,8 +109,9 @@ def noisy_depth(rng, depth: np.ndarray) -> np.ndarray:
     return np.clip(depth * rng.uniform(*SCALE) + 255 * error, 0, 255).round().astype(np.uint8)
 
 
-def make_group_image(settings: GroupSettings, split: str, group: int,
-                     index: int) -> tuple[Scene, np.ndarray, np.ndarray]:
+def make_group_image(
+    settings: GroupSettings, split: str, group: int, index: int
+) -> tuple[Scene, np.ndarray, np.ndarray]:
     """Render one image of a group.
 
     Args:
@@ -124,12 +131,15 @@ def make_group_image(settings: GroupSettings, split: str, group: int,
         # Drawn again if another object or the border hides it.
         if label in scene.labels:
             number = 1 + scene.labels.index(label)
-            return (scene, noisy_depth(rng, scene.depth),
-                    (scene.instances == number).astype(np.uint8) * 255)
+            return (
+                scene,
+                noisy_depth(rng, scene.depth),
+                (scene.instances == number).astype(np.uint8) * 255,
+            )
 
 
 def make_groups(root, settings: GroupSettings | None = None, progress: bool = True) -> bool:
-    """Write a set of groups for :class:`mmkd_sod.RGBDCoSODDataset`, unless it exists already.
+    """Write a set of groups for ``mmkd_sod.RGBDCoSODDataset``, unless it exists already.
 
     The folders ``train`` and ``val`` each contain ``image`` (JPEG), ``depth`` (8-bit PNG, brighter
     is nearer) and ``mask`` (PNG, 0 or 255: the object with the common shape), with one folder per
@@ -157,10 +167,17 @@ def make_groups(root, settings: GroupSettings | None = None, progress: bool = Tr
                 for index in range(settings.images):
                     scene, depth, mask = make_group_image(settings, split, group, index)
                     for path, array, suffix in zip(
-                            folders, (scene.image, depth, mask), ('jpg', 'png', 'png'),
-                            strict=True):
+                        folders, (scene.image, depth, mask), ('jpg', 'png', 'png'), strict=True
+                    ):
                         write_image(path / f'{index:04d}.{suffix}', array)
                     advance()
 
-    return write_set(root, dataclasses.asdict(settings), VERSION, dict(classes=SHAPES),
-                     (settings.train + settings.val) * settings.images, fill, progress)
+    return write_set(
+        root,
+        dataclasses.asdict(settings),
+        VERSION,
+        dict(classes=SHAPES),
+        (settings.train + settings.val) * settings.images,
+        fill,
+        progress,
+    )

@@ -1,4 +1,5 @@
 """Random layouts of scenes: objects, background and distractors."""
+
 import colorsys
 import math
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ class SceneObject:
         depth (float): 0 (far) to 1 (near); nearer objects occlude others.
         texture (Texture): Texture of the surface.
     """
+
     shape: str
     center: tuple
     radius: float
@@ -46,6 +48,7 @@ class Stroke:
         thickness (float): Width of the line or radius of the blob in pixels.
         color (tuple): (B, G, R), 0 to 255.
     """
+
     points: tuple
     thickness: float
     color: tuple
@@ -65,6 +68,7 @@ class SceneLayout:
         noise (float): Standard deviation of sensor noise in grey levels.
         seed (int): Seed of the noise of image and depth.
     """
+
     width: int
     height: int
     background: Texture
@@ -104,9 +108,12 @@ def _texture(rng, side: float, base: tuple, period=(0.04, 0.12), spread: float =
     shift = rng.uniform(-spread, spread) + rng.uniform(-spread / 2, spread / 2, size=3)
     second = tuple(int(value) for value in np.clip(np.asarray(base) + shift, 0, 255))
     return Texture(
-        kind=str(rng.choice(TEXTURES)), colors=(base, second),
-        period=float(rng.uniform(*period) * side), angle=float(rng.uniform(0, math.pi)),
-        seed=_seed(rng))
+        kind=str(rng.choice(TEXTURES)),
+        colors=(base, second),
+        period=float(rng.uniform(*period) * side),
+        angle=float(rng.uniform(0, math.pi)),
+        seed=_seed(rng),
+    )
 
 
 def random_background(rng, side: float) -> Texture:
@@ -126,14 +133,19 @@ def random_strokes(rng, width: int, height: int, count: int) -> tuple:
             steps = rng.normal(scale=0.14 * side, size=(int(rng.integers(1, 5)), 2))
             points = [point, *(point + np.cumsum(steps, axis=0))]
             thickness = rng.uniform(0.008, 0.03) * side
-        strokes.append(Stroke(
-            points=tuple((float(x), float(y)) for x, y in points), thickness=float(thickness),
-            color=_color(rng)))
+        strokes.append(
+            Stroke(
+                points=tuple((float(x), float(y)) for x, y in points),
+                thickness=float(thickness),
+                color=_color(rng),
+            )
+        )
     return tuple(strokes)
 
 
-def place_objects(rng, width: int, height: int, shapes, background: tuple,
-                  radius=(0.1, 0.22)) -> tuple:
+def place_objects(
+    rng, width: int, height: int, shapes, background: tuple, radius=(0.1, 0.22)
+) -> tuple:
     """Place shapes at random; they may overlap and touch the border.
 
     Args:
@@ -156,22 +168,29 @@ def place_objects(rng, width: int, height: int, shapes, background: tuple,
         # A few attempts prevent complete occlusion; partial overlap is allowed.
         for _ in range(6):
             center = rng.uniform(0.06, 0.94, size=2) * (width, height)
-            if all(math.dist(center, other.center) > 0.75 * (size + other.radius)
-                   for other in placed):
+            if all(
+                math.dist(center, other.center) > 0.75 * (size + other.radius) for other in placed
+            ):
                 break
         base = _color_unlike(rng, background, least=110)
-        placed.append(SceneObject(
-            shape=shape, center=(float(center[0]), float(center[1])), radius=size,
-            aspect=float(np.exp(rng.uniform(-0.22, 0.22))),
-            angle=float(rng.uniform(-MAX_TILT, MAX_TILT)),
-            # Separate depth ranges, so that slant and noise never change the order.
-            depth=float(far + gap * (index + 0.5) + rng.uniform(-0.2, 0.2) * gap),
-            texture=_texture(rng, side, base)))
+        placed.append(
+            SceneObject(
+                shape=shape,
+                center=(float(center[0]), float(center[1])),
+                radius=size,
+                aspect=float(np.exp(rng.uniform(-0.22, 0.22))),
+                angle=float(rng.uniform(-MAX_TILT, MAX_TILT)),
+                # Separate depth ranges, so that slant and noise never change the order.
+                depth=float(far + gap * (index + 0.5) + rng.uniform(-0.2, 0.2) * gap),
+                texture=_texture(rng, side, base),
+            )
+        )
     return tuple(placed)
 
 
-def random_layout(rng, width: int, height: int, shapes=None, objects=(2, 5),
-                  strokes=(2, 8)) -> SceneLayout:
+def random_layout(
+    rng, width: int, height: int, shapes=None, objects=(2, 5), strokes=(2, 8)
+) -> SceneLayout:
     """Draw a random scene.
 
     Args:
@@ -190,8 +209,12 @@ def random_layout(rng, width: int, height: int, shapes=None, objects=(2, 5),
         shapes = rng.choice(SHAPES, size=int(rng.integers(objects[0], objects[1] + 1))).tolist()
     background = random_background(rng, min(width, height))
     return SceneLayout(
-        width=width, height=height, background=background,
+        width=width,
+        height=height,
+        background=background,
         objects=place_objects(rng, width, height, shapes, background.colors[0]),
         strokes=random_strokes(rng, width, height, int(rng.integers(strokes[0], strokes[1] + 1))),
         light=(float(rng.uniform(-0.35, 0.35)), float(rng.uniform(-0.35, 0.35))),
-        noise=float(rng.uniform(2, 9)), seed=_seed(rng))
+        noise=float(rng.uniform(2, 9)),
+        seed=_seed(rng),
+    )

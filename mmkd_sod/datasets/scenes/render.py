@@ -1,4 +1,5 @@
 """Rendering a layout to image, instance map and depth."""
+
 from dataclasses import dataclass
 
 import cv2
@@ -25,6 +26,7 @@ class Scene:
         depth (np.ndarray): (H, W), uint8, brighter is nearer, with noise.
         salient (int): Number of the salient instance, from 1; 0 in an empty scene.
     """
+
     image: np.ndarray
     instances: np.ndarray
     labels: tuple
@@ -44,8 +46,15 @@ def visible_objects(layout: SceneLayout) -> list:
     kept = []
     hidden = np.zeros((layout.height, layout.width), dtype=bool)
     for item in sorted(layout.objects, key=lambda item: -item.depth):
-        alpha = draw_mask(item.shape, item.center, item.radius, item.aspect, item.angle,
-                          layout.width, layout.height)
+        alpha = draw_mask(
+            item.shape,
+            item.center,
+            item.radius,
+            item.aspect,
+            item.angle,
+            layout.width,
+            layout.height,
+        )
         whole = alpha >= 128
         visible = whole & ~hidden
         pixels = int(np.count_nonzero(visible))
@@ -61,11 +70,19 @@ def _draw_strokes(canvas: np.ndarray, strokes) -> None:
         points = np.round(np.asarray(stroke.points) * 16).astype(np.int32)
         if len(points) == 1:
             center = tuple(int(value) for value in points[0])
-            cv2.circle(canvas, center, round(stroke.thickness * 16), stroke.color, -1,
-                       cv2.LINE_AA, shift=4)
+            cv2.circle(
+                canvas, center, round(stroke.thickness * 16), stroke.color, -1, cv2.LINE_AA, shift=4
+            )
         else:
-            cv2.polylines(canvas, [points], False, stroke.color,
-                          max(1, round(stroke.thickness)), cv2.LINE_AA, shift=4)
+            cv2.polylines(
+                canvas,
+                [points],
+                False,
+                stroke.color,
+                max(1, round(stroke.thickness)),
+                cv2.LINE_AA,
+                shift=4,
+            )
 
 
 def _plane(height: int, width: int, across: float, down: float) -> np.ndarray:

@@ -1,4 +1,5 @@
 """Shapes of the generated scenes, which are their classes, and masks of them."""
+
 import math
 
 import cv2
@@ -11,7 +12,7 @@ SHAPES = ('disk', 'square', 'triangle', 'star', 'ring', 'cross')
 _FRACTION_BITS = 4  # sub-pixel corners for cv2.fillPoly
 
 
-def _polygon(corners: int, radii=(1.,), start: float = -math.pi / 2) -> np.ndarray:
+def _polygon(corners: int, radii=(1.0,), start: float = -math.pi / 2) -> np.ndarray:
     """Return corners on circles around the origin with alternating ``radii``."""
     angle = start + np.arange(corners) * (2 * math.pi / corners)
     radius = np.resize(np.asarray(radii, dtype=np.float64), corners)
@@ -20,8 +21,20 @@ def _polygon(corners: int, radii=(1.,), start: float = -math.pi / 2) -> np.ndarr
 
 def _cross(arm: float = 0.3) -> np.ndarray:
     """Return a plus sign in the unit square with arms of half width ``arm``."""
-    corners = [(arm, arm), (arm, 1), (-arm, 1), (-arm, arm), (-1, arm), (-1, -arm), (-arm, -arm),
-               (-arm, -1), (arm, -1), (arm, -arm), (1, -arm), (1, arm)]
+    corners = [
+        (arm, arm),
+        (arm, 1),
+        (-arm, 1),
+        (-arm, arm),
+        (-1, arm),
+        (-1, -arm),
+        (-arm, -arm),
+        (-arm, -1),
+        (arm, -1),
+        (arm, -arm),
+        (1, -arm),
+        (1, arm),
+    ]
     return np.array(corners, dtype=np.float64)
 
 
@@ -40,7 +53,7 @@ def draw_mask(shape, center, radius, aspect, angle, width, height) -> np.ndarray
     """Draw a shape as an anti-aliased mask.
 
     Args:
-        shape (str): One of :data:`SHAPES`.
+        shape (str): One of ``SHAPES``.
         center (tuple[float, float]): x, y in pixels.
         radius (float): Half the shape's size in pixels.
         aspect (float): Width over height before the rotation.

@@ -1,4 +1,5 @@
 """Writing generated sets to disk atomically."""
+
 import json
 import os
 import shutil
@@ -27,8 +28,10 @@ def check_settings(settings, **minimum: int) -> None:
     for name, least in minimum.items():
         value = getattr(settings, name)
         if not isinstance(value, int) or value < least:
-            raise ConfigError(f'{type(settings).__name__}: {name}={value!r} must be an integer of '
-                              f'at least {least}')
+            raise ConfigError(
+                f'{type(settings).__name__}: {name}={value!r} must be an integer of '
+                f'at least {least}'
+            )
 
 
 def write_image(path: Path, array: np.ndarray) -> None:
@@ -65,20 +68,31 @@ def set_present(root, settings: dict, version: int) -> bool:
         meta = json.loads((root / 'meta.json').read_text(encoding='utf-8'))
         found = dict(meta['settings'], version=meta['version'])
     except (OSError, ValueError, KeyError, TypeError):
-        raise DataError(f"'{root}' exists and has no meta.json of generated scenes; give another "
-                        'folder') from None
+        raise DataError(
+            f"'{root}' exists and has no meta.json of generated scenes; give another folder"
+        ) from None
     wanted = dict(settings, version=version)
     if found != wanted:
-        differs = ', '.join(f'{key}={found.get(key)} instead of {wanted.get(key)}'
-                            for key in sorted(found.keys() | wanted.keys())
-                            if found.get(key) != wanted.get(key))
-        raise DataError(f"'{root}' has scenes generated with {differs}; remove it or give another "
-                        'folder')
+        differs = ', '.join(
+            f'{key}={found.get(key)} instead of {wanted.get(key)}'
+            for key in sorted(found.keys() | wanted.keys())
+            if found.get(key) != wanted.get(key)
+        )
+        raise DataError(
+            f"'{root}' has scenes generated with {differs}; remove it or give another folder"
+        )
     return True
 
 
-def write_set(root, settings: dict, version: int, meta: dict, total: int,
-              fill: Callable[[Path, Callable], None], progress: bool = True) -> bool:
+def write_set(
+    root,
+    settings: dict,
+    version: int,
+    meta: dict,
+    total: int,
+    fill: Callable[[Path, Callable], None],
+    progress: bool = True,
+) -> bool:
     """Write a set, unless it exists already.
 
     The set is written to a temporary folder, which is renamed at the end, so that an interrupted

@@ -1,4 +1,5 @@
 """Two-colour textures for objects and backgrounds."""
+
 import math
 from dataclasses import dataclass
 
@@ -13,12 +14,13 @@ class Texture:
     """A pattern of two colours.
 
     Attributes:
-        kind (str): One of :data:`TEXTURES`.
+        kind (str): One of ``TEXTURES``.
         colors (tuple): Two (B, G, R) colours, 0 to 255.
         period (float): Length of the pattern in pixels.
         angle (float): Direction of the pattern in radians.
         seed (int): Seed of the random parts of the pattern.
     """
+
     kind: str
     colors: tuple
     period: float

@@ -1,4 +1,5 @@
 """Writing a set of generated scenes."""
+
 import dataclasses
 import json
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ class SceneSettings:
     Raises:
         ConfigError: A setting is not an integer or too small.
     """
+
     train: int = 400
     val: int = 100
     width: int = 160
@@ -72,15 +74,21 @@ def instance_annotations(scene: Scene) -> list:
         list[dict]: One annotation per instance, with category ids from 1.
     """
     from pycocotools import mask as coco_mask
+
     annotations = []
     for number, label in enumerate(scene.labels, start=1):
         visible = (scene.instances == number).astype(np.uint8)
         rle = coco_mask.encode(np.asfortranarray(visible))
-        annotations.append(dict(
-            category_id=label + 1, bbox=list(cv2.boundingRect(visible)),
-            area=int(np.count_nonzero(visible)), iscrowd=0,
-            segmentation=dict(size=rle['size'], counts=rle['counts'].decode('ascii')),
-            salient=int(number == scene.salient)))
+        annotations.append(
+            dict(
+                category_id=label + 1,
+                bbox=list(cv2.boundingRect(visible)),
+                area=int(np.count_nonzero(visible)),
+                iscrowd=0,
+                segmentation=dict(size=rle['size'], counts=rle['counts'].decode('ascii')),
+                salient=int(number == scene.salient),
+            )
+        )
     return annotations
 
 
@@ -102,8 +110,9 @@ def _write_split(root: Path, settings: SceneSettings, split: str, advance) -> No
         write_image(folder / 'depth' / f'{name}.png', scene.depth)
         salient = (scene.instances == scene.salient) & (scene.instances > 0)
         write_image(folder / 'saliency' / f'{name}.png', salient.astype(np.uint8) * 255)
-        images.append(dict(id=index, file_name=f'{name}.jpg', width=settings.width,
-                           height=settings.height))
+        images.append(
+            dict(id=index, file_name=f'{name}.jpg', width=settings.width, height=settings.height)
+        )
         for annotation in instance_annotations(scene):
             annotations.append(dict(id=len(annotations) + 1, image_id=index, **annotation))
         advance()
@@ -140,5 +149,12 @@ def make_scenes(root, settings: SceneSettings | None = None, progress: bool = Tr
         for split in SPLITS:
             _write_split(folder, settings, split, advance)
 
-    return write_set(root, dataclasses.asdict(settings), VERSION, dict(classes=SHAPES),
-                     settings.train + settings.val, fill, progress)
+    return write_set(
+        root,
+        dataclasses.asdict(settings),
+        VERSION,
+        dict(classes=SHAPES),
+        settings.train + settings.val,
+        fill,
+        progress,
+    )

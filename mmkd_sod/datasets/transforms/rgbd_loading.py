@@ -1,4 +1,5 @@
 """Transforms that load and pack RGB-D samples."""
+
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
@@ -21,13 +22,14 @@ class LoadDepth(BaseTransform):
 
     Args:
         max_value (float, optional): Value that becomes 1; default: the maximum of the format, see
-            :func:`mmkd_sod.utils.images.read_depth`.
+            ``mmkd_sod.utils.images.read_depth``.
         stretch (bool): Whether to stretch each map to [0, 1].
         invert (bool): Whether to exchange near and far, after stretching.
     """
 
-    def __init__(self, max_value: float | None = None, stretch: bool = False,
-                 invert: bool = False) -> None:
+    def __init__(
+        self, max_value: float | None = None, stretch: bool = False, invert: bool = False
+    ) -> None:
         self.max_value = max_value
         self.stretch = stretch
         self.invert = invert
@@ -46,7 +48,7 @@ class LoadDepth(BaseTransform):
 
 @TRANSFORMS.register_module()
 class PackRGBDInputs(PackSODInputs):
-    """Pack image and depth map for :class:`mmkd_sod.RGBDDataPreprocessor`.
+    """Pack image and depth map for ``mmkd_sod.RGBDDataPreprocessor``.
 
     ``inputs`` becomes ``dict(img=(3, H, W) uint8, depth=(1, H, W) float)``. Depth that a rotation
     or padding filled with 255, as in masks, becomes 0.
@@ -55,8 +57,20 @@ class PackRGBDInputs(PackSODInputs):
         meta_keys (Sequence[str]): Keys to store in the metadata of the sample if present.
     """
 
-    META_KEYS = ('img_path', 'depth_path', 'seg_map_path', 'img_name', 'dataset_name', 'group',
-                 'ori_shape', 'img_shape', 'pad_shape', 'scale_factor', 'flip', 'flip_direction')
+    META_KEYS = (
+        'img_path',
+        'depth_path',
+        'seg_map_path',
+        'img_name',
+        'dataset_name',
+        'group',
+        'ori_shape',
+        'img_shape',
+        'pad_shape',
+        'scale_factor',
+        'flip',
+        'flip_direction',
+    )
 
     def __init__(self, meta_keys=META_KEYS) -> None:
         super().__init__(meta_keys)

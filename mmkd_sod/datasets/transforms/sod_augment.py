@@ -2,6 +2,7 @@
 
 Flips are mmseg's ``RandomFlip``; ``SODDataPreprocessor`` sets the random size of a batch.
 """
+
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -49,15 +50,16 @@ class RandomContrastBrightness(BaseTransform):
         brightness (float): Maximum absolute value of the random offset in grey levels.
     """
 
-    def __init__(self, contrast: tuple[float, float] = (0.5, 1.5),
-                 brightness: float = 15) -> None:
+    def __init__(self, contrast: tuple[float, float] = (0.5, 1.5), brightness: float = 15) -> None:
         self.contrast = contrast
         self.brightness = brightness
 
     @cache_randomness
     def _random_change(self) -> tuple[float, float]:
-        return (np.random.uniform(*self.contrast),
-                np.random.uniform(-self.brightness, self.brightness))
+        return (
+            np.random.uniform(*self.contrast),
+            np.random.uniform(-self.brightness, self.brightness),
+        )
 
     def transform(self, results: dict) -> dict:
         """Change contrast and brightness of a sample's image."""

@@ -1,4 +1,5 @@
 """Transforms that load and pack saliency samples."""
+
 import numpy as np
 from mmcv.transforms import BaseTransform, to_tensor
 from mmengine.structures import PixelData
@@ -53,9 +54,21 @@ class PackSODInputs(PackSegInputs):
         meta_keys (Sequence[str]): Keys to store in the metadata of the sample if present.
     """
 
-    def __init__(self, meta_keys=('img_path', 'seg_map_path', 'img_name', 'dataset_name',
-                                  'ori_shape', 'img_shape', 'pad_shape', 'scale_factor', 'flip',
-                                  'flip_direction')) -> None:
+    def __init__(
+        self,
+        meta_keys=(
+            'img_path',
+            'seg_map_path',
+            'img_name',
+            'dataset_name',
+            'ori_shape',
+            'img_shape',
+            'pad_shape',
+            'scale_factor',
+            'flip',
+            'flip_direction',
+        ),
+    ) -> None:
         super().__init__(meta_keys)
 
     def transform(self, results: dict) -> dict:

@@ -1,4 +1,5 @@
 """Transform that keeps a separate view of an image for the teacher."""
+
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -9,8 +10,20 @@ from mmkd_sod.errors import ConfigError, DataError
 from mmkd_sod.registry import TRANSFORMS
 
 # Substrings of the names of transforms that change the relative positions of pixels.
-_MOVING = ('Flip', 'Crop', 'Rotat', 'Shear', 'Translate', 'Affine', 'Perspective', 'Mosaic',
-           'MixUp', 'CopyPaste', 'Expand', 'Pad')
+_MOVING = (
+    'Flip',
+    'Crop',
+    'Rotat',
+    'Shear',
+    'Translate',
+    'Affine',
+    'Perspective',
+    'Mosaic',
+    'MixUp',
+    'CopyPaste',
+    'Expand',
+    'Pad',
+)
 # Keys of a sample to keys of the view.
 _NAMES = dict(img='img', depth_map='depth')
 
@@ -57,16 +70,21 @@ class TeacherView(BaseTransform):
         DataError: A sample lacks one of the keys.
     """
 
-    def __init__(self, transforms: Sequence[dict], keys: Sequence[str] = ('img', ),
-                 name: str = 'teacher_view') -> None:
+    def __init__(
+        self, transforms: Sequence[dict], keys: Sequence[str] = ('img',), name: str = 'teacher_view'
+    ) -> None:
         unknown = [key for key in keys if key not in _NAMES]
         if unknown or 'img' not in keys:
-            raise ConfigError(f"TeacherView: keys={tuple(keys)} must be ('img', ) or ('img', "
-                              "'depth_map'); set keys to one of these")
+            raise ConfigError(
+                f"TeacherView: keys={tuple(keys)} must be ('img', ) or ('img', "
+                "'depth_map'); set keys to one of these"
+            )
         for kind in _types(transforms):
             if any(word in kind.split('.')[-1] for word in _MOVING):
-                raise ConfigError(f'TeacherView: transforms contains {kind}, which would move '
-                                  "pixels of the student's image only; put it before TeacherView")
+                raise ConfigError(
+                    f'TeacherView: transforms contains {kind}, which would move '
+                    "pixels of the student's image only; put it before TeacherView"
+                )
         self.transforms = Compose(transforms)
         self.keys = tuple(keys)
         self.name = name
@@ -76,8 +94,10 @@ class TeacherView(BaseTransform):
         view = {}
         for key in self.keys:
             if key not in results:
-                raise DataError(f"TeacherView: the sample of '{results.get('img_path')}' has no "
-                                f"'{key}'; load it before TeacherView, or change keys")
+                raise DataError(
+                    f"TeacherView: the sample of '{results.get('img_path')}' has no "
+                    f"'{key}'; load it before TeacherView, or change keys"
+                )
             array = results[key]
             array = array.transpose(2, 0, 1) if array.ndim == 3 else array[None]
             # A copy, since the following transforms may change the array in place.
@@ -87,7 +107,9 @@ class TeacherView(BaseTransform):
         packed = self.transforms(results)
         if packed is not None:
             if not isinstance(packed, dict) or 'data_samples' not in packed:
-                raise ConfigError('TeacherView: the last transform does not pack the sample; end '
-                                  'transforms with PackDetInputs, PackSegInputs or PackSODInputs')
+                raise ConfigError(
+                    'TeacherView: the last transform does not pack the sample; end '
+                    'transforms with PackDetInputs, PackSegInputs or PackSODInputs'
+                )
             packed['data_samples'].set_field(view, self.name)
         return packed

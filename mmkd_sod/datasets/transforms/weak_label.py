@@ -1,4 +1,5 @@
 """Transforms that add a teacher's saliency map to a sample as its label."""
+
 from mmcv.transforms import BaseTransform
 
 from mmkd_sod.errors import DataError
@@ -35,11 +36,17 @@ class LoadWeakLabel(BaseTransform):
             missing, damaged or differs in size from the image.
     """
 
-    def __init__(self, label_root: str, teacher: str | None = None,
-                 teacher_ckpt: str | None = None, side: int = 352) -> None:
+    def __init__(
+        self,
+        label_root: str,
+        teacher: str | None = None,
+        teacher_ckpt: str | None = None,
+        side: int = 352,
+    ) -> None:
         key = None
         if teacher is not None and teacher_ckpt is not None:
             from mmkd_sod.models.saliency_inferencer import key_of_files
+
             key = key_of_files(teacher, teacher_ckpt, side)
         check_key(label_root, key)
         self.label_root = label_root
@@ -52,7 +59,8 @@ class LoadWeakLabel(BaseTransform):
             raise DataError(
                 f"weak label '{path}' is {label.shape[1]} x {label.shape[0]}, its image "
                 f'{results["ori_shape"][1]} x {results["ori_shape"][0]}; the image has changed; '
-                'remove the label and run tools/generate_weak_labels.py again')
+                'remove the label and run tools/generate_weak_labels.py again'
+            )
         return _attach(results, label)
 
 
@@ -74,9 +82,16 @@ class PredictWeakLabel(BaseTransform):
         bits (int, optional): 8 or 16, bit depth of the files; None for no rounding.
     """
 
-    def __init__(self, teacher: str, teacher_ckpt: str, side: int = 352,
-                 device: str = 'cpu', bits: int | None = 16) -> None:
+    def __init__(
+        self,
+        teacher: str,
+        teacher_ckpt: str,
+        side: int = 352,
+        device: str = 'cpu',
+        bits: int | None = 16,
+    ) -> None:
         from mmkd_sod.models.saliency_inferencer import SaliencyInferencer
+
         self.inferencer = SaliencyInferencer(teacher, teacher_ckpt, device=device, side=side)
         self.bits = bits
 

@@ -1,4 +1,5 @@
 """Hooks."""
+
 from .epoch_schedule_hook import EpochScheduleHook
 from .finite_loss_hook import FiniteLossHook
 from .panel_hook import PanelHook

@@ -1,4 +1,5 @@
 """Hook that passes epoch and iteration to the modules of a model."""
+
 from mmengine.hooks import Hook
 from mmengine.runner import IterBasedTrainLoop
 
@@ -11,8 +12,8 @@ class EpochScheduleHook(Hook):
     """Calls ``set_epoch(epoch)`` of all modules that have it when an epoch starts.
 
     For schedules inside a model, such as the window of
-    :class:`mmkd_sod.models.losses.BoundaryDiceLoss` or the weights of
-    :class:`mmkd_sod.models.distillers.CompositeDistiller`. The epoch is the runner's, counted from
+    ``mmkd_sod.models.losses.BoundaryDiceLoss`` or the weights of
+    ``mmkd_sod.models.distillers.CompositeDistiller``. The epoch is the runner's, counted from
     0, also in a resumed run. Modules with ``set_iter(iteration)`` get every iteration, counted from
     0 over the whole run.
 
@@ -45,11 +46,17 @@ class EpochScheduleHook(Hook):
         self._per_iter = [module for module in modules if hasattr(module, 'set_iter')]
         only_iters = bool(self._per_iter) and not any(
             hasattr(module, 'set_epoch') and getattr(module, 'counts_epochs', True)
-            for module in modules)
-        if (isinstance(runner.train_loop, IterBasedTrainLoop) and self.iters_per_epoch is None
-                and not only_iters):
-            raise ConfigError('EpochScheduleHook: this run is iteration-based and has no epochs; '
-                              'the model has a schedule by epochs; set iters_per_epoch')
+            for module in modules
+        )
+        if (
+            isinstance(runner.train_loop, IterBasedTrainLoop)
+            and self.iters_per_epoch is None
+            and not only_iters
+        ):
+            raise ConfigError(
+                'EpochScheduleHook: this run is iteration-based and has no epochs; '
+                'the model has a schedule by epochs; set iters_per_epoch'
+            )
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
         """Pass on the epoch if it has changed, and the iteration."""

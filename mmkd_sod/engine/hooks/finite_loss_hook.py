@@ -1,4 +1,5 @@
 """Hook that detects NaN or infinite losses before they change the weights."""
+
 import torch
 from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
@@ -13,8 +14,11 @@ from mmkd_sod.utils.checkpoint_files import last_finite_checkpoint
 def image_paths(data_batch) -> list[str]:
     """Return the image paths of a batch's samples, as far as they are known."""
     samples = data_batch.get('data_samples') if isinstance(data_batch, dict) else None
-    return [str(sample.get('img_path')) for sample in samples or []
-            if hasattr(sample, 'get') and sample.get('img_path')]
+    return [
+        str(sample.get('img_path'))
+        for sample in samples or []
+        if hasattr(sample, 'get') and sample.get('img_path')
+    ]
 
 
 @HOOKS.register_module()
@@ -41,9 +45,11 @@ class FiniteLossHook(Hook):
 
     def __init__(self, action: str = 'stop', max_skipped: int = 10) -> None:
         if action not in ('stop', 'skip') or max_skipped < 1:
-            raise ConfigError(f'FiniteLossHook: got action={action!r}, max_skipped={max_skipped}; '
-                              "action must be 'stop' or 'skip' and max_skipped at least 1; change "
-                              'the hook in custom_hooks')
+            raise ConfigError(
+                f'FiniteLossHook: got action={action!r}, max_skipped={max_skipped}; '
+                "action must be 'stop' or 'skip' and max_skipped at least 1; change "
+                'the hook in custom_hooks'
+            )
         self.action = action
         self.max_skipped = max_skipped
         self._skipped = 0
@@ -86,8 +92,11 @@ class FiniteLossHook(Hook):
         if count == 0:
             self._skipped = 0
             return
-        names = [name for name, found in zip(values, bad.tolist(), strict=True)
-                 if found and name != 'loss']
+        names = [
+            name
+            for name, found in zip(values, bad.tolist(), strict=True)
+            if found and name != 'loss'
+        ]
         message = self._message(runner, names)
         self._skipped += 1
         if self.action == 'skip' and self._skipped <= self.max_skipped:
@@ -95,15 +104,21 @@ class FiniteLossHook(Hook):
             runner.logger.warning(f'{message}; the step is skipped')
             return
         bad_weight = next(
-            (name for name, p in model.named_parameters() if not p.isfinite().all()), None)
+            (name for name, p in model.named_parameters() if not p.isfinite().all()), None
+        )
         if bad_weight is not None:
             message += f'; weights were NaN or infinite before this step, first {bad_weight}'
         weights = {name.removeprefix('architecture.') for name, _ in model.named_parameters()}
         good = last_finite_checkpoint(runner.work_dir, weights)
-        last = ('there is no checkpoint yet' if good is None else
-                f'the last checkpoint with finite weights is {good}')
-        raise TrainingError(f'{message}; {last}; inspect these images, lower the learning rate, or '
-                            "set action='skip' in FiniteLossHook")
+        last = (
+            'there is no checkpoint yet'
+            if good is None
+            else f'the last checkpoint with finite weights is {good}'
+        )
+        raise TrainingError(
+            f'{message}; {last}; inspect these images, lower the learning rate, or '
+            "set action='skip' in FiniteLossHook"
+        )
 
     def _message(self, runner, names: list[str]) -> str:
         terms = ', '.join(names) or 'the loss of another rank'

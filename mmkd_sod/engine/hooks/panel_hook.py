@@ -1,4 +1,5 @@
 """Hook that draws panels of ground truth, teacher and student during training."""
+
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
@@ -37,11 +38,14 @@ class PanelHook(Hook):
 
     priority = 'LOW'
 
-    def __init__(self, interval: int = 500, images: int = 4, score_thr: float = 0.3,
-                 side: int = 320) -> None:
+    def __init__(
+        self, interval: int = 500, images: int = 4, score_thr: float = 0.3, side: int = 320
+    ) -> None:
         if interval < 1 or images < 1:
-            raise ConfigError(f'PanelHook: got interval={interval} and images={images}; both must '
-                              'be at least 1; change the hook in custom_hooks')
+            raise ConfigError(
+                f'PanelHook: got interval={interval} and images={images}; both must '
+                'be at least 1; change the hook in custom_hooks'
+            )
         self.interval = interval
         self.images = images
         self.score_thr = score_thr
@@ -53,8 +57,10 @@ class PanelHook(Hook):
         """Read the images and draw the first panel, also in a resumed run."""
         loop = runner.val_loop
         if loop is None:
-            raise ConfigError('PanelHook: the config has no val_dataloader; the hook draws its '
-                              'images; add one, or remove the hook')
+            raise ConfigError(
+                'PanelHook: the config has no val_dataloader; the hook draws its '
+                'images; add one, or remove the hook'
+            )
         if is_main_process():
             self._samples = SampleImages(loop.dataloader.dataset, self.images)
             self._teacher = None
@@ -86,7 +92,18 @@ class PanelHook(Hook):
     def _draw(self, runner, step: int) -> None:
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         columns, samples = self._columns(model), self._samples
-        rows = [[draw_prediction(image, predictions[index], samples.classes, samples.palette,
-                                 self.score_thr, self.side) for predictions in columns.values()]
-                for index, image in enumerate(samples.images)]
+        rows = [
+            [
+                draw_prediction(
+                    image,
+                    predictions[index],
+                    samples.classes,
+                    samples.palette,
+                    self.score_thr,
+                    self.side,
+                )
+                for predictions in columns.values()
+            ]
+            for index, image in enumerate(samples.images)
+        ]
         runner.visualizer.add_image('panel', image_grid(rows, list(columns)), step)

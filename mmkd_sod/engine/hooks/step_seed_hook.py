@@ -1,4 +1,5 @@
 """Hook that seeds the random generators at every step."""
+
 import functools
 import random
 
@@ -85,7 +86,8 @@ class StepSeedHook(Hook):
         # Below 2**31, since workers add their index and numpy accepts 32 bits.
         seed = int(self._numbers(runner, runner.epoch)[0]) >> 1
         loader.worker_init_fn = functools.partial(
-            start.func, *start.args, **{**start.keywords, 'seed': seed})
+            start.func, *start.args, **{**start.keywords, 'seed': seed}
+        )
         # Makes the loader start persistent workers again, with the new seed.
         loader._iterator = None
 

@@ -1,4 +1,5 @@
 """Folding a frozen teacher's BN layers into its convolutions."""
+
 from collections.abc import Callable
 
 from mmcv.cnn.utils import fuse_conv_bn
@@ -24,8 +25,11 @@ def fold_batch_norms(teacher: nn.Module) -> Callable[[], None]:
         ConfigError: A hook reads a convolution or BN layer, whose output would change.
     """
     modules = list(teacher.modules())
-    if any(m._forward_hooks or m._forward_pre_hooks for m in modules
-           if isinstance(m, (_BatchNorm, nn.Conv2d))):
+    if any(
+        m._forward_hooks or m._forward_pre_hooks
+        for m in modules
+        if isinstance(m, (_BatchNorm, nn.Conv2d))
+    ):
         raise ConfigError('a distiller reads a convolution or BN layer on its own')
     # Modules stay the objects they are, since distillers hold on to them.
     backup = [(m, dict(m._modules), dict(m._parameters)) for m in modules]

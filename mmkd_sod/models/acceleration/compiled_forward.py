@@ -1,4 +1,5 @@
 """A teacher's feature extractors through torch.compile."""
+
 from collections.abc import Callable
 from contextlib import nullcontext
 
@@ -42,6 +43,7 @@ class CompiledForward:
         context = nullcontext()
         if device_type(self.part) == 'cpu':
             from torch._inductor import config
+
             context = config.patch(freezing=True)
         with context:
             return self.fast(*args)
@@ -60,12 +62,14 @@ class CompiledForward:
                 what = str(error).strip().split('\n')[0][:200]
                 raise ConfigError(
                     f"DenseDistill: teacher_compile=True, but torch.compile fails on the teacher's "
-                    f'{name} ({type(error).__name__}: {what}); leave the option out') from error
+                    f'{name} ({type(error).__name__}: {what}); leave the option out'
+                ) from error
         moved = largest_move(found, wanted)
         if not moved <= TOLERANCE:
             raise ConfigError(
                 f"DenseDistill: teacher_compile=True, but compiling the teacher's {name} moves its "
-                f'outputs by {moved:.1e} of the largest value; leave the option out')
+                f'outputs by {moved:.1e} of the largest value; leave the option out'
+            )
 
 
 def compile_extractors(teacher: nn.Module) -> Callable[[], None]:

@@ -1,4 +1,5 @@
 """Running a teacher in channels_last, as a whole or in part."""
+
 from collections.abc import Callable
 
 import torch
@@ -23,8 +24,12 @@ def to_contiguous(x: Tensor) -> Tensor:
     torch transposes a matrix in blocks, but copies any other permutation value by value.
     """
     recorded = x.requires_grad and torch.is_grad_enabled()
-    if (recorded or torch.compiler.is_compiling() or x.is_contiguous()
-            or not x.is_contiguous(memory_format=torch.channels_last)):
+    if (
+        recorded
+        or torch.compiler.is_compiling()
+        or x.is_contiguous()
+        or not x.is_contiguous(memory_format=torch.channels_last)
+    ):
         return x.contiguous()
     found = torch.empty_like(x, memory_format=torch.contiguous_format)
     for target, image in zip(found.flatten(2), x.flatten(2), strict=True):
@@ -41,9 +46,14 @@ def deformable_convolutions(teacher: nn.Module) -> list[str]:
 
     They are recognised by the name of their class, so that mmcv.ops need not be imported.
     """
-    return [name for name, part in teacher.named_modules()
-            if any(cls.__module__.startswith('mmcv.ops') and 'DeformConv' in cls.__name__
-                   for cls in type(part).__mro__)]
+    return [
+        name
+        for name, part in teacher.named_modules()
+        if any(
+            cls.__module__.startswith('mmcv.ops') and 'DeformConv' in cls.__name__
+            for cls in type(part).__mro__
+        )
+    ]
 
 
 def use_channels_last(teacher: nn.Module) -> Callable[[], None]:
@@ -57,7 +67,8 @@ def use_channels_last(teacher: nn.Module) -> Callable[[], None]:
     """
     _lay_weights(teacher, torch.channels_last)
     handle = teacher.register_forward_pre_hook(
-        lambda _, args: (map_tensors(args[0], to_channels_last), *args[1:]))
+        lambda _, args: (map_tensors(args[0], to_channels_last), *args[1:])
+    )
 
     def undo() -> None:
         handle.remove()
@@ -74,8 +85,11 @@ def feature_extractors(teacher: nn.Module) -> list[nn.Module]:
 
 def hooks_inside(part: nn.Module) -> int:
     """How many hooks there are on what is inside a module, the module itself left out."""
-    return sum(len(module._forward_hooks) + len(module._forward_pre_hooks)
-               for module in part.modules() if module is not part)
+    return sum(
+        len(module._forward_hooks) + len(module._forward_pre_hooks)
+        for module in part.modules()
+        if module is not part
+    )
 
 
 def _coarse_stages(backbone: nn.Module, forward: Callable[[], object]) -> list[nn.Module]:
@@ -94,8 +108,7 @@ def _coarse_stages(backbone: nn.Module, forward: Callable[[], object]) -> list[n
         for handle in handles:
             handle.remove()
     whole = sizes.get(backbone, 0)
-    return [child for child in backbone.children()
-            if 0 < sizes.get(child, 0) * COARSE <= whole]
+    return [child for child in backbone.children() if 0 < sizes.get(child, 0) * COARSE <= whole]
 
 
 def lay_out(teacher: nn.Module, forward: Callable[[], object]) -> Callable[[], None]:
@@ -127,16 +140,23 @@ def lay_out(teacher: nn.Module, forward: Callable[[], object]) -> Callable[[], N
         coarse = _coarse_stages(backbone, forward) if backbone in parts else []
         for part in parts:
             _lay_weights(part, torch.channels_last)
-            handles.append(part.register_forward_pre_hook(
-                lambda _, args: map_tensors(args, to_channels_last), prepend=True))
+            handles.append(
+                part.register_forward_pre_hook(
+                    lambda _, args: map_tensors(args, to_channels_last), prepend=True
+                )
+            )
             # What only the neck reads need not be contiguous.
             if part is parts[-1] or part._forward_hooks:
-                handles.append(part.register_forward_hook(
-                    lambda _, args, output: map_tensors(output, to_contiguous), prepend=True))
+                handles.append(
+                    part.register_forward_hook(
+                        lambda _, args, output: map_tensors(output, to_contiguous), prepend=True
+                    )
+                )
         for stage in coarse:
             _lay_weights(stage, torch.contiguous_format)
-            handles.append(stage.register_forward_pre_hook(
-                lambda _, args: map_tensors(args, to_contiguous)))
+            handles.append(
+                stage.register_forward_pre_hook(lambda _, args: map_tensors(args, to_contiguous))
+            )
     except Exception:
         undo()
         raise

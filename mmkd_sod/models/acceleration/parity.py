@@ -1,4 +1,5 @@
 """How far a change moves a teacher's outputs, measured in full float32."""
+
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -27,14 +28,17 @@ def _precision_settings() -> list[_Setting]:
     """Return what torch reads to choose the precision of float32 kernels."""
     settings = [
         _attribute(torch.backends.cudnn, 'allow_tf32', False),
-        (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision, 'highest')]
+        (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision, 'highest'),
+    ]
     try:
         for read, _, _ in settings:
             read()
     except RuntimeError:
         # torch >= 2.9 refuses to read these once a program has set fp32_precision.
-        return [_attribute(attrgetter(op)(torch.backends), 'fp32_precision', 'ieee') for op in (
-            'cuda.matmul', 'cudnn.conv', 'cudnn.rnn', 'mkldnn.matmul', 'mkldnn.conv')]
+        return [
+            _attribute(attrgetter(op)(torch.backends), 'fp32_precision', 'ieee')
+            for op in ('cuda.matmul', 'cudnn.conv', 'cudnn.rnn', 'mkldnn.matmul', 'mkldnn.conv')
+        ]
     return settings
 
 
@@ -93,7 +97,9 @@ def largest_move(found, wanted) -> float:
     Raises:
         ValueError: The two have different numbers of tensors.
     """
-    moves = [(a.float() - b.float()).abs().max() / b.float().abs().max().clamp(min=1)
-             for a, b in zip(flat(found), flat(wanted), strict=True)]
+    moves = [
+        (a.float() - b.float()).abs().max() / b.float().abs().max().clamp(min=1)
+        for a, b in zip(flat(found), flat(wanted), strict=True)
+    ]
     # Python's max would skip a NaN, torch's does not.
-    return float(torch.stack([move.cpu() for move in moves]).max()) if moves else 0.
+    return float(torch.stack([move.cpu() for move in moves]).max()) if moves else 0.0

@@ -33,8 +33,9 @@ def _floats(rows: Sequence[Sequence[Fraction]]) -> list[list[float]]:
 
 def _matrices() -> tuple[list, list, list]:
     """Return the transforms of outputs, weights and inputs (Cook-Toom)."""
-    outputs = [[point**power for point in _POINTS] + [Fraction(power == TILE - 1)]
-               for power in range(TILE)]
+    outputs = [
+        [point**power for point in _POINTS] + [Fraction(power == TILE - 1)] for power in range(TILE)
+    ]
     weights, inputs = [], []
     for point in _POINTS:
         others = [other for other in _POINTS if other != point]
@@ -54,19 +55,22 @@ _SIDE = len(_INPUTS)  # of a tile of inputs
 
 def _combine(factors: Sequence[float], parts: Sequence[Tensor]) -> Tensor:
     """Return the sum of the parts times their factors; factors of 0 are skipped."""
-    terms = [part if factor == 1 else part * factor
-             for factor, part in zip(factors, parts, strict=True) if factor]
+    terms = [
+        part if factor == 1 else part * factor
+        for factor, part in zip(factors, parts, strict=True)
+        if factor
+    ]
     return sum(terms[1:], start=terms[0])
 
 
 def _transform_inputs(x: Tensor, rows: int, columns: int) -> Tensor:
     """Transform (N, H, W, C), padded to whole tiles, to (36, N * rows * columns, C)."""
     channels = x.shape[-1]
-    lines = [x[:, i:i + TILE * (rows - 1) + 1:TILE] for i in range(_SIDE)]
+    lines = [x[:, i : i + TILE * (rows - 1) + 1 : TILE] for i in range(_SIDE)]
     found = []
     for factors in _INPUTS:
         line = _combine(factors, lines)
-        cells = [line[:, :, j:j + TILE * (columns - 1) + 1:TILE] for j in range(_SIDE)]
+        cells = [line[:, :, j : j + TILE * (columns - 1) + 1 : TILE] for j in range(_SIDE)]
         found += [_combine(row, cells).reshape(-1, channels) for row in _INPUTS]
     return torch.stack(found)
 
@@ -114,9 +118,12 @@ class Winograd:
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (N, C_in, H, W); replaces the forward of the convolution."""
-        supported = (x.is_cpu and x.dtype == self.conv.weight.dtype
-                     and x.shape[0] * x.shape[2] * x.shape[3] >= _MIN_PIXELS
-                     and not torch.is_autocast_enabled('cpu'))
+        supported = (
+            x.is_cpu
+            and x.dtype == self.conv.weight.dtype
+            and x.shape[0] * x.shape[2] * x.shape[3] >= _MIN_PIXELS
+            and not torch.is_autocast_enabled('cpu')
+        )
         return _Convolve.apply(x, self) if supported else self.direct(x)
 
     def convolve(self, x: Tensor, backward: bool = False) -> Tensor:
@@ -137,8 +144,10 @@ class Winograd:
         """Convolve (N, C_in, H, W) to (N, H, W, C_out)."""
         images, _, height, width = x.shape
         rows, columns = -(-height // TILE), -(-width // TILE)
-        padded = F.pad(x.permute(0, 2, 3, 1), (
-            0, 0, 1, 1 + columns * TILE - width, 1, 1 + rows * TILE - height))
+        padded = F.pad(
+            x.permute(0, 2, 3, 1),
+            (0, 0, 1, 1 + columns * TILE - width, 1, 1 + rows * TILE - height),
+        )
         transform, back = self.transforms
         products = torch.bmm(transform(padded, rows, columns), weight)
         return back(products, images, rows, columns)[:, :height, :width].contiguous()
@@ -157,12 +166,17 @@ class _Convolve(torch.autograd.Function):
 
 
 def is_suitable(module: nn.Conv2d) -> bool:
-    """Return whether :class:`Winograd` computes a convolution, and faster."""
-    return (type(module) is nn.Conv2d and module.kernel_size == (3, 3)
-            and module.padding in ((1, 1), 'same') and module.padding_mode == 'zeros'
-            and module.stride == module.dilation == (1, 1) and module.groups == 1
-            and min(module.in_channels, module.out_channels) >= _MIN_CHANNELS
-            and module.in_channels * module.out_channels >= _MIN_PRODUCT)
+    """Return whether ``Winograd`` computes a convolution, and faster."""
+    return (
+        type(module) is nn.Conv2d
+        and module.kernel_size == (3, 3)
+        and module.padding in ((1, 1), 'same')
+        and module.padding_mode == 'zeros'
+        and module.stride == module.dilation == (1, 1)
+        and module.groups == 1
+        and min(module.in_channels, module.out_channels) >= _MIN_CHANNELS
+        and module.in_channels * module.out_channels >= _MIN_PRODUCT
+    )
 
 
 def use_winograd(teacher: nn.Module, skip: Iterable[nn.Module] = ()) -> Callable[[], None]:
@@ -176,11 +190,16 @@ def use_winograd(teacher: nn.Module, skip: Iterable[nn.Module] = ()) -> Callable
         Callable: Undoes it.
     """
     skipped = {id(module) for part in skip for module in part.modules()}
-    convs = [module for module in teacher.modules() if isinstance(module, nn.Conv2d)
-             and is_suitable(module) and id(module) not in skipped]
+    convs = [
+        module
+        for module in teacher.modules()
+        if isinstance(module, nn.Conv2d) and is_suitable(module) and id(module) not in skipped
+    ]
     before = [vars(conv).get('forward') for conv in convs]
-    transforms = (torch.compile(_transform_inputs, dynamic=True),
-                  torch.compile(_transform_outputs, dynamic=True))
+    transforms = (
+        torch.compile(_transform_inputs, dynamic=True),
+        torch.compile(_transform_outputs, dynamic=True),
+    )
     for conv in convs:
         vars(conv)['forward'] = Winograd(conv, transforms).forward
 

@@ -1,4 +1,5 @@
 """Student, frozen teacher and distiller, put together."""
+
 from .dense_distill import DenseDistill
 
 __all__ = ['DenseDistill']

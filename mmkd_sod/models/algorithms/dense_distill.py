@@ -1,4 +1,5 @@
 """DenseDistill: a student, its frozen teachers and a distiller as one model."""
+
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -30,25 +31,25 @@ def _plain_names(module: nn.Module, state: dict, prefix: str, *_) -> None:
     # The metadata of a state dict (versions of layers) has the same keys.
     for table in (state, getattr(state, '_metadata', {})):
         for key in [key for key in table if key.startswith(prefix + _STUDENT)]:
-            table[prefix + key[len(prefix + _STUDENT):]] = table.pop(key)
+            table[prefix + key[len(prefix + _STUDENT) :]] = table.pop(key)
 
 
 def _own_names(module: nn.Module, state: dict, prefix: str, *_) -> None:
-    """Load hook: invert :func:`_plain_names`; accept mmrazor's names and drop its teacher."""
+    """Load hook: invert ``_plain_names``; accept mmrazor's names and drop its teacher."""
     own = tuple(prefix + name for name in (_STUDENT, 'distiller.', 'data_preprocessor.'))
     metadata = getattr(state, '_metadata', None) or {}
     for key in [key for key in metadata if key.startswith(prefix) and not key.startswith(own)]:
-        metadata.setdefault(prefix + _STUDENT + key[len(prefix):], metadata[key])
+        metadata.setdefault(prefix + _STUDENT + key[len(prefix) :], metadata[key])
     for key in [key for key in state if key.startswith(prefix)]:
         if key.startswith(prefix + 'teacher.'):
             del state[key]
         elif not key.startswith(own):
-            state[prefix + _STUDENT + key[len(prefix):]] = state.pop(key)
+            state[prefix + _STUDENT + key[len(prefix) :]] = state.pop(key)
 
 
 def _same_numbers(ours, theirs) -> bool:
     ours, theirs = np.atleast_1d(ours), np.atleast_1d(theirs)
-    return ours.shape == theirs.shape and np.allclose(ours, theirs, rtol=0, atol=.005)
+    return ours.shape == theirs.shape and np.allclose(ours, theirs, rtol=0, atol=0.005)
 
 
 @MODELS.register_module()
@@ -90,7 +91,7 @@ class DenseDistill(SingleTeacherDistill):
         teacher_input (dict, optional): Where the teacher's input differs from the student's:
             ``dict(scale=2.)``, the batch at another resolution, or ``dict(view='teacher_view')``,
             the view that ``TeacherView`` stored in each sample; for several teachers by their
-            names. See :class:`~mmkd_sod.models.teachers.teacher_input.TeacherInput`.
+            names. See ``mmkd_sod.models.teachers.teacher_input.TeacherInput``.
         teacher_fold_bn (bool, optional): Fold the teacher's BN layers into its convolutions, unless
             that changes an output by more than 1e-4. Default None: as True, if
             ``mmkd_sod/models/acceleration`` exists.
@@ -117,30 +118,33 @@ class DenseDistill(SingleTeacherDistill):
         ConfigError: The pair cannot work; the message names both sides.
     """
 
-    def __init__(self,
-                 architecture: dict | BaseModel,
-                 teacher: dict | BaseModel | None,
-                 distiller: dict,
-                 teacher_ckpt: str | Mapping[str, str] | None = None,
-                 teacher_allow_missing: Sequence[str] | Mapping[str, Sequence[str]] = (),
-                 teacher_fold_bn: bool | None = None,
-                 teacher_channels_last: bool | None = None,
-                 teacher_autocast: str | None = None,
-                 calculate_student_loss: bool = True,
-                 module_inplace: bool | None = None,
-                 check_preprocessor: bool = True,
-                 data_preprocessor: dict | None = None,
-                 init_cfg: dict | None = None,
-                 teacher_input: Mapping | None = None,
-                 teacher_compile: bool = False,
-                 teacher_exact: bool = False) -> None:
+    def __init__(
+        self,
+        architecture: dict | BaseModel,
+        teacher: dict | BaseModel | None,
+        distiller: dict,
+        teacher_ckpt: str | Mapping[str, str] | None = None,
+        teacher_allow_missing: Sequence[str] | Mapping[str, Sequence[str]] = (),
+        teacher_fold_bn: bool | None = None,
+        teacher_channels_last: bool | None = None,
+        teacher_autocast: str | None = None,
+        calculate_student_loss: bool = True,
+        module_inplace: bool | None = None,
+        check_preprocessor: bool = True,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+        teacher_input: Mapping | None = None,
+        teacher_compile: bool = False,
+        teacher_exact: bool = False,
+    ) -> None:
         # Not SingleTeacherDistill.__init__: it would register the teacher and load it unchecked.
         BaseAlgorithm.__init__(
             self,
             build_model(architecture, 'architecture'),
             data_preprocessor,
             init_cfg,
-            module_inplace=True)
+            module_inplace=True,
+        )
         with torch.random.fork_rng(devices=[]):
             self._teachers = build_teachers(
                 teacher,
@@ -151,15 +155,19 @@ class DenseDistill(SingleTeacherDistill):
                 channels_last=teacher_channels_last,
                 autocast=teacher_autocast,
                 compile=teacher_compile,
-                exact=teacher_exact)
+                exact=teacher_exact,
+            )
             self.distiller = MODELS.build(distiller)
         if teacher is None and self._interface.requirements.teacher:
-            raise ConfigError(f'DenseDistill: {self._interface.describe()} needs a teacher, got '
-                              'teacher=None; give one')
+            raise ConfigError(
+                f'DenseDistill: {self._interface.describe()} needs a teacher, got '
+                'teacher=None; give one'
+            )
         if not calculate_student_loss and self._interface.requirements.student_loss:
             raise ConfigError(
                 f'DenseDistill: calculate_student_loss=False, but {self._interface.describe()} '
-                "does not train the student's last layers, which would stay random; set it to True")
+                "does not train the student's last layers, which would stay random; set it to True"
+            )
         self.calculate_student_loss = calculate_student_loss
         # Set by mmrazor's StopDistillHook.
         self.distillation_stopped = False
@@ -186,8 +194,9 @@ class DenseDistill(SingleTeacherDistill):
                 raise
             return getattr(student, name)
 
-    def named_parameters(self, prefix: str = '', recurse: bool = True,
-                         remove_duplicate: bool = True) -> Iterator[tuple[str, nn.Parameter]]:
+    def named_parameters(
+        self, prefix: str = '', recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, nn.Parameter]]:
         """Yield parameters as torch does, the student's under the names of the plain model."""
         outer = f'{prefix}.' if prefix else ''
         for name, parameter in super().named_parameters(prefix, recurse, remove_duplicate):
@@ -227,7 +236,8 @@ class DenseDistill(SingleTeacherDistill):
                         f'DenseDistill: the student normalises images with {name}={pair[0]}, the '
                         f'teacher was trained with {pair[1]}; use a teacher of the same '
                         'preprocessing, give it its own view of the image (teacher_input), or set '
-                        'check_preprocessor=False')
+                        'check_preprocessor=False'
+                    )
 
     def _apply(self, fn, recurse: bool = True):
         """Move the teachers to the device of the student."""
@@ -299,13 +309,15 @@ class DenseDistill(SingleTeacherDistill):
         else:
             raise ConfigError(
                 'DenseDistill: calculate_student_loss=False, and every distiller is switched off '
-                'in this step, so there is nothing to train on; keep one of them on')
+                'in this step, so there is nothing to train on; keep one of them on'
+            )
         losses = add_prefix(outputs, 'student') if self.calculate_student_loss else {}
         losses.update(add_prefix(distilled, 'distill'))
         return losses
 
-    def _distilled_step(self, batch_inputs: Tensor, data_samples: list | None
-                        ) -> tuple[Any, Losses]:
+    def _distilled_step(
+        self, batch_inputs: Tensor, data_samples: list | None
+    ) -> tuple[Any, Losses]:
         """Run teachers and student; return the student's outputs and the distiller's losses."""
         self.load_teacher()
         distiller = self._interface
@@ -313,7 +325,8 @@ class DenseDistill(SingleTeacherDistill):
         needs_loss = self.calculate_student_loss or distiller.requirements.student_targets
         with distiller.record_student() as student_record, hooks_fire(self.student):
             outputs = self.student(
-                batch_inputs, data_samples, mode='loss' if needs_loss else 'tensor')
+                batch_inputs, data_samples, mode='loss' if needs_loss else 'tensor'
+            )
         losses = distiller.step_losses(student_record, teacher_records)
         if not self.calculate_student_loss:
             # Layers after those that the distiller reads get no gradient otherwise.

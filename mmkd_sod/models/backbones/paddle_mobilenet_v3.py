@@ -1,4 +1,5 @@
 """MobileNetV3-Large with the layers of PaddleClas's ImageNet release."""
+
 from collections.abc import Sequence
 
 import torch
@@ -63,17 +64,33 @@ class InvertedResidual(nn.Module):
         norm_cfg (dict): Norm layer.
     """
 
-    def __init__(self, in_channels: int, mid_channels: int, out_channels: int, kernel_size: int,
-                 stride: int, with_se: bool, act: str, norm_cfg: dict) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        mid_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int,
+        with_se: bool,
+        act: str,
+        norm_cfg: dict,
+    ) -> None:
         super().__init__()
         norm_act = dict(norm_cfg=norm_cfg, act_cfg=dict(type=act))
         self.expand_conv = ConvModule(in_channels, mid_channels, 1, **norm_act)
         self.depthwise_conv = ConvModule(
-            mid_channels, mid_channels, kernel_size, stride=stride, padding=kernel_size // 2,
-            groups=mid_channels, **norm_act)
+            mid_channels,
+            mid_channels,
+            kernel_size,
+            stride=stride,
+            padding=kernel_size // 2,
+            groups=mid_channels,
+            **norm_act,
+        )
         self.se = SqueezeExcite(mid_channels) if with_se else nn.Identity()
-        self.linear_conv = ConvModule(mid_channels, out_channels, 1, norm_cfg=norm_cfg,
-                                      act_cfg=None)
+        self.linear_conv = ConvModule(
+            mid_channels, out_channels, 1, norm_cfg=norm_cfg, act_cfg=None
+        )
         self.with_shortcut = stride == 1 and in_channels == out_channels
 
     def forward(self, x: Tensor) -> Tensor:
@@ -102,30 +119,46 @@ class PaddleMobileNetV3(BaseModule):
         ConfigError: ``out_indices`` is empty, unsorted or out of range.
     """
 
-    def __init__(self, widen_factor: float = 0.5, out_indices: Sequence[int] = (2, 5, 11, 14),
-                 norm_cfg: dict = dict(type='BN'), init_cfg: dict | list | None = None) -> None:  # noqa: B006
+    def __init__(
+        self,
+        widen_factor: float = 0.5,
+        out_indices: Sequence[int] = (2, 5, 11, 14),
+        norm_cfg: dict = dict(type='BN'),  # noqa: B006
+        init_cfg: dict | list | None = None,
+    ) -> None:
         if init_cfg is None:
-            init_cfg = [dict(type='Kaiming', layer='Conv2d'),
-                        dict(type='Constant', val=1, layer='_BatchNorm')]
+            init_cfg = [
+                dict(type='Kaiming', layer='Conv2d'),
+                dict(type='Constant', val=1, layer='_BatchNorm'),
+            ]
         super().__init__(init_cfg)
-        if not out_indices or sorted(set(out_indices)) != list(out_indices) or not (
-                out_indices[0] >= 0 and out_indices[-1] < len(LARGE)):
-            raise ConfigError(f'PaddleMobileNetV3: out_indices={tuple(out_indices)} must be '
-                              f'increasing indices of blocks 0 to {len(LARGE) - 1}; SCFNet uses '
-                              '(2, 5, 11, 14)')
+        if (
+            not out_indices
+            or sorted(set(out_indices)) != list(out_indices)
+            or not (out_indices[0] >= 0 and out_indices[-1] < len(LARGE))
+        ):
+            raise ConfigError(
+                f'PaddleMobileNetV3: out_indices={tuple(out_indices)} must be '
+                f'increasing indices of blocks 0 to {len(LARGE) - 1}; SCFNet uses '
+                '(2, 5, 11, 14)'
+            )
         self.out_indices = tuple(out_indices)
 
         def width(channels: int) -> int:
             return make_divisible(channels * widen_factor, 8)
 
         channels = width(16)
-        self.conv = ConvModule(3, channels, 3, stride=2, padding=1, norm_cfg=norm_cfg,
-                               act_cfg=dict(type='HSwish'))
+        self.conv = ConvModule(
+            3, channels, 3, stride=2, padding=1, norm_cfg=norm_cfg, act_cfg=dict(type='HSwish')
+        )
         # No blocks after the last output: DistributedDataParallel refuses unused parameters.
         self.blocks = nn.ModuleList()
-        for kernel_size, mid, out, with_se, act, stride in LARGE[:self.out_indices[-1] + 1]:
-            self.blocks.append(InvertedResidual(channels, width(mid), width(out), kernel_size,
-                                                stride, with_se, act, norm_cfg))
+        for kernel_size, mid, out, with_se, act, stride in LARGE[: self.out_indices[-1] + 1]:
+            self.blocks.append(
+                InvertedResidual(
+                    channels, width(mid), width(out), kernel_size, stride, with_se, act, norm_cfg
+                )
+            )
             channels = width(out)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:

@@ -1,4 +1,5 @@
 """Blocks of the Shunted Transformer: attention over two token grids, and the MLP."""
+
 import torch
 import torch.nn.functional as F
 from mmcv.cnn.bricks import DropPath
@@ -21,15 +22,17 @@ class TokenBranch(BaseModule):
         qkv_bias (bool): Whether the linear layer has a bias.
     """
 
-    def __init__(self, dim: int, channels: int, heads: int, reduction: int | None,
-                 qkv_bias: bool) -> None:
+    def __init__(
+        self, dim: int, channels: int, heads: int, reduction: int | None, qkv_bias: bool
+    ) -> None:
         super().__init__()
         self.heads = heads
         self.reduce = None
         if reduction is not None:
             # Its default padding 'corner' extends grids that are not multiples of the reduction.
-            self.reduce = PatchEmbed(dim, dim, kernel_size=reduction, stride=reduction,
-                                     norm_cfg=NORM)
+            self.reduce = PatchEmbed(
+                dim, dim, kernel_size=reduction, stride=reduction, norm_cfg=NORM
+            )
         self.kv = nn.Linear(dim, 2 * channels, bias=qkv_bias)
         self.local = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
 
@@ -76,9 +79,12 @@ class ShuntedAttention(BaseModule):
         self.heads = heads
         self.q = nn.Linear(dim, dim, bias=qkv_bias)
         if reduction > 1:
-            self.branches = nn.ModuleList([
-                TokenBranch(dim, dim // 2, heads // 2, r, qkv_bias)
-                for r in (reduction, reduction // 2)])
+            self.branches = nn.ModuleList(
+                [
+                    TokenBranch(dim, dim // 2, heads // 2, r, qkv_bias)
+                    for r in (reduction, reduction // 2)
+                ]
+            )
         else:
             self.branches = nn.ModuleList([TokenBranch(dim, dim, heads, None, qkv_bias)])
         self.proj = nn.Linear(dim, dim)
@@ -128,8 +134,15 @@ class ShuntedBlock(BaseModule):
         drop_path (float): Probability that a sample skips attention or MLP in training.
     """
 
-    def __init__(self, dim: int, heads: int, reduction: int, mlp_ratio: int,
-                 qkv_bias: bool = True, drop_path: float = 0.) -> None:
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        reduction: int,
+        mlp_ratio: int,
+        qkv_bias: bool = True,
+        drop_path: float = 0.0,
+    ) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(dim, eps=NORM['eps'])
         self.attn = ShuntedAttention(dim, heads, reduction, qkv_bias)

@@ -1,4 +1,5 @@
 """Shunted Transformer, the encoder of HKDNet."""
+
 import math
 import re
 from collections.abc import Sequence
@@ -17,9 +18,9 @@ from .shunted_attention import NORM, ShuntedBlock
 
 # Per size: blocks per stage, extra 3x3 convolutions of the stem, stochastic depth.
 ARCHITECTURES: dict[str, dict] = {
-    'T': dict(depths=(1, 2, 4, 1), stem_convs=0, drop_path_rate=.1),
-    'S': dict(depths=(2, 4, 12, 1), stem_convs=1, drop_path_rate=.1),
-    'B': dict(depths=(3, 4, 24, 2), stem_convs=2, drop_path_rate=.3),
+    'T': dict(depths=(1, 2, 4, 1), stem_convs=0, drop_path_rate=0.1),
+    'S': dict(depths=(2, 4, 12, 1), stem_convs=1, drop_path_rate=0.1),
+    'B': dict(depths=(3, 4, 24, 2), stem_convs=2, drop_path_rate=0.3),
 }
 
 # Names of the ImageNet release to the names used here; other names are kept.
@@ -58,7 +59,7 @@ def convert_shunted_keys(state: dict) -> dict:
     ==================================================  ==========================================
 
     Args:
-        state (dict): State dict of the release or of :class:`ShuntedTransformer`.
+        state (dict): State dict of the release or of ``ShuntedTransformer``.
 
     Returns:
         dict: State dict with the names used here; names that are not in the table are kept.
@@ -87,11 +88,17 @@ class ShuntedStem(BaseModule):
 
     def __init__(self, dim: int, extra: int) -> None:
         super().__init__()
-        layers = [nn.Conv2d(3, dim, 7, stride=2, padding=3, bias=False),
-                  nn.BatchNorm2d(dim), nn.ReLU(inplace=True)]
+        layers = [
+            nn.Conv2d(3, dim, 7, stride=2, padding=3, bias=False),
+            nn.BatchNorm2d(dim),
+            nn.ReLU(inplace=True),
+        ]
         for _ in range(extra):
-            layers += [nn.Conv2d(dim, dim, 3, padding=1, bias=False),
-                       nn.BatchNorm2d(dim), nn.ReLU(inplace=True)]
+            layers += [
+                nn.Conv2d(dim, dim, 3, padding=1, bias=False),
+                nn.BatchNorm2d(dim),
+                nn.ReLU(inplace=True),
+            ]
         self.convs = nn.Sequential(*layers)
         self.patch = PatchEmbed(dim, dim, kernel_size=2, stride=2, norm_cfg=NORM)
 
@@ -119,22 +126,30 @@ class ShuntedTransformer(BaseModule):
         drop_path_rate (float, optional): Stochastic depth of the last block, increasing linearly
             from 0; default: that of ``arch``.
         init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=...)`` loads ImageNet
-            weights, either released (:func:`convert_shunted_keys`) or saved from this class; none
+            weights, either released (``convert_shunted_keys``) or saved from this class; none
             may be missing.
 
     Raises:
         ConfigError: ``arch`` is unknown, or heads do not fit the channels.
     """
 
-    def __init__(self, arch: str = 'T', embed_dims: Sequence[int] = (64, 128, 256, 512),
-                 heads: Sequence[int] = (2, 4, 8, 16), mlp_ratios: Sequence[int] = (8, 8, 4, 4),
-                 reductions: Sequence[int] = (8, 4, 2, 1), depths: Sequence[int] | None = None,
-                 qkv_bias: bool = True, drop_path_rate: float | None = None,
-                 init_cfg: dict | None = None) -> None:
+    def __init__(
+        self,
+        arch: str = 'T',
+        embed_dims: Sequence[int] = (64, 128, 256, 512),
+        heads: Sequence[int] = (2, 4, 8, 16),
+        mlp_ratios: Sequence[int] = (8, 8, 4, 4),
+        reductions: Sequence[int] = (8, 4, 2, 1),
+        depths: Sequence[int] | None = None,
+        qkv_bias: bool = True,
+        drop_path_rate: float | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         if arch not in ARCHITECTURES:
-            raise ConfigError(f'ShuntedTransformer: arch={arch!r} is unknown; use one of '
-                              f'{tuple(ARCHITECTURES)}')
+            raise ConfigError(
+                f'ShuntedTransformer: arch={arch!r} is unknown; use one of {tuple(ARCHITECTURES)}'
+            )
         settings = ARCHITECTURES[arch]
         depths = settings['depths'] if depths is None else depths
         rate = settings['drop_path_rate'] if drop_path_rate is None else drop_path_rate
@@ -143,20 +158,31 @@ class ShuntedTransformer(BaseModule):
                 raise ConfigError(
                     f'ShuntedTransformer: {head} heads and reduction {reduction} do not fit '
                     f'{dim} channels; heads must divide the channels, and heads and reduction must '
-                    'be even if the reduction is above 1; change heads, reductions or embed_dims')
+                    'be even if the reduction is above 1; change heads, reductions or embed_dims'
+                )
         self.out_channels = tuple(embed_dims)
         self.stem = ShuntedStem(embed_dims[0], settings['stem_convs'])
-        self.embeds = nn.ModuleList([
-            PatchEmbed(below, dim, kernel_size=3, stride=2, padding=1, norm_cfg=NORM)
-            for below, dim in pairwise(embed_dims)])
+        self.embeds = nn.ModuleList(
+            [
+                PatchEmbed(below, dim, kernel_size=3, stride=2, padding=1, norm_cfg=NORM)
+                for below, dim in pairwise(embed_dims)
+            ]
+        )
         last = max(sum(depths) - 1, 1)
         rates = (rate * block / last for block in range(sum(depths)))
-        self.stages = nn.ModuleList([
-            nn.ModuleList([
-                ShuntedBlock(dim, head, reduction, ratio, qkv_bias, next(rates))
-                for _ in range(depth)])
-            for dim, head, reduction, ratio, depth in zip(
-                embed_dims, heads, reductions, mlp_ratios, depths, strict=True)])
+        self.stages = nn.ModuleList(
+            [
+                nn.ModuleList(
+                    [
+                        ShuntedBlock(dim, head, reduction, ratio, qkv_bias, next(rates))
+                        for _ in range(depth)
+                    ]
+                )
+                for dim, head, reduction, ratio, depth in zip(
+                    embed_dims, heads, reductions, mlp_ratios, depths, strict=True
+                )
+            ]
+        )
         self.norms = nn.ModuleList([nn.LayerNorm(dim, eps=NORM['eps']) for dim in embed_dims])
 
     def init_weights(self) -> None:
@@ -170,7 +196,7 @@ class ShuntedTransformer(BaseModule):
             return
         for module in self.modules():
             if isinstance(module, nn.Linear):
-                nn.init.trunc_normal_(module.weight, std=.02)
+                nn.init.trunc_normal_(module.weight, std=0.02)
             elif isinstance(module, nn.Conv2d):
                 fan_out = module.out_channels * math.prod(module.kernel_size) / module.groups
                 nn.init.normal_(module.weight, std=math.sqrt(2 / fan_out))
@@ -179,8 +205,9 @@ class ShuntedTransformer(BaseModule):
 
     def _load_pretrained(self, checkpoint: str) -> None:
         state, _ = read_checkpoint(checkpoint, 'weights of the Shunted Transformer')
-        state = convert_shunted_keys({key.removeprefix('backbone.'): value
-                                      for key, value in state.items()})
+        state = convert_shunted_keys(
+            {key.removeprefix('backbone.'): value for key, value in state.items()}
+        )
         own = self.state_dict()
         missing = [key for key in own if key not in state and not key.endswith('_tracked')]
         wrong = [key for key in own if key in state and state[key].shape != own[key].shape]
@@ -188,7 +215,8 @@ class ShuntedTransformer(BaseModule):
             first = (missing + wrong)[0]
             raise CheckpointError(
                 f'{checkpoint} does not fit ShuntedTransformer: {len(missing)} weights are missing '
-                f'and {len(wrong)} have another shape, first {first}; use weights of the same arch')
+                f'and {len(wrong)} have another shape, first {first}; use weights of the same arch'
+            )
         unused = sorted(state.keys() - own.keys())
         if unused:
             print_log(f'{checkpoint}: {len(unused)} weights are not used: {unused[:5]}', 'current')

@@ -1,4 +1,5 @@
 """Backbone with separate encoders for image and depth map."""
+
 from mmengine.model import BaseModule
 from torch import Tensor
 
@@ -37,6 +38,7 @@ class TwoStreamBackbone(BaseModule):
         if inputs.shape[1] != 6:
             raise ConfigError(
                 f'TwoStreamBackbone: got {inputs.shape[1]} channels; needs 6, image and depth map; '
-                'use RGBDDataPreprocessor, and LoadDepth and PackRGBDInputs in the pipeline')
+                'use RGBDDataPreprocessor, and LoadDepth and PackRGBDInputs in the pipeline'
+            )
         rgb, depth = inputs.split(3, 1)
         return tuple(self.rgb(rgb)), tuple(self.depth(depth))

@@ -1,4 +1,5 @@
 """VGG backbone."""
+
 from mmcv.cnn import VGG as MMCVVGG
 from mmengine.model import BaseModule
 
@@ -15,7 +16,7 @@ class VGG(MMCVVGG, BaseModule):
     Args:
         depth (int): 11, 13, 16 or 19.
         init_cfg (dict or list[dict], optional): Default: He initialisation.
-        kwargs: Arguments of :class:`mmcv.cnn.VGG`.
+        kwargs: Arguments of ``mmcv.cnn.VGG``.
     """
 
     def __init__(self, depth: int = 16, init_cfg: dict | list | None = None, **kwargs) -> None:
@@ -23,7 +24,8 @@ class VGG(MMCVVGG, BaseModule):
         # MMCVVGG.__init__ has called BaseModule.__init__ without this argument.
         self.init_cfg = init_cfg or [
             dict(type='Kaiming', layer='Conv2d'),
-            dict(type='Constant', val=1, layer='_BatchNorm')]
+            dict(type='Constant', val=1, layer='_BatchNorm'),
+        ]
 
     def init_weights(self, pretrained: None = None) -> None:
         """Initialise the weights by ``init_cfg``."""

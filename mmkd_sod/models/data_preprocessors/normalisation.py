@@ -1,4 +1,5 @@
 """Reading the normalisation of data preprocessors."""
+
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ class Normalisation:
         std (tuple[float], optional): Standard deviation per channel, in the same order.
         swap (bool): Whether images, loaded as BGR, are converted to RGB.
     """
+
     mean: tuple[float, ...] | None
     std: tuple[float, ...] | None
     swap: bool

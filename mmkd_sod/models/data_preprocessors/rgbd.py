@@ -1,4 +1,5 @@
 """Data preprocessor that stacks images and depth maps."""
+
 from collections.abc import Sequence
 
 import torch
@@ -28,12 +29,14 @@ class RGBDDataPreprocessor(SegDataPreProcessor):
     mean: Tensor
     std: Tensor
 
-    def __init__(self,
-                 mean: Sequence[float] = (123.675, 116.28, 103.53),
-                 std: Sequence[float] = (58.395, 57.12, 57.375),
-                 bgr_to_rgb: bool = True,
-                 size_divisor: int = 32,
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        mean: Sequence[float] = (123.675, 116.28, 103.53),
+        std: Sequence[float] = (58.395, 57.12, 57.375),
+        bgr_to_rgb: bool = True,
+        size_divisor: int = 32,
+        **kwargs,
+    ) -> None:
         kwargs.setdefault('test_cfg', dict(size_divisor=size_divisor))
         # mmseg accepts either size or size_divisor.
         padding = dict(size_divisor=size_divisor) if kwargs.get('size') is None else {}
@@ -48,7 +51,7 @@ class RGBDDataPreprocessor(SegDataPreProcessor):
 
         Args:
             data (dict): ``inputs``: ``dict(img=[(3, H, W)], depth=[(1, H, W)])``, as
-                :class:`PackRGBDInputs` packs them; ``data_samples``.
+                ``PackRGBDInputs`` packs them; ``data_samples``.
             training (bool): Whether to pad masks too.
 
         Returns:
@@ -60,18 +63,27 @@ class RGBDDataPreprocessor(SegDataPreProcessor):
         data = self.cast_data(data)
         inputs = data['inputs']
         if not isinstance(inputs, dict) or not {'img', 'depth'} <= inputs.keys():
-            raise DataError('RGBDDataPreprocessor: the batch holds no depth maps; it needs images '
-                            'and depth maps; put LoadDepth and PackRGBDInputs into the pipeline')
-        data = dict(data, inputs=[self._join(img, depth) for img, depth in
-                                  zip(inputs['img'], inputs['depth'], strict=True)])
+            raise DataError(
+                'RGBDDataPreprocessor: the batch holds no depth maps; it needs images '
+                'and depth maps; put LoadDepth and PackRGBDInputs into the pipeline'
+            )
+        data = dict(
+            data,
+            inputs=[
+                self._join(img, depth)
+                for img, depth in zip(inputs['img'], inputs['depth'], strict=True)
+            ],
+        )
         return super().forward(data, training)
 
     def _join(self, img: Tensor, depth: Tensor) -> Tensor:
         """Return a (6, H, W) tensor; mmseg converts the channels of 3-channel inputs only."""
         if img.shape[1:] != depth.shape[1:]:
-            raise DataError(f'RGBDDataPreprocessor: image {tuple(img.shape[1:])} and depth map '
-                            f'{tuple(depth.shape[1:])} differ in size; put LoadDepth before all '
-                            'transforms that resize or crop')
+            raise DataError(
+                f'RGBDDataPreprocessor: image {tuple(img.shape[1:])} and depth map '
+                f'{tuple(depth.shape[1:])} differ in size; put LoadDepth before all '
+                'transforms that resize or crop'
+            )
         if self._flips:
             img = img.flip(0)
         return torch.cat([img.float(), depth.float().expand(3, -1, -1)])

@@ -1,4 +1,5 @@
 """Data preprocessor of salient object detection: one random image size per batch."""
+
 from collections.abc import Sequence
 
 import numpy as np
@@ -33,13 +34,19 @@ class SODDataPreprocessor(SegDataPreProcessor):
         ConfigError: A side is not a positive multiple of 32, the deepest stride of the networks.
     """
 
-    def __init__(self, sides: Sequence[int] | None = (224, 256, 288, 320, 352),
-                 mean: Sequence[float] = (124.55, 118.90, 102.94),
-                 std: Sequence[float] = (56.77, 55.97, 57.50),
-                 bgr_to_rgb: bool = True, **kwargs) -> None:
+    def __init__(
+        self,
+        sides: Sequence[int] | None = (224, 256, 288, 320, 352),
+        mean: Sequence[float] = (124.55, 118.90, 102.94),
+        std: Sequence[float] = (56.77, 55.97, 57.50),
+        bgr_to_rgb: bool = True,
+        **kwargs,
+    ) -> None:
         if sides is not None and (not sides or any(s <= 0 or s % 32 for s in sides)):
-            raise ConfigError(f'SODDataPreprocessor: sides={tuple(sides)} must be positive '
-                              'multiples of 32; the paper uses 224, 256, 288, 320 and 352')
+            raise ConfigError(
+                f'SODDataPreprocessor: sides={tuple(sides)} must be positive '
+                'multiples of 32; the paper uses 224, 256, 288, 320 and 352'
+            )
         if sides is not None:
             kwargs.setdefault('size_divisor', 1)  # no padding
         super().__init__(mean=mean, std=std, bgr_to_rgb=bgr_to_rgb, **kwargs)

@@ -1,4 +1,5 @@
 """Window attention between two modalities (HKDNet)."""
+
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
@@ -14,7 +15,7 @@ def to_windows(x: Tensor, window: tuple[int, int]) -> Tensor:
 
 
 def from_windows(tokens: Tensor, window: tuple[int, int], size: tuple[int, int]) -> Tensor:
-    """Invert :func:`to_windows` for maps of ``size`` (H, W)."""
+    """Invert ``to_windows`` for maps of ``size`` (H, W)."""
     (h, w), (height, width) = window, size
     x = tokens.view(-1, height // h, width // w, h, w, tokens.shape[-1])
     return x.permute(0, 5, 1, 3, 2, 4).reshape(-1, tokens.shape[-1], height, width)
@@ -95,5 +96,7 @@ class CrossModalWindowAttention(BaseModule):
             queries = torch.cat([own, other], 2)
             return F.scaled_dot_product_attention(queries, key, value, mask).chunk(2, 2)
 
-        return (r + self.rgb.merge(*gather(q_r, q_d, k_r, v_r)),
-                d + self.depth.merge(*gather(q_d, q_r, k_d, v_d)))
+        return (
+            r + self.rgb.merge(*gather(q_r, q_d, k_r, v_r)),
+            d + self.depth.merge(*gather(q_d, q_r, k_d, v_d)),
+        )

@@ -1,4 +1,5 @@
 """Decoder of HKDNet for RGB-D co-salient object detection."""
+
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -20,7 +21,7 @@ class HKDHead(MultiMapHead):
     """Decode head of HKDNet (IEEE TSMC-S 2025): two branches, fused from deep to shallow.
 
     Both branches start from the deepest features of image and depth map and go up through the
-    features of their own encoder (:class:`BranchDecoder`). :class:`CrossModalFusion` fuses them at
+    features of their own encoder (``BranchDecoder``). ``CrossModalFusion`` fuses them at
     every level with a prior from the level below. Depthwise separable convolutions predict a logit
     map from each fused feature: ``conv_seg`` the finest, ``conv_side`` the others.
 
@@ -47,46 +48,60 @@ class HKDHead(MultiMapHead):
             channels, or ``out_channels`` is not 1.
     """
 
-    def __init__(self,
-                 in_channels: Sequence[int] = (64, 128, 256, 512),
-                 heads: Sequence[int] = (4, 8, 16, 32),
-                 repeats: Sequence[int] = (4, 8, 8, 4),
-                 window: int = 8,
-                 stride: int = 4,
-                 level_weights: Sequence[float] = (4, 1, 1, 1),
-                 num_classes: int = 2,
-                 out_channels: int = 1,
-                 threshold: float = 0.5,
-                 dropout_ratio: float = 0.,
-                 loss_decode: dict | Sequence[dict] = dict(  # noqa: B006
-                     type='mmkd_sod.SaliencyBCELoss'),
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        in_channels: Sequence[int] = (64, 128, 256, 512),
+        heads: Sequence[int] = (4, 8, 16, 32),
+        repeats: Sequence[int] = (4, 8, 8, 4),
+        window: int = 8,
+        stride: int = 4,
+        level_weights: Sequence[float] = (4, 1, 1, 1),
+        num_classes: int = 2,
+        out_channels: int = 1,
+        threshold: float = 0.5,
+        dropout_ratio: float = 0.0,
+        loss_decode: dict | Sequence[dict] = dict(  # noqa: B006
+            type='mmkd_sod.SaliencyBCELoss'
+        ),
+        **kwargs,
+    ) -> None:
         levels = len(in_channels)
         if not levels == len(heads) == len(repeats) == len(level_weights) or out_channels != 1:
             raise ConfigError(
                 f'HKDHead: got in_channels={tuple(in_channels)}, heads={tuple(heads)}, repeats='
                 f'{tuple(repeats)}, level_weights={tuple(level_weights)}, out_channels='
                 f'{out_channels}; needs one entry per level in each and out_channels=1; change '
-                'decode_head')
+                'decode_head'
+            )
         if any(c % h for c, h in zip(in_channels, heads, strict=True)):
-            raise ConfigError(f'HKDHead: heads={tuple(heads)} must divide in_channels='
-                              f'{tuple(in_channels)} at each level; change decode_head.heads')
+            raise ConfigError(
+                f'HKDHead: heads={tuple(heads)} must divide in_channels='
+                f'{tuple(in_channels)} at each level; change decode_head.heads'
+            )
         kwargs.setdefault('in_index', list(range(levels)))
-        kwargs.setdefault('init_cfg', dict(type='TruncNormal', layer='Linear', std=.02))
+        kwargs.setdefault('init_cfg', dict(type='TruncNormal', layer='Linear', std=0.02))
         super().__init__(
-            in_channels=list(in_channels), channels=in_channels[0], num_classes=num_classes,
-            out_channels=out_channels, threshold=threshold, dropout_ratio=dropout_ratio,
-            loss_decode=loss_decode, input_transform='multiple_select', **kwargs)
+            in_channels=list(in_channels),
+            channels=in_channels[0],
+            num_classes=num_classes,
+            out_channels=out_channels,
+            threshold=threshold,
+            dropout_ratio=dropout_ratio,
+            loss_decode=loss_decode,
+            input_transform='multiple_select',
+            **kwargs,
+        )
         self.stride = stride
         self.level_weights = tuple(level_weights)
         self.decoders = nn.ModuleDict(
-            {modality: BranchDecoder(in_channels) for modality in MODALITIES})
+            {modality: BranchDecoder(in_channels) for modality in MODALITIES}
+        )
         self.seed = dsconv(2 * in_channels[-1], in_channels[-1])
-        self.priors = nn.ModuleList(
-            dsconv(deeper, c) for c, deeper in pairwise(in_channels))
+        self.priors = nn.ModuleList(dsconv(deeper, c) for c, deeper in pairwise(in_channels))
         self.fusions = nn.ModuleList(
             CrossModalFusion(c, h, r, window)
-            for c, h, r in zip(in_channels, heads, repeats, strict=True))
+            for c, h, r in zip(in_channels, heads, repeats, strict=True)
+        )
         self.conv_seg = dsconv(in_channels[0], 1)
         self.conv_side = nn.ModuleList(dsconv(c, 1) for c in in_channels[1:])
 

@@ -1,4 +1,5 @@
 """Decoder branches and fusion modules of HKDNet."""
+
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -15,7 +16,8 @@ from .cross_modal_attention import CrossModalWindowAttention
 def dsconv(in_channels: int, out_channels: int) -> DepthwiseSeparableConvModule:
     """Return a depthwise 3x3 and a pointwise convolution, without norm and activation."""
     return DepthwiseSeparableConvModule(
-        in_channels, out_channels, 3, padding=1, norm_cfg=None, act_cfg=None)
+        in_channels, out_channels, 3, padding=1, norm_cfg=None, act_cfg=None
+    )
 
 
 class BranchDecoder(BaseModule):
@@ -28,8 +30,7 @@ class BranchDecoder(BaseModule):
     def __init__(self, channels: Sequence[int]) -> None:
         super().__init__()
         self.seed = dsconv(2 * channels[-1], channels[-1])
-        self.convs = nn.ModuleList(
-            dsconv(c + deeper, c) for c, deeper in pairwise(channels))
+        self.convs = nn.ModuleList(dsconv(c + deeper, c) for c, deeper in pairwise(channels))
 
     def forward(self, feats: Sequence[Tensor], other: Tensor) -> list[Tensor]:
         """Decode the features of one modality.

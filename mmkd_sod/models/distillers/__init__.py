@@ -1,4 +1,5 @@
 """Distillers: what is recorded of student and teacher, and which losses compare it."""
+
 from .averaged import AveragedTeachers
 from .base import DenseDistiller, Distiller, Recorders, Requirements
 from .composite import CompositeDistiller
@@ -13,8 +14,23 @@ from .weak_label import WeakLabelDistiller
 from .weight_schedule import WeightSchedule
 
 __all__ = [
-    'AveragedTeachers', 'CSKDDistiller', 'CompositeDistiller', 'CrossKDDistiller',
-    'DenseDistiller', 'DenseRows', 'Distiller', 'ForwardRecorder', 'HKDDistiller', 'HKDSchedule',
-    'HKDStage', 'MethodRecorder', 'Record', 'Recorder', 'Recorders', 'Requirements',
-    'WeakLabelDistiller', 'WeightSchedule', 'as_distiller'
+    'AveragedTeachers',
+    'CSKDDistiller',
+    'CompositeDistiller',
+    'CrossKDDistiller',
+    'DenseDistiller',
+    'DenseRows',
+    'Distiller',
+    'ForwardRecorder',
+    'HKDDistiller',
+    'HKDSchedule',
+    'HKDStage',
+    'MethodRecorder',
+    'Record',
+    'Recorder',
+    'Recorders',
+    'Requirements',
+    'WeakLabelDistiller',
+    'WeightSchedule',
+    'as_distiller',
 ]

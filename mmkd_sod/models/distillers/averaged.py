@@ -1,4 +1,5 @@
 """The average of several teachers, as one more teacher."""
+
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -37,15 +38,20 @@ def average_logits(outputs: Sequence):
         # Most segmentors return one map, some several.
         kinds = {type(output).__name__ for output in outputs}
         if not kinds <= {'Tensor', 'list', 'tuple'}:
-            raise ConfigError(f'AveragedTeachers: the heads return {sorted(kinds)}, which have no '
-                              'average; average teachers of one kind')
-        return average_logits([[output] if isinstance(output, Tensor) else list(output)
-                               for output in outputs])
+            raise ConfigError(
+                f'AveragedTeachers: the heads return {sorted(kinds)}, which have no '
+                'average; average teachers of one kind'
+            )
+        return average_logits(
+            [[output] if isinstance(output, Tensor) else list(output) for output in outputs]
+        )
     if isinstance(first, Tensor):
         shapes = [tuple(output.shape) for output in outputs]
         if any(shape[:2] != shapes[0][:2] or len(shape) != len(shapes[0]) for shape in shapes):
-            raise ConfigError(f'AveragedTeachers: logits need equal batches and channels, got '
-                              f'{shapes}; average teachers of the same classes and head')
+            raise ConfigError(
+                f'AveragedTeachers: logits need equal batches and channels, got '
+                f'{shapes}; average teachers of the same classes and head'
+            )
         with torch.no_grad():
             if first.dim() == 4:
                 outputs = [resize_like(output, first.shape[2:]) for output in outputs]
@@ -53,8 +59,10 @@ def average_logits(outputs: Sequence):
     if isinstance(first, dict):
         return {key: average_logits([output[key] for output in outputs]) for key in first}
     if not isinstance(first, (list, tuple)):
-        raise ConfigError(f'AveragedTeachers: a head returns a {type(first).__name__}, which has '
-                          'no average; choose a distiller with one teacher')
+        raise ConfigError(
+            f'AveragedTeachers: a head returns a {type(first).__name__}, which has '
+            'no average; choose a distiller with one teacher'
+        )
     return type(first)(average_logits(levels) for levels in zip(*outputs, strict=False))
 
 
@@ -67,8 +75,10 @@ class _Classifier(nn.Module):
 
     @property
     def in_channels(self) -> int:
-        raise ConfigError('AveragedTeachers: an average of teachers has logits and no features; '
-                          'set loss_feat=None, or compare features with one teacher')
+        raise ConfigError(
+            'AveragedTeachers: an average of teachers has logits and no features; '
+            'set loss_feat=None, or compare features with one teacher'
+        )
 
     def forward(self, logits: Tensor) -> Tensor:
         return logits
@@ -93,11 +103,12 @@ class AveragedHead(nn.Module):
         super().__init__()
         self.conv_seg: _Classifier | None = None
         for name in _AGREEING:
-            found = {owner: vars(head)[name] for owner, head in heads.items()
-                     if name in vars(head)}
+            found = {owner: vars(head)[name] for owner, head in heads.items() if name in vars(head)}
             if len(set(found.values())) > 1:
-                raise ConfigError(f'AveragedTeachers: {name} of the heads must agree, got {found}; '
-                                  'average teachers of the same classes and head')
+                raise ConfigError(
+                    f'AveragedTeachers: {name} of the heads must agree, got {found}; '
+                    'average teachers of the same classes and head'
+                )
             if found:
                 setattr(self, name, next(iter(found.values())))
         if 'out_channels' in vars(self):
@@ -131,15 +142,19 @@ class AveragedTeachers(nn.Module):
         super().__init__()
         heads: dict[str, dict[str, Any]] = {
             kind: {name: last_head(model, kind) for name, model in teachers.items()}
-            for kind in _HEADS}
+            for kind in _HEADS
+        }
         kind = next((kind for kind in _HEADS if None not in heads[kind].values()), None)
         if kind is None:
             kinds = {name: type(model).__name__ for name, model in teachers.items()}
-            raise ConfigError(f'AveragedTeachers: the teachers {kinds} have no head in common, of '
-                              f'{" and ".join(_HEADS)}; average teachers of one kind')
+            raise ConfigError(
+                f'AveragedTeachers: the teachers {kinds} have no head in common, of '
+                f'{" and ".join(_HEADS)}; average teachers of one kind'
+            )
         self._head = kind
-        self._recorders = {name: MethodRecorder(head, 'forward')
-                           for name, head in heads[kind].items()}
+        self._recorders = {
+            name: MethodRecorder(head, 'forward') for name, head in heads[kind].items()
+        }
         self.add_module(kind, AveragedHead(heads[kind]))
 
     def recorder(self, name: str) -> MethodRecorder:
@@ -157,8 +172,11 @@ class AveragedTeachers(nn.Module):
         """
         missing = [name for name, calls in outputs.items() if not calls]
         if missing:
-            raise ConfigError(f"AveragedTeachers: the head of teacher '{missing[0]}' was not run "
-                              'in its forward pass; average other teachers')
+            raise ConfigError(
+                f"AveragedTeachers: the head of teacher '{missing[0]}' was not run "
+                'in its forward pass; average other teachers'
+            )
         with torch.no_grad():
             self.get_submodule(self._head)(
-                average_logits([calls[-1] for calls in outputs.values()]))
+                average_logits([calls[-1] for calls in outputs.values()])
+            )

@@ -1,4 +1,5 @@
 """The interface between DenseDistill and distillers."""
+
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -22,7 +23,8 @@ _REPLACED = dict(
     needs_inplace_off='requirements = Requirements(inplace_off=...)',
     needs_student_targets='requirements = Requirements(student_targets=...)',
     needs_teacher='requirements = Requirements(teacher=...)',
-    any_teacher_size='requirements = Requirements(equal_size=...)')
+    any_teacher_size='requirements = Requirements(equal_size=...)',
+)
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Requirements:
         size_remedy (str): Ends the error message about inputs of different sizes: the setting of
             the distiller that would accept them.
     """
+
     teacher: bool = True
     student_targets: bool = False
     student_loss: bool = False
@@ -53,11 +56,11 @@ class Requirements:
 class Distiller(ABC):
     """What ``DenseDistill`` calls. In the order of a run:
 
-    1. :meth:`attach` once, when the model is built;
-    2. in every step in which :attr:`active` is true, :meth:`record_teacher` around the forward of
-       each teacher for which :meth:`runs_teacher` is true, :meth:`record_student` around the
-       student's forward, and :meth:`step_losses` with the records;
-    3. in every other step, :meth:`idle_losses`.
+    1. ``attach`` once, when the model is built;
+    2. in every step in which ``active`` is true, ``record_teacher`` around the forward of
+       each teacher for which ``runs_teacher`` is true, ``record_student`` around the
+       student's forward, and ``step_losses`` with the records;
+    3. in every other step, ``idle_losses``.
 
     Records are handed over as arguments; a distiller keeps no feature after a step.
     """
@@ -100,7 +103,8 @@ class Distiller(ABC):
         if needs.equal_size:
             raise ConfigError(
                 f'DenseDistill: {what}, but {self.describe()} compares both on one grid'
-                f"{needs.size_remedy}; give the teacher an input of the size of the student's")
+                f"{needs.size_remedy}; give the teacher an input of the size of the student's"
+            )
 
     @abstractmethod
     def record_teacher(self, name: str) -> AbstractContextManager[Record]:
@@ -139,6 +143,7 @@ class Recorders:
         student (dict): Open during the student's forward.
         teacher (dict): Open during the teacher's forward.
     """
+
     student: Mapping[str, Recorder] = field(default_factory=dict)
     teacher: Mapping[str, Recorder] = field(default_factory=dict)
 
@@ -146,7 +151,7 @@ class Recorders:
 class DenseDistiller(BaseModule, Distiller):
     """Base class of distillers that compare a student with one teacher.
 
-    A subclass writes two methods, :meth:`prepare` and :meth:`compute_losses`, and sets
+    A subclass writes two methods, ``prepare`` and ``compute_losses``, and sets
     ``requirements`` (on the class or in ``__init__``) where they differ from the defaults.
 
     The models are not registered as submodules: a distiller does not own them.
@@ -160,8 +165,10 @@ class DenseDistiller(BaseModule, Distiller):
         super().__init_subclass__(**kwargs)
         for name, replacement in _REPLACED.items():
             if name in vars(cls):
-                raise TypeError(f'{cls.__name__} defines {name}, which DenseDistill no longer '
-                                f'reads; use {replacement}')
+                raise TypeError(
+                    f'{cls.__name__} defines {name}, which DenseDistill no longer '
+                    f'reads; use {replacement}'
+                )
 
     def __init__(self, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
@@ -195,29 +202,32 @@ class DenseDistiller(BaseModule, Distiller):
         return self._students[0]
 
     def attach(self, student: BaseModel, teachers: Mapping[str, BaseModel | None]) -> None:
-        """See :meth:`Distiller.attach`."""
+        """See ``Distiller.attach``."""
         self._students = [student]
         recorders = self.prepare(student, only_teacher(self, teachers))
         if not isinstance(recorders, Recorders):
-            raise ConfigError(f'{self.describe()}.prepare() returned {type(recorders).__name__}; '
-                              'return Recorders(student=..., teacher=...)')
+            raise ConfigError(
+                f'{self.describe()}.prepare() returned {type(recorders).__name__}; '
+                'return Recorders(student=..., teacher=...)'
+            )
         self._recorders = recorders
 
     def record_teacher(self, name: str) -> AbstractContextManager[Record]:
-        """See :meth:`Distiller.record_teacher`."""
+        """See ``Distiller.record_teacher``."""
         return recording(self._recorders.teacher)
 
     def record_student(self) -> AbstractContextManager[Record]:
-        """See :meth:`Distiller.record_student`."""
+        """See ``Distiller.record_student``."""
         return recording(self._recorders.student)
 
     def step_losses(self, student: Record, teachers: Mapping[str, Record]) -> Losses:
-        """See :meth:`Distiller.step_losses`."""
+        """See ``Distiller.step_losses``."""
         return self.compute_losses(student, next(iter(teachers.values())))
 
 
-def only_teacher(distiller: Distiller, teachers: Mapping[str, BaseModel | None]
-                 ) -> BaseModel | None:
+def only_teacher(
+    distiller: Distiller, teachers: Mapping[str, BaseModel | None]
+) -> BaseModel | None:
     """Return the only teacher.
 
     Raises:
@@ -226,5 +236,6 @@ def only_teacher(distiller: Distiller, teachers: Mapping[str, BaseModel | None]
     if len(teachers) > 1:
         raise ConfigError(
             f'DenseDistill: {distiller.describe()} compares with one teacher, there are '
-            f'{list(teachers)}; use CompositeDistiller, whose distillers name their teacher')
+            f'{list(teachers)}; use CompositeDistiller, whose distillers name their teacher'
+        )
     return next(iter(teachers.values()))

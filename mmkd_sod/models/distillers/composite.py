@@ -1,4 +1,5 @@
 """Several distillers at once."""
+
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
@@ -31,9 +32,9 @@ class CompositeDistiller(BaseModule, Distiller):
       distillers of one type can be combined;
     - ``teacher`` names one of several teachers (``DenseDistill(teacher=dict(big=...,
       small=...))``); a list of names stands for the average of their logits
-      (:class:`~mmkd_sod.models.distillers.averaged.AveragedTeachers`);
+      (``mmkd_sod.models.distillers.averaged.AveragedTeachers``);
     - the other settings are those of
-      :class:`~mmkd_sod.models.distillers.weight_schedule.WeightSchedule`.
+      ``mmkd_sod.models.distillers.weight_schedule.WeightSchedule``.
       ``mmkd_sod.EpochScheduleHook`` in ``custom_hooks`` sets epoch and iteration, also after a
       resume.
 
@@ -64,8 +65,13 @@ class CompositeDistiller(BaseModule, Distiller):
 
     def _active(self) -> list[tuple[int, Distiller, Entry]]:
         """Distillers that take part in the current step, with their index and settings."""
-        return [(position, distiller, entry) for position, (distiller, entry) in enumerate(
-            zip(self._interfaces, self.entries, strict=True)) if entry.on and distiller.active]
+        return [
+            (position, distiller, entry)
+            for position, (distiller, entry) in enumerate(
+                zip(self._interfaces, self.entries, strict=True)
+            )
+            if entry.on and distiller.active
+        ]
 
     @property
     def active(self) -> bool:
@@ -75,8 +81,9 @@ class CompositeDistiller(BaseModule, Distiller):
     @property
     def counts_epochs(self) -> bool:
         """Whether a weight in ``distillers`` follows the epoch."""
-        return any(entry.schedule.by_epoch and not entry.schedule.constant
-                   for entry in self.entries)
+        return any(
+            entry.schedule.by_epoch and not entry.schedule.constant for entry in self.entries
+        )
 
     def set_epoch(self, epoch: int) -> None:
         """Set the current epoch, counted from 0."""
@@ -95,19 +102,21 @@ class CompositeDistiller(BaseModule, Distiller):
         return Requirements(
             teacher=any(one.teacher for one in each),
             inplace_off=any(one.inplace_off for one in each),
-            student_targets=any(distiller.requirements.student_targets
-                                for _, distiller, _ in self._active()),
+            student_targets=any(
+                distiller.requirements.student_targets for _, distiller, _ in self._active()
+            ),
             student_loss=all(one.student_loss for one in each),
-            equal_size=any(one.equal_size for one in each))
+            equal_size=any(one.equal_size for one in each),
+        )
 
     def check_teacher_size(self, name: str, what: str) -> None:
-        """See :meth:`Distiller.check_teacher_size`; averaged logits may differ in size."""
+        """See ``Distiller.check_teacher_size``; averaged logits may differ in size."""
         for distiller, entry in zip(self._interfaces, self.entries, strict=True):
-            if entry.teachers == (name, ):
+            if entry.teachers == (name,):
                 distiller.check_teacher_size(name, what)
 
     def attach(self, student: BaseModel, teachers: Mapping[str, BaseModel | None]) -> None:
-        """See :meth:`Distiller.attach`.
+        """See ``Distiller.attach``.
 
         Raises:
             ConfigError: A distiller does not name one of several teachers, or names one that does
@@ -115,65 +124,79 @@ class CompositeDistiller(BaseModule, Distiller):
         """
         self._students = [student]
         for position, (distiller, entry) in enumerate(
-                zip(self._interfaces, self.entries, strict=True)):
+            zip(self._interfaces, self.entries, strict=True)
+        ):
             teacher = None
             if distiller.requirements.teacher:
                 teacher = self._teacher_of(entry, position, teachers)
             distiller.attach(student, {'': teacher})
 
-    def _teacher_of(self, entry: Entry, position: int,
-                    teachers: Mapping[str, BaseModel | None]) -> nn.Module | None:
+    def _teacher_of(
+        self, entry: Entry, position: int, teachers: Mapping[str, BaseModel | None]
+    ) -> nn.Module | None:
         named = [name for name in teachers if name]
         if not entry.teachers:
             if len(teachers) > 1:
                 raise ConfigError(
                     f'CompositeDistiller: distillers[{position}] does not name its teacher, there '
-                    f'are {named}; set its teacher')
+                    f'are {named}; set its teacher'
+                )
             entry.teachers = tuple(teachers)
         missing = [name for name in entry.teachers if name not in teachers]
         if missing:
             raise ConfigError(
                 f"CompositeDistiller: distillers[{position}].teacher names '{missing[0]}', "
                 f'DenseDistill has {named or "one teacher without a name"}; give it there as '
-                f'teacher=dict({missing[0]}=...)')
+                f'teacher=dict({missing[0]}=...)'
+            )
         if len(entry.teachers) == 1:
             return teachers[entry.teachers[0]]
         if entry.teachers not in self._averages:
             self._averages[entry.teachers] = AveragedTeachers(
-                {name: teachers[name] for name in entry.teachers})
+                {name: teachers[name] for name in entry.teachers}
+            )
         return self._averages[entry.teachers]
 
     def runs_teacher(self, name: str) -> bool:
-        """See :meth:`Distiller.runs_teacher`."""
+        """See ``Distiller.runs_teacher``."""
         return any(name in entry.teachers for _, _, entry in self._active())
 
     @contextmanager
     def record_student(self) -> Iterator[Record]:
-        """See :meth:`Distiller.record_student`; the record holds each distiller's by index."""
+        """See ``Distiller.record_student``; the record holds each distiller's by index."""
         with ExitStack() as stack:
-            yield {position: stack.enter_context(distiller.record_student())
-                   for position, distiller, _ in self._active()}
+            yield {
+                position: stack.enter_context(distiller.record_student())
+                for position, distiller, _ in self._active()
+            }
 
     @contextmanager
     def record_teacher(self, name: str) -> Iterator[Record]:
-        """See :meth:`Distiller.record_teacher`.
+        """See ``Distiller.record_teacher``.
 
         The record holds that of each distiller of this teacher by index, and the outputs of the
         head by the names of each average that it is part of.
         """
         active = self._active()
-        averages = {names: self._averages[names].recorder(name) for names in
-                    {entry.teachers for _, _, entry in active}
-                    if len(names) > 1 and name in names}
+        averages = {
+            names: self._averages[names].recorder(name)
+            for names in {entry.teachers for _, _, entry in active}
+            if len(names) > 1 and name in names
+        }
         with ExitStack() as stack:
             record = stack.enter_context(recording(averages))
             for position, distiller, entry in active:
-                if entry.teachers == (name, ):
+                if entry.teachers == (name,):
                     record[position] = stack.enter_context(distiller.record_teacher(''))
             yield record
 
-    def _teacher_record(self, position: int, distiller: Distiller, names: tuple[str, ...],
-                        teachers: Mapping[str, Record]) -> Record:
+    def _teacher_record(
+        self,
+        position: int,
+        distiller: Distiller,
+        names: tuple[str, ...],
+        teachers: Mapping[str, Record],
+    ) -> Record:
         """The record of one distiller's teacher, or of the average of several."""
         if not names:
             return {}
@@ -184,15 +207,17 @@ class CompositeDistiller(BaseModule, Distiller):
         return record
 
     def step_losses(self, student: Record, teachers: Mapping[str, Record]) -> Losses:
-        """See :meth:`Distiller.step_losses`."""
+        """See ``Distiller.step_losses``."""
         losses: Losses = {}
         for position, distiller, entry in self._active():
             teacher = self._teacher_record(position, distiller, entry.teachers, teachers)
             found = entry.weigh(distiller.step_losses(student[position], {'': teacher}))
             for name, loss in found.items():
                 if name in losses:
-                    raise ConfigError(f"CompositeDistiller: two distillers use the loss name "
-                                      f"'{name}'; rename one, or give each entry a 'name'")
+                    raise ConfigError(
+                        f'CompositeDistiller: two distillers use the loss name '
+                        f"'{name}'; rename one, or give each entry a 'name'"
+                    )
                 losses[name] = loss
         losses.update(self.idle_losses())
         return losses
@@ -208,6 +233,13 @@ class CompositeDistiller(BaseModule, Distiller):
             if not entry.schedule.constant and entry.factor is not None:
                 label = position if entry.name is None else entry.name
                 losses[f'weight_{label}'] = torch.tensor(float(entry.factor), device=device)
-        losses.update(idle_loss(*(module for position, module in enumerate(self.distillers)
-                                  if position not in active)))
+        losses.update(
+            idle_loss(
+                *(
+                    module
+                    for position, module in enumerate(self.distillers)
+                    if position not in active
+                )
+            )
+        )
         return losses

@@ -1,4 +1,5 @@
 """Connectors for mmrazor's ``ConfigurableDistiller``: from a record to the input of a loss."""
+
 from torch import Tensor, nn
 
 from mmkd_sod.errors import ConfigError
@@ -26,8 +27,10 @@ class DenseRows(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         if not isinstance(channels, int) or isinstance(channels, bool) or channels < 1:
-            raise ConfigError(f'DenseRows: channels={channels!r}; give the number of values per '
-                              'row, a positive integer')
+            raise ConfigError(
+                f'DenseRows: channels={channels!r}; give the number of values per '
+                'row, a positive integer'
+            )
         self.channels = channels
 
     def forward(self, maps: Levels) -> Tensor:
@@ -44,7 +47,8 @@ class DenseRows(nn.Module):
             if level.dim() != 4 or level.shape[1] % self.channels:
                 raise ConfigError(
                     f'DenseRows: channels={self.channels} needs maps (N, A * {self.channels}, H, W)'
-                    f', got {tuple(level.shape)}; set channels, or data_idx of the record')
+                    f', got {tuple(level.shape)}; set channels, or data_idx of the record'
+                )
         return flatten_levels(maps, self.channels)
 
     def extra_repr(self) -> str:

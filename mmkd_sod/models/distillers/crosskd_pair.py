@@ -1,12 +1,20 @@
 """The checks of CrossKDDistiller: whether two heads can be combined."""
+
 from collections.abc import Sequence
 
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.task_modules import HeadReader
 
 
-def check_pair(student: HeadReader, teacher: HeadReader, student_idx: int, teacher_idx: int,
-               adapter: bool = False, mapped: bool = False, centerness: bool = False) -> None:
+def check_pair(
+    student: HeadReader,
+    teacher: HeadReader,
+    student_idx: int,
+    teacher_idx: int,
+    adapter: bool = False,
+    mapped: bool = False,
+    centerness: bool = False,
+) -> None:
     """Refuse a pair of heads that CrossKD cannot combine.
 
     Args:
@@ -21,56 +29,72 @@ def check_pair(student: HeadReader, teacher: HeadReader, student_idx: int, teach
     Raises:
         ConfigError: The message names both sides and what to change.
     """
-    _check_idx('reused_teacher_head_idx', teacher_idx, student, teacher,
-               (student, teacher) if student_idx == teacher_idx else (teacher, ))
+    _check_idx(
+        'reused_teacher_head_idx',
+        teacher_idx,
+        student,
+        teacher,
+        (student, teacher) if student_idx == teacher_idx else (teacher,),
+    )
     if student_idx != teacher_idx:
-        _check_idx('student_head_idx', student_idx, student, teacher, (student, ))
+        _check_idx('student_head_idx', student_idx, student, teacher, (student,))
     if (student.family or type(student)) != (teacher.family or type(teacher)):
         raise ConfigError(
             f"CrossKDDistiller: the student's head {student.name} and the teacher's "
-            f'{teacher.name} have different outputs; use heads of one kind')
+            f'{teacher.name} have different outputs; use heads of one kind'
+        )
     for owner, reader in (('student', student), ('teacher', teacher)):
         reason = reader.refusal()
         if reason:
-            raise ConfigError(f"CrossKDDistiller: the {owner}'s head {reader.name} is not "
-                              f'supported: {reason}')
+            raise ConfigError(
+                f"CrossKDDistiller: the {owner}'s head {reader.name} is not supported: {reason}"
+            )
     layouts = student.layout(), teacher.layout()
     for name in layouts[0]:
         ours, theirs = (layout.get(name) for layout in layouts)
         if ours != theirs:
             raise ConfigError(
                 f'CrossKDDistiller: {name} of the heads must agree, student {ours}, teacher '
-                f'{theirs}; change one of the two configs')
+                f'{theirs}; change one of the two configs'
+            )
     ours, theirs = (reader.head.cls_out_channels for reader in (student, teacher))
     if ours != theirs and not mapped:
         raise ConfigError(
             f'CrossKDDistiller: classes of the heads must agree, student {ours}, teacher {theirs}; '
             "change one of the two configs, or give class_mapping, the teacher's class index for "
-            'each class of the student')
+            'each class of the student'
+        )
     _check_channels(student, teacher, student_idx, teacher_idx, adapter)
     if centerness and not student.has_centerness:
-        raise ConfigError(f'CrossKDDistiller: loss_center_kd is given, but {student.name} has '
-                          'no centerness; leave it out')
+        raise ConfigError(
+            f'CrossKDDistiller: loss_center_kd is given, but {student.name} has '
+            'no centerness; leave it out'
+        )
 
 
-def _check_idx(name: str, idx: int, student: HeadReader, teacher: HeadReader,
-               bounds: Sequence[HeadReader]) -> None:
+def _check_idx(
+    name: str, idx: int, student: HeadReader, teacher: HeadReader, bounds: Sequence[HeadReader]
+) -> None:
     deepest = min(reader.depth for reader in bounds)
     if not isinstance(idx, int) or isinstance(idx, bool) or not 0 <= idx <= deepest:
         raise ConfigError(
             f"CrossKDDistiller: {name}={idx!r}, but the student's towers have {student.depth} "
-            f"blocks and the teacher's {teacher.depth}; choose 0 ... {deepest}")
+            f"blocks and the teacher's {teacher.depth}; choose 0 ... {deepest}"
+        )
 
 
-def _check_channels(student: HeadReader, teacher: HeadReader, student_idx: int, teacher_idx: int,
-                    adapter: bool) -> None:
+def _check_channels(
+    student: HeadReader, teacher: HeadReader, student_idx: int, teacher_idx: int, adapter: bool
+) -> None:
     if student.streams(student_idx) != teacher.streams(teacher_idx):
         raise ConfigError(
             f'CrossKDDistiller: {student.name} reads every block of its tower, so '
             f'student_head_idx={student_idx} and reused_teacher_head_idx={teacher_idx} must agree; '
-            'leave student_head_idx out')
-    pairs = zip(student.channels(student_idx).values(), teacher.channels(teacher_idx).values(),
-                strict=True)
+            'leave student_head_idx out'
+        )
+    pairs = zip(
+        student.channels(student_idx).values(), teacher.channels(teacher_idx).values(), strict=True
+    )
     ours, theirs = next((pair for pair in pairs if pair[0] != pair[1]), (0, 0))
     if ours != theirs and not adapter:
         where, what = ('tower', 'feat_channels') if teacher_idx else ('input', 'in_channels')
@@ -78,11 +102,13 @@ def _check_channels(student: HeadReader, teacher: HeadReader, student_idx: int, 
             f'CrossKDDistiller: reused_teacher_head_idx={teacher_idx} needs equal {where} '
             f'channels, student {ours}, teacher {theirs}; set {what}, choose '
             f'{"idx=0" if teacher_idx else "another idx"}, or learn a 1x1 convolution with '
-            'adapter=True')
+            'adapter=True'
+        )
 
 
-def check_class_mapping(mapping: Sequence[int | None] | None, student: HeadReader,
-                        teacher: HeadReader) -> tuple[list[int], list[int]] | None:
+def check_class_mapping(
+    mapping: Sequence[int | None] | None, student: HeadReader, teacher: HeadReader
+) -> tuple[list[int], list[int]] | None:
     """Return the class columns of student and teacher that correspond.
 
     Args:
@@ -103,13 +129,16 @@ def check_class_mapping(mapping: Sequence[int | None] | None, student: HeadReade
     if len(mapping) != ours:
         raise ConfigError(
             f'CrossKDDistiller: class_mapping names {len(mapping)} classes, the student has '
-            f"{ours}; give the teacher's class index, or None, for each class of the student")
+            f"{ours}; give the teacher's class index, or None, for each class of the student"
+        )
     for entry in mapping:
-        if entry is not None and (not isinstance(entry, int) or isinstance(entry, bool)
-                                  or not 0 <= entry < theirs):
+        if entry is not None and (
+            not isinstance(entry, int) or isinstance(entry, bool) or not 0 <= entry < theirs
+        ):
             raise ConfigError(
                 f'CrossKDDistiller: class_mapping contains {entry!r}, the teacher has the classes '
-                f'0 ... {theirs - 1}; use these numbers, or None')
+                f'0 ... {theirs - 1}; use these numbers, or None'
+            )
     pairs = [(number, entry) for number, entry in enumerate(mapping) if entry is not None]
     if not pairs:
         raise ConfigError('CrossKDDistiller: class_mapping maps no class; name at least one')

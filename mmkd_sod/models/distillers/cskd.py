@@ -1,4 +1,5 @@
 """CSKD: channel and position attention of the last feature, and the logits."""
+
 from typing import Any
 
 import torch
@@ -32,7 +33,7 @@ class CSKDDistiller(DenseDistiller):
             float32 maps of equal size and a detached teacher. Default: mmrazor's
             ``ChannelWiseDivergence`` with tau 2 and weight 3. None: logits are not compared.
         loss_feat (dict, optional): Loss of the features, ``(student, teacher)``, a dict of terms.
-            Default: :class:`ChannelSpatialKDLoss` as in the paper, which compares the images of a
+            Default: ``ChannelSpatialKDLoss`` as in the paper, which compares the images of a
             batch: use at least 3 per GPU, or ``gather=True`` in it. ``student_channels`` and
             ``teacher_channels`` are read from the two networks. None: features are not compared.
         student_classifier (str, optional): Name of the student's classifier, for heads that do not
@@ -44,37 +45,49 @@ class CSKDDistiller(DenseDistiller):
         init_cfg (dict, optional): mmengine's initialisation config.
 
     Raises:
-        ConfigError: Nothing to distil, or, in :meth:`prepare`, classifiers that are not found or
+        ConfigError: Nothing to distil, or, in ``prepare``, classifiers that are not found or
             classes and channels that do not agree.
     """
 
-    def __init__(self,
-                 loss_logits: dict | None = dict(  # noqa: B006
-                     type='mmrazor.ChannelWiseDivergence', tau=2.0, loss_weight=3.0),
-                 loss_feat: dict | None = dict(  # noqa: B006
-                     type='mmkd_sod.ChannelSpatialKDLoss'),
-                 student_classifier: str | None = None,
-                 teacher_classifier: str | None = None,
-                 resize: str | None = None,
-                 init_cfg: dict | None = None) -> None:
+    def __init__(
+        self,
+        loss_logits: dict | None = dict(  # noqa: B006
+            type='mmrazor.ChannelWiseDivergence', tau=2.0, loss_weight=3.0
+        ),
+        loss_feat: dict | None = dict(  # noqa: B006
+            type='mmkd_sod.ChannelSpatialKDLoss'
+        ),
+        student_classifier: str | None = None,
+        teacher_classifier: str | None = None,
+        resize: str | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         if loss_logits is None and loss_feat is None:
-            raise ConfigError('CSKDDistiller: loss_logits and loss_feat are both None, so nothing '
-                              'is compared; give one of them')
+            raise ConfigError(
+                'CSKDDistiller: loss_logits and loss_feat are both None, so nothing '
+                'is compared; give one of them'
+            )
         if resize not in (None, 'student', 'teacher'):
-            raise ConfigError(f'CSKDDistiller: resize={resize!r} must name the side that is '
-                              "resized to the other's size; use 'student', 'teacher' or None")
+            raise ConfigError(
+                f'CSKDDistiller: resize={resize!r} must name the side that is '
+                "resized to the other's size; use 'student', 'teacher' or None"
+            )
         self.requirements = Requirements(
-            student_loss=loss_logits is None, equal_size=resize is None,
-            size_remedy=" unless resize='teacher' is set")
+            student_loss=loss_logits is None,
+            equal_size=resize is None,
+            size_remedy=" unless resize='teacher' is set",
+        )
         self.loss_logits: Any = None if loss_logits is None else MODELS.build(loss_logits)
         self.loss_feat: nn.Module | None = None
         self._feat_cfg = None if loss_feat is None else dict(loss_feat)
         # Built in prepare(), when the channels are known; a wrong name is refused at once.
         kind = loss_feat and loss_feat.get('type')
         if isinstance(kind, str) and MODELS.get(kind) is None:
-            raise ConfigError(f'CSKDDistiller: loss_feat.type={kind!r} is no registered loss; use '
-                              "'mmkd_sod.ChannelSpatialKDLoss', or import the module that has it")
+            raise ConfigError(
+                f'CSKDDistiller: loss_feat.type={kind!r} is no registered loss; use '
+                "'mmkd_sod.ChannelSpatialKDLoss', or import the module that has it"
+            )
         self.student_classifier = student_classifier
         self.teacher_classifier = teacher_classifier
         self.resize = resize
@@ -88,20 +101,31 @@ class CSKDDistiller(DenseDistiller):
         owner = 'CSKDDistiller'
         convs: list[Any] = [
             find_classifier(student, 'student', owner, self.student_classifier),
-            find_classifier(teacher, 'teacher', owner, self.teacher_classifier)]
+            find_classifier(teacher, 'teacher', owner, self.teacher_classifier),
+        ]
         if self.loss_logits is not None and convs[0].out_channels != convs[1].out_channels:
             raise ConfigError(
                 'CSKDDistiller: logits need equal classes, the student has '
                 f'{convs[0].out_channels} output channels, the teacher {convs[1].out_channels}; '
-                'train both on the same classes, or set loss_logits=None')
+                'train both on the same classes, or set loss_logits=None'
+            )
         if self._feat_cfg is not None:
             if self._feat_cfg.get('sum_terms'):
-                raise ConfigError('CSKDDistiller: loss_feat.sum_terms=True, but it logs both terms;'
-                                  " leave sum_terms out, it is for mmrazor's ConfigurableDistiller")
+                raise ConfigError(
+                    'CSKDDistiller: loss_feat.sum_terms=True, but it logs both terms;'
+                    " leave sum_terms out, it is for mmrazor's ConfigurableDistiller"
+                )
             self._build_feat_loss(self._feat_cfg, [conv.in_channels for conv in convs])
-        return Recorders(*(
-            dict(classifier=ForwardRecorder({'feat': (conv, 'input'), 'logits': (conv, 'output')}))
-            for conv in convs))
+        return Recorders(
+            *(
+                dict(
+                    classifier=ForwardRecorder(
+                        {'feat': (conv, 'input'), 'logits': (conv, 'output')}
+                    )
+                )
+                for conv in convs
+            )
+        )
 
     def _build_feat_loss(self, cfg: dict, found: list[int]) -> None:
         channels = dict(zip(_CHANNELS, found, strict=True))
@@ -109,7 +133,8 @@ class CSKDDistiller(DenseDistiller):
             if cfg.get(name, number) != number:
                 raise ConfigError(
                     f'CSKDDistiller: loss_feat.{name}={cfg[name]}, but the feature that '
-                    f'enters the classifier has {number} channels; leave {name} out')
+                    f'enters the classifier has {number} channels; leave {name} out'
+                )
         # A plain and a distilled student of one seed start from the same weights.
         with torch.random.fork_rng(devices=[]):
             self.loss_feat = MODELS.build({**cfg, **channels})
@@ -121,12 +146,14 @@ class CSKDDistiller(DenseDistiller):
         if not last:
             raise ConfigError(
                 f"CSKDDistiller: the {side}'s classifier was not run in its forward pass; name the "
-                f'one that returns the logits in {side}_classifier')
+                f'one that returns the logits in {side}_classifier'
+            )
         if last['feat'].dim() != 4:
             raise ConfigError(
                 f"CSKDDistiller: the input of the {side}'s classifier has shape "
-                f"{tuple(last['feat'].shape)}, expected (N, C, H, W); name another module in "
-                f'{side}_classifier')
+                f'{tuple(last["feat"].shape)}, expected (N, C, H, W); name another module in '
+                f'{side}_classifier'
+            )
         return last
 
     def _equal_size(self, student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
@@ -136,14 +163,15 @@ class CSKDDistiller(DenseDistiller):
         if self.resize is None:
             raise ConfigError(
                 f'CSKDDistiller: the maps of the student are {sizes[0]}, those of the teacher '
-                f"{sizes[1]}; set resize='student' or 'teacher', the side to resize")
+                f"{sizes[1]}; set resize='student' or 'teacher', the side to resize"
+            )
         options = dict(mode='bilinear', align_corners=False)
         if self.resize == 'student':
             return interpolate(student, size=sizes[1], **options), teacher
         return student, interpolate(teacher, size=sizes[0], **options)
 
     def compute_losses(self, student: Record, teacher: Record) -> Losses:
-        """See :meth:`DenseDistiller.compute_losses`.
+        """See ``DenseDistiller.compute_losses``.
 
         Raises:
             ConfigError: A classifier was not run, or maps differ in size without ``resize``.
@@ -152,7 +180,8 @@ class CSKDDistiller(DenseDistiller):
         losses: Losses = {}
         if self.loss_logits is not None:
             losses['loss_cwd'] = self.logits_loss(
-                *self._equal_size(ours['logits'], theirs['logits']))
+                *self._equal_size(ours['logits'], theirs['logits'])
+            )
         if self.loss_feat is not None:
             losses.update(self.loss_feat(*self._equal_size(ours['feat'], theirs['feat'])))
         return losses
@@ -171,4 +200,5 @@ class CSKDDistiller(DenseDistiller):
             Tensor: A scalar.
         """
         return self.loss_logits(
-            full_precision(student).contiguous(), full_precision(teacher.detach()).contiguous())
+            full_precision(student).contiguous(), full_precision(teacher.detach()).contiguous()
+        )

@@ -1,4 +1,5 @@
 """The settings of CompositeDistiller for each of its distillers."""
+
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -25,6 +26,7 @@ class Entry:
         factor (float, optional): The weight in the current step; None until it is known.
         logged (tuple[str]): Names of the losses of its last step.
     """
+
     schedule: WeightSchedule
     name: str | None = None
     teachers: tuple[str, ...] = ()
@@ -53,11 +55,15 @@ class Entry:
         """
         if self.factor is None:
             what = 'epoch' if self.schedule.by_epoch else 'iteration'
-            raise ConfigError(f'CompositeDistiller: a weight has a schedule, but no {what} was '
-                              "set; add dict(type='mmkd_sod.EpochScheduleHook') to custom_hooks")
+            raise ConfigError(
+                f'CompositeDistiller: a weight has a schedule, but no {what} was '
+                "set; add dict(type='mmkd_sod.EpochScheduleHook') to custom_hooks"
+            )
         prefix = '' if self.name is None else f'{self.name}.'
-        weighed = {prefix + name: _times(self.factor, value) if 'loss' in name else value
-                   for name, value in losses.items()}
+        weighed = {
+            prefix + name: _times(self.factor, value) if 'loss' in name else value
+            for name, value in losses.items()
+        }
         self.logged = tuple(name for name in weighed if 'loss' in name)
         return weighed
 
@@ -79,23 +85,32 @@ def read_entry(cfg: dict, position: int) -> tuple[dict, Entry]:
         ConfigError: A setting is unknown or out of range.
     """
     if not isinstance(cfg, dict) or ('type' not in cfg and 'distiller' not in cfg):
-        raise ConfigError(f'CompositeDistiller: distillers[{position}] is {cfg!r}; give a '
-                          "distiller's config or dict(distiller=..., weight=..., end=...)")
+        raise ConfigError(
+            f'CompositeDistiller: distillers[{position}] is {cfg!r}; give a '
+            "distiller's config or dict(distiller=..., weight=..., end=...)"
+        )
     if 'type' in cfg:
         return cfg, Entry(WeightSchedule())
     unknown = sorted(set(cfg) - set(_KEYS))
     if unknown:
-        raise ConfigError(f'CompositeDistiller: distillers[{position}] has the setting '
-                          f"'{unknown[0]}', which is unknown; choose from {', '.join(_KEYS)}")
+        raise ConfigError(
+            f'CompositeDistiller: distillers[{position}] has the setting '
+            f"'{unknown[0]}', which is unknown; choose from {', '.join(_KEYS)}"
+        )
     name, teacher = cfg.get('name'), cfg.get('teacher')
     if name is not None and (not name or 'loss' in name or '.' in name):
-        raise ConfigError(f"CompositeDistiller: distillers[{position}].name='{name}' becomes a "
-                          "prefix of loss names; use a word without '.' and without 'loss'")
-    teachers = () if teacher is None else (
-        (teacher, ) if isinstance(teacher, str) else tuple(teacher))
+        raise ConfigError(
+            f"CompositeDistiller: distillers[{position}].name='{name}' becomes a "
+            "prefix of loss names; use a word without '.' and without 'loss'"
+        )
+    teachers = (
+        () if teacher is None else ((teacher,) if isinstance(teacher, str) else tuple(teacher))
+    )
     if len(set(teachers)) != len(teachers):
-        raise ConfigError(f'CompositeDistiller: distillers[{position}].teacher={list(teachers)} '
-                          'names a teacher twice; name each once')
+        raise ConfigError(
+            f'CompositeDistiller: distillers[{position}].teacher={list(teachers)} '
+            'names a teacher twice; name each once'
+        )
     schedule = WeightSchedule(**{key: cfg[key] for key in _SCHEDULE if key in cfg})
     return cfg['distiller'], Entry(schedule, name, teachers)
 
@@ -116,6 +131,10 @@ def idle_loss(*modules: nn.Module) -> dict[str, Tensor]:
     if not is_distributed():
         return {}
     # The sum over no element is 0 whatever the weights are.
-    zeros = [weight.flatten()[:0].sum() for module in modules for weight in module.parameters()
-             if weight.requires_grad]
+    zeros = [
+        weight.flatten()[:0].sum()
+        for module in modules
+        for weight in module.parameters()
+        if weight.requires_grad
+    ]
     return dict(loss_idle=sum(zeros[1:], start=zeros[0])) if zeros else {}

@@ -1,4 +1,5 @@
 """HKDNet's distillation: logits, fused features and similarities within a batch."""
+
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ class HKDOutputs:
         encoder (list[Tensor]): Deepest encoder features.
         decoder (list[Tensor]): Features of the decoder branches.
     """
+
     logits: list = field(default_factory=list)
     fused: list = field(default_factory=list)
     encoder: list = field(default_factory=list)
@@ -72,14 +74,14 @@ class HKDDistiller(DenseDistiller):
     can be combined.
 
     Args:
-        loss_pnlad (dict, optional): :class:`PNLADLoss`; None: logits are not compared.
-        loss_fpd (dict, optional): :class:`FPDLoss` on fused features.
-        loss_dssd (dict, optional): :class:`DSSDLoss` on deepest encoder features.
-        loss_dssd_decoder (dict, optional): :class:`DSSDLoss` on decoder features.
+        loss_pnlad (dict, optional): ``PNLADLoss``; None: logits are not compared.
+        loss_fpd (dict, optional): ``FPDLoss`` on fused features.
+        loss_dssd (dict, optional): ``DSSDLoss`` on deepest encoder features.
+        loss_dssd_decoder (dict, optional): ``DSSDLoss`` on decoder features.
         label_weight (float): Weight of the student's own decode loss in the positive term;
             released: 0.0625, with a ``pos_weight`` of 0.9375.
-        schedule (dict, optional): Arguments of :class:`HKDSchedule`, ``{}`` for the released ones;
-            :class:`EpochScheduleHook` sets the epoch. None: the losses' own temperatures.
+        schedule (dict, optional): Arguments of ``HKDSchedule``, ``{}`` for the released ones;
+            ``EpochScheduleHook`` sets the epoch. None: the losses' own temperatures.
         target_entropy (float, optional): Fit the positive temperature so that ``teacher_entropy``
             has this value, between 0 and 1; it replaces the temperature of schedule and loss. A
             running mean of its logarithm is saved in checkpoints.
@@ -94,36 +96,48 @@ class HKDDistiller(DenseDistiller):
         ConfigError: Nothing to distil, or settings out of range.
     """
 
-    def __init__(self,
-                 loss_pnlad: dict | None = None,
-                 loss_fpd: dict | None = None,
-                 loss_dssd: dict | None = None,
-                 loss_dssd_decoder: dict | None = None,
-                 label_weight: float = 0.,
-                 schedule: dict | None = None,
-                 target_entropy: float | None = None,
-                 momentum: float = .9,
-                 sources: dict | None = None,
-                 init_cfg: dict | None = None,
-                 resize_fused: bool = False) -> None:
+    def __init__(
+        self,
+        loss_pnlad: dict | None = None,
+        loss_fpd: dict | None = None,
+        loss_dssd: dict | None = None,
+        loss_dssd_decoder: dict | None = None,
+        label_weight: float = 0.0,
+        schedule: dict | None = None,
+        target_entropy: float | None = None,
+        momentum: float = 0.9,
+        sources: dict | None = None,
+        init_cfg: dict | None = None,
+        resize_fused: bool = False,
+    ) -> None:
         super().__init__(init_cfg)
-        losses = dict(loss_pnlad=loss_pnlad, loss_fpd=loss_fpd, loss_dssd=loss_dssd,
-                      loss_dssd_decoder=loss_dssd_decoder)
+        losses = dict(
+            loss_pnlad=loss_pnlad,
+            loss_fpd=loss_fpd,
+            loss_dssd=loss_dssd,
+            loss_dssd_decoder=loss_dssd_decoder,
+        )
         self.losses = nn.ModuleDict(
-            {name: MODELS.build(cfg) for name, cfg in losses.items() if cfg is not None})
+            {name: MODELS.build(cfg) for name, cfg in losses.items() if cfg is not None}
+        )
         if not self.losses:
-            raise ConfigError('HKDDistiller: every loss is None, so nothing is compared; give one '
-                              f'of {tuple(losses)}')
+            raise ConfigError(
+                'HKDDistiller: every loss is None, so nothing is compared; give one '
+                f'of {tuple(losses)}'
+            )
         if target_entropy is not None and (loss_pnlad is None or not 0 < target_entropy < 1):
-            raise ConfigError(f'HKDDistiller: target_entropy={target_entropy} needs loss_pnlad and '
-                              'a value between 0 (saturated) and 1 (flat)')
+            raise ConfigError(
+                f'HKDDistiller: target_entropy={target_entropy} needs loss_pnlad and '
+                'a value between 0 (saturated) and 1 (flat)'
+            )
         self.label_weight = label_weight
         # Similarities do not depend on the size, and logits are resized; fused features have to
         # agree.
         self.requirements = Requirements(
             student_targets=label_weight > 0,
             equal_size=not resize_fused and 'loss_fpd' in self.losses,
-            size_remedy=' unless resize_fused=True is set')
+            size_remedy=' unless resize_fused=True is set',
+        )
         self.schedule = None if schedule is None else HKDSchedule(**schedule)
         self.stage: HKDStage | None = None
         self.target_entropy = target_entropy
@@ -143,19 +157,21 @@ class HKDDistiller(DenseDistiller):
             head.level_weights = self.stage.gt_weights
 
     def prepare(self, student: BaseModel, teacher: BaseModel) -> Recorders:
-        """See :meth:`DenseDistiller.prepare`.
+        """See ``DenseDistiller.prepare``.
 
         Raises:
             ConfigError: Classes, levels or features do not pair up.
         """
         heads: list[Any] = [
             decode_head_of(model, side, 'HKDDistiller')
-            for model, side in ((student, 'student'), (teacher, 'teacher'))]
+            for model, side in ((student, 'student'), (teacher, 'teacher'))
+        ]
         channels = [head.out_channels for head in heads]
         if 'loss_pnlad' in self.losses and channels[0] != channels[1] and max(channels) > 2:
             raise ConfigError(
                 f'HKDDistiller: logits need equal classes, the student has {channels[0]} output '
-                f'channels, the teacher {channels[1]}; train both on the same classes')
+                f'channels, the teacher {channels[1]}; train both on the same classes'
+            )
         if self.schedule is not None:
             weights = self.schedule(0).gt_weights
             own = vars(heads[0]).get('level_weights')
@@ -164,7 +180,8 @@ class HKDDistiller(DenseDistiller):
                     f'HKDDistiller: the schedule weighs {len(weights)} maps of the student, whose '
                     f'{type(heads[0]).__name__} has '
                     f'{"no level_weights" if own is None else f"{len(own)}"}; set '
-                    'schedule.gt_weights=None')
+                    'schedule.gt_weights=None'
+                )
         ours = self._recorders_of(student, heads[0], 'student')
         if self.label_weight:
             ours['loss'] = MethodRecorder(heads[0], 'loss_by_feat')
@@ -180,11 +197,13 @@ class HKDDistiller(DenseDistiller):
                 if module is None:
                     raise ConfigError(
                         f"HKDDistiller: {loss} reads '{name}', which the {side}, a "
-                        f"{type(model).__name__}, does not have; name its modules in sources."
-                        f'{kind} or leave {loss} out')
+                        f'{type(model).__name__}, does not have; name its modules in sources.'
+                        f'{kind} or leave {loss} out'
+                    )
                 modules[name] = module
-            found[kind] = ForwardRecorder({name: (module, 'output')
-                                           for name, module in modules.items()})
+            found[kind] = ForwardRecorder(
+                {name: (module, 'output') for name, module in modules.items()}
+            )
         return found
 
     def _names(self, kind: str, head: nn.Module) -> Sequence[str]:
@@ -203,24 +222,29 @@ class HKDDistiller(DenseDistiller):
 
         return HKDOutputs(
             logits=_as_list(record['logits'][-1]) if record['logits'] else [],
-            fused=features(record['fused']), encoder=features(record['encoder'], last=True),
-            decoder=features(record['decoder']))
+            fused=features(record['fused']),
+            encoder=features(record['encoder'], last=True),
+            decoder=features(record['decoder']),
+        )
 
     def compute_losses(self, student: Record, teacher: Record) -> Losses:
-        """See :meth:`DenseDistiller.compute_losses`.
+        """See ``DenseDistiller.compute_losses``.
 
         Raises:
             ConfigError: There is a schedule but no epoch was set, or shapes do not pair up.
         """
         if self.schedule is not None and self.stage is None:
-            raise ConfigError('HKDDistiller: schedule is set, but no epoch was set; add '
-                              "dict(type='mmkd_sod.EpochScheduleHook') to custom_hooks")
+            raise ConfigError(
+                'HKDDistiller: schedule is set, but no epoch was set; add '
+                "dict(type='mmkd_sod.EpochScheduleHook') to custom_hooks"
+            )
         losses = self.terms(self._outputs(student), self._outputs(teacher))
         if self.label_weight:
             if not student['loss']:
                 raise ConfigError(
                     'HKDDistiller: label_weight needs a decode head that uses loss_by_feat; set '
-                    'label_weight=0')
+                    'label_weight=0'
+                )
             own = sum(value for key, value in student['loss'][-1].items() if 'loss' in key)
             losses['loss_label'] = self.label_weight * own
         return losses
@@ -241,16 +265,19 @@ class HKDDistiller(DenseDistiller):
         if 'loss_fpd' in self.losses:
             fused = teacher.fused
             if self.resize_fused and len(fused) == len(student.fused):
-                fused = [resize_like(t, s.shape[2:])
-                         for s, t in zip(student.fused, fused, strict=True)]
+                fused = [
+                    resize_like(t, s.shape[2:]) for s, t in zip(student.fused, fused, strict=True)
+                ]
             losses['loss_fpd'] = self.losses['loss_fpd'](
-                student.fused, fused, stage and stage.tau_feat)
+                student.fused, fused, stage and stage.tau_feat
+            )
         if 'loss_dssd' in self.losses:
             losses['loss_dssd'] = self.losses['loss_dssd'](student.encoder, teacher.encoder)
         if 'loss_dssd_decoder' in self.losses:
             if stage is None or stage.decoder_similarity:
                 losses['loss_dssd_decoder'] = self.losses['loss_dssd_decoder'](
-                    student.decoder, teacher.decoder)
+                    student.decoder, teacher.decoder
+                )
             else:
                 losses['loss_dssd_decoder'] = student.decoder[0].new_zeros(())
         return losses
@@ -270,18 +297,22 @@ class HKDDistiller(DenseDistiller):
         negative = loss.tau_neg if stage is None else stage.tau_neg
         return dict(
             loss_pos=loss.positive(student, teacher, tau),
-            loss_neg=(student[0].new_zeros(()) if negative is None else
-                      loss.negative(student, teacher, negative)),
+            loss_neg=(
+                student[0].new_zeros(())
+                if negative is None
+                else loss.negative(student, teacher, negative)
+            ),
             teacher_entropy=map_entropy(teacher[0], tau),
-            tau_pos=teacher[0].new_tensor(tau))
+            tau_pos=teacher[0].new_tensor(tau),
+        )
 
     @torch.no_grad()
     def _fitted(self, logits: Tensor, target_entropy: float) -> float:
         """Return the temperature of the target entropy, as a running mean over steps."""
         fitted = self.log_tau.new_tensor(
-            math.log(fit_temperature(logits, target_entropy, all_ranks=True)))
+            math.log(fit_temperature(logits, target_entropy, all_ranks=True))
+        )
         first = self.log_tau.isnan()
-        momentum = 0. if first else self.momentum
-        self.log_tau.copy_(fitted if first else
-                           momentum * self.log_tau + (1 - momentum) * fitted)
+        momentum = 0.0 if first else self.momentum
+        self.log_tau.copy_(fitted if first else momentum * self.log_tau + (1 - momentum) * fitted)
         return math.exp(self.log_tau.item())

@@ -1,4 +1,5 @@
 """Stages and temperatures of HKDNet's distillation, by epoch."""
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ from mmkd_sod.errors import ConfigError
 
 @dataclass(frozen=True)
 class HKDStage:
-    """The settings of one epoch of :class:`HKDSchedule`.
+    """The settings of one epoch of ``HKDSchedule``.
 
     Attributes:
         index (int): 0, 1 or 2.
@@ -18,6 +19,7 @@ class HKDStage:
             keeps the student's own.
         decoder_similarity (bool): Whether the batch similarities of the decoders are compared.
     """
+
     index: int
     tau_pos: float
     tau_neg: float | None
@@ -58,25 +60,37 @@ class HKDSchedule:
         (4, None)
     """
 
-    def __init__(self, stage_ends: Sequence[int] = (30, 60), tau_start: float = 34,
-                 tau_step: float = 3, tau_soft: float = 4,
-                 gt_weights: Sequence | None = ((4, 1, 1, 1), (4, 1, 0, 0))) -> None:
+    def __init__(
+        self,
+        stage_ends: Sequence[int] = (30, 60),
+        tau_start: float = 34,
+        tau_step: float = 3,
+        tau_soft: float = 4,
+        gt_weights: Sequence | None = ((4, 1, 1, 1), (4, 1, 0, 0)),
+    ) -> None:
         if len(stage_ends) != 2 or stage_ends[0] > stage_ends[1]:
-            raise ConfigError(f'HKDSchedule: stage_ends={tuple(stage_ends)} must be the last epochs'
-                              ' of the first and of the second stage, in that order')
+            raise ConfigError(
+                f'HKDSchedule: stage_ends={tuple(stage_ends)} must be the last epochs'
+                ' of the first and of the second stage, in that order'
+            )
         if tau_start < 1 or tau_step < 0 or tau_soft < 1:
-            raise ConfigError(f'HKDSchedule: got tau_start={tau_start}, tau_step={tau_step}, '
-                              f'tau_soft={tau_soft}; temperatures must be at least 1 and tau_step '
-                              'at least 0')
+            raise ConfigError(
+                f'HKDSchedule: got tau_start={tau_start}, tau_step={tau_step}, '
+                f'tau_soft={tau_soft}; temperatures must be at least 1 and tau_step '
+                'at least 0'
+            )
         if gt_weights is None:
             gt_weights = (None, None)
         if len(gt_weights) != 2:
-            raise ConfigError(f'HKDSchedule: gt_weights has {len(gt_weights)} entries; give two, '
-                              'the weights of the first stage and those of the later ones')
+            raise ConfigError(
+                f'HKDSchedule: gt_weights has {len(gt_weights)} entries; give two, '
+                'the weights of the first stage and those of the later ones'
+            )
         self.stage_ends = tuple(stage_ends)
         self.tau_start, self.tau_step, self.tau_soft = tau_start, tau_step, tau_soft
         self.gt_weights = tuple(
-            None if weights is None else tuple(weights) for weights in gt_weights)
+            None if weights is None else tuple(weights) for weights in gt_weights
+        )
 
     def temperature(self, epoch: int) -> float:
         """Return t = max(1, tau_start - tau_step * epoch)."""

@@ -1,4 +1,5 @@
 """mmrazor's distillers behind this package's interface."""
+
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -13,7 +14,7 @@ from .recorders import Record
 
 
 class MMRazorAdapter(Distiller):
-    """Call a distiller of mmrazor as a :class:`Distiller`.
+    """Call a distiller of mmrazor as a ``Distiller``.
 
     mmrazor's recorders keep what they record until the losses are computed, so the records that are
     handed over are empty. The recorders are emptied after each step; mmrazor keeps the features
@@ -30,31 +31,31 @@ class MMRazorAdapter(Distiller):
         self.module = module
 
     def describe(self) -> str:
-        """See :meth:`Distiller.describe`."""
+        """See ``Distiller.describe``."""
         return type(self.module).__name__
 
     def attach(self, student: BaseModel, teachers: Mapping[str, BaseModel | None]) -> None:
-        """See :meth:`Distiller.attach`."""
+        """See ``Distiller.attach``."""
         teacher = only_teacher(self, teachers)
         self.module.prepare_from_student(student)
         self.module.prepare_from_teacher(teacher)
 
     @contextmanager
     def record_teacher(self, name: str) -> Iterator[Record]:
-        """See :meth:`Distiller.record_teacher`."""
+        """See ``Distiller.record_teacher``."""
         self.module.set_deliveries_override(False)
         with self.module.teacher_recorders, self.module.deliveries:
             yield {}
 
     @contextmanager
     def record_student(self) -> Iterator[Record]:
-        """See :meth:`Distiller.record_student`."""
+        """See ``Distiller.record_student``."""
         self.module.set_deliveries_override(True)
         with self.module.student_recorders, self.module.deliveries:
             yield {}
 
     def step_losses(self, student: Record, teachers: Mapping[str, Record]) -> Losses:
-        """See :meth:`Distiller.step_losses`."""
+        """See ``Distiller.step_losses``."""
         try:
             return self.module.compute_distill_losses()
         finally:
@@ -76,5 +77,7 @@ def as_distiller(module: nn.Module) -> Distiller:
         return module
     if isinstance(module, ConfigurableDistiller):
         return MMRazorAdapter(module)
-    raise ConfigError(f'DenseDistill: distiller builds a {type(module).__name__}; give a distiller '
-                      "of mmkd_sod or mmrazor's ConfigurableDistiller")
+    raise ConfigError(
+        f'DenseDistill: distiller builds a {type(module).__name__}; give a distiller '
+        "of mmkd_sod or mmrazor's ConfigurableDistiller"
+    )

@@ -1,4 +1,5 @@
 """Context managers that record what happens inside a model and leave nothing behind."""
+
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -52,9 +53,9 @@ class ForwardRecorder(Recorder):
             result is kept (for instance the channel statistics of a feature map).
     """
 
-    def __init__(self,
-                 sources: dict[str, tuple[nn.Module, str]],
-                 reduce: Callable[[Any], Any] | None = None) -> None:
+    def __init__(
+        self, sources: dict[str, tuple[nn.Module, str]], reduce: Callable[[Any], Any] | None = None
+    ) -> None:
         self.sources = sources
         self.reduce = reduce
         self._handles: list = []
@@ -62,8 +63,7 @@ class ForwardRecorder(Recorder):
     def _hook(self, calls: list, module: nn.Module, where: str):
         reduce = self.reduce or (lambda kept: kept)
         if where == 'input':
-            return module.register_forward_pre_hook(
-                lambda _, args: calls.append(reduce(args[0])))
+            return module.register_forward_pre_hook(lambda _, args: calls.append(reduce(args[0])))
         return module.register_forward_hook(lambda _, args, out: calls.append(reduce(out)))
 
     def __enter__(self) -> dict[str, list]:
@@ -89,10 +89,9 @@ class MethodRecorder(Recorder):
             Default: the result.
     """
 
-    def __init__(self,
-                 owner: object,
-                 method: str,
-                 reduce: Callable[[tuple, Any], Any] | None = None) -> None:
+    def __init__(
+        self, owner: object, method: str, reduce: Callable[[tuple, Any], Any] | None = None
+    ) -> None:
         self.owner = owner
         self.method = method
         self.reduce = reduce or (lambda args, result: result)
@@ -146,7 +145,8 @@ def _forward_is_call(module: nn.Module) -> Iterator[None]:
 
     handles = [
         module.register_forward_pre_hook(lambda *_: inside.append(True), prepend=True),
-        module.register_forward_hook(lambda *_: inside.clear(), always_call=True)]
+        module.register_forward_hook(lambda *_: inside.clear(), always_call=True),
+    ]
     module.forward = forward
     try:
         yield

@@ -1,4 +1,5 @@
 """Finding the modules of mmseg's segmentors that a distiller records."""
+
 import difflib
 
 from mmengine.model import BaseModel
@@ -21,9 +22,11 @@ def decode_head_of(model: BaseModel, side: str, owner: str) -> nn.Module:
     """
     head = last_head(model, 'decode_head')
     if head is None:
-        raise ConfigError(f'{owner} reads the decode_head of a segmentor of mmseg, but the {side} '
-                          f'is a {type(model).__name__} without one; choose another model or '
-                          'distiller')
+        raise ConfigError(
+            f'{owner} reads the decode_head of a segmentor of mmseg, but the {side} '
+            f'is a {type(model).__name__} without one; choose another model or '
+            'distiller'
+        )
     return head
 
 
@@ -50,15 +53,20 @@ def find_classifier(model: BaseModel, side: str, owner: str, name: str | None = 
         if module is None:
             raise ConfigError(
                 f"{owner} reads what enters conv_seg, which the {side}'s {type(head).__name__} "
-                f"does not have; name its classifier's convolution in {setting}")
+                f"does not have; name its classifier's convolution in {setting}"
+            )
         return module
     module = submodule(model, name)
     if module is None:
         modules = [name for name, _ in model.named_modules()]
         near = difflib.get_close_matches(name, modules, n=1, cutoff=0)
-        raise ConfigError(f"{owner}: {setting}='{name}' is no module of the {side}, a "
-                          f"{type(model).__name__}; did you mean '{near[0]}'?")
+        raise ConfigError(
+            f"{owner}: {setting}='{name}' is no module of the {side}, a "
+            f"{type(model).__name__}; did you mean '{near[0]}'?"
+        )
     if not (hasattr(module, 'in_channels') and hasattr(module, 'out_channels')):
-        raise ConfigError(f"{owner}: {setting}='{name}' is a {type(module).__name__}; name the "
-                          'convolution that gives the class logits')
+        raise ConfigError(
+            f"{owner}: {setting}='{name}' is a {type(module).__name__}; name the "
+            'convolution that gives the class logits'
+        )
     return module

@@ -1,4 +1,5 @@
 """KD-SCFNet: the teacher's saliency map is the student's only label."""
+
 from collections.abc import Sequence
 
 import torch
@@ -43,13 +44,18 @@ class WeakLabelDistiller(DenseDistiller):
             head, the student has more maps than there are weights, or a batch has no weak labels.
     """
 
-    def __init__(self, source: str = 'online', loss: dict | None = None,
-                 level_weights: Sequence[float] = (1, 1 / 2, 1 / 4, 1 / 8),
-                 init_cfg: dict | None = None) -> None:
+    def __init__(
+        self,
+        source: str = 'online',
+        loss: dict | None = None,
+        level_weights: Sequence[float] = (1, 1 / 2, 1 / 4, 1 / 8),
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         if source not in ('online', 'offline'):
-            raise ConfigError(f"WeakLabelDistiller: source={source!r}; choose 'online' or "
-                              "'offline'")
+            raise ConfigError(
+                f"WeakLabelDistiller: source={source!r}; choose 'online' or 'offline'"
+            )
         self.source = source
         self.loss = MODELS.build(loss or dict(type='mmkd_sod.DiceLoss'))
         self.level_weights = tuple(level_weights)
@@ -57,24 +63,28 @@ class WeakLabelDistiller(DenseDistiller):
         self.requirements = Requirements(teacher=source == 'online', equal_size=False)
 
     def prepare(self, student: BaseModel, teacher: BaseModel | None) -> Recorders:
-        """See :meth:`DenseDistiller.prepare`."""
+        """See ``DenseDistiller.prepare``."""
         online = self.source == 'online'
         if online == (teacher is None):
             raise ConfigError(
                 f"WeakLabelDistiller: source='{self.source}' needs "
-                f"{'a teacher' if online else 'teacher=None'}, got "
-                f"{'none' if teacher is None else type(teacher).__name__}; change one of the two")
+                f'{"a teacher" if online else "teacher=None"}, got '
+                f'{"none" if teacher is None else type(teacher).__name__}; change one of the two'
+            )
         head = saliency_head(student, 'the student')
         self._align_corners = bool(head.align_corners)
         ours = dict(
             maps=MethodRecorder(head, 'forward'),
-            call=MethodRecorder(student, 'forward', lambda args, _: (args[0].shape[2:], args[1])))
+            call=MethodRecorder(student, 'forward', lambda args, _: (args[0].shape[2:], args[1])),
+        )
         if teacher is None:
             return Recorders(ours)
         head = saliency_head(teacher, 'the teacher')
         self._teacher_align_corners = bool(head.align_corners)
-        return Recorders(ours, dict(finest=MethodRecorder(
-            head, 'forward', lambda _, out: saliency_logits(out)[0])))
+        return Recorders(
+            ours,
+            dict(finest=MethodRecorder(head, 'forward', lambda _, out: saliency_logits(out)[0])),
+        )
 
     def _target(self, size: Sequence[int], data_samples: list | None, teacher: Record) -> Tensor:
         """The target of every map of the student, (N, 1, H, W) in [0, 1]."""
@@ -83,8 +93,10 @@ class WeakLabelDistiller(DenseDistiller):
             return resize_like(logits, size, self._teacher_align_corners).sigmoid()
         labels = [sample.get('weak_label') for sample in data_samples or [None]]
         if any(label is None for label in labels):
-            raise ConfigError("WeakLabelDistiller: source='offline' found samples without "
-                              'weak_label; put mmkd_sod.LoadWeakLabel into the training pipeline')
+            raise ConfigError(
+                "WeakLabelDistiller: source='offline' found samples without "
+                'weak_label; put mmkd_sod.LoadWeakLabel into the training pipeline'
+            )
         return resize_like(torch.stack([label.data for label in labels]).float(), size)
 
     def compute_losses(self, student: Record, teacher: Record) -> Losses:
@@ -94,9 +106,10 @@ class WeakLabelDistiller(DenseDistiller):
         if len(maps) > len(self.level_weights):
             raise ConfigError(
                 f'WeakLabelDistiller: the student has {len(maps)} maps, level_weights has '
-                f'{len(self.level_weights)} values; give a weight for each map')
+                f'{len(self.level_weights)} values; give a weight for each map'
+            )
         target = self._target(size, data_samples, teacher)
         return {
-            f'loss_weak_{i}':
-            weight * self.loss(resize_like(x, size, self._align_corners), target)
-            for i, (x, weight) in enumerate(zip(maps, self.level_weights, strict=False))}
+            f'loss_weak_{i}': weight * self.loss(resize_like(x, size, self._align_corners), target)
+            for i, (x, weight) in enumerate(zip(maps, self.level_weights, strict=False))
+        }

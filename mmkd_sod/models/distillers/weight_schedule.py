@@ -1,4 +1,5 @@
 """The weight of a distiller over the course of a training."""
+
 import math
 from dataclasses import dataclass
 from numbers import Real
@@ -40,7 +41,8 @@ class WeightSchedule:
         >>> [schedule(epoch) for epoch in range(9)]
         [0.0, 1.0, 2.0, 2.0, 2.0, 1.5, 1.0, 0.5, 0.0]
     """
-    weight: float = 1.
+
+    weight: float = 1.0
     begin: int = 0
     end: int | None = None
     warmup: int = 0
@@ -49,27 +51,35 @@ class WeightSchedule:
     by_epoch: bool = True
 
     def __post_init__(self) -> None:
-        if (not isinstance(self.weight, Real) or isinstance(self.weight, bool)
-                or not 0 <= self.weight < math.inf):
+        if (
+            not isinstance(self.weight, Real)
+            or isinstance(self.weight, bool)
+            or not 0 <= self.weight < math.inf
+        ):
             raise ConfigError(f'WeightSchedule: weight={self.weight!r}; give a number >= 0')
         counts = dict(begin=self.begin, warmup=self.warmup, decay=self.decay)
         if self.end is not None:
             counts['end'] = self.end
         for name, value in counts.items():
             if not _is_count(value):
-                raise ConfigError(f'WeightSchedule: {name}={value!r}; give a whole number of '
-                                  'epochs or iterations, at least 0')
+                raise ConfigError(
+                    f'WeightSchedule: {name}={value!r}; give a whole number of '
+                    'epochs or iterations, at least 0'
+                )
         if self.curve not in CURVES:
-            raise ConfigError(f'WeightSchedule: curve={self.curve!r} is unknown; choose one of '
-                              f'{tuple(CURVES)}')
+            raise ConfigError(
+                f'WeightSchedule: curve={self.curve!r} is unknown; choose one of {tuple(CURVES)}'
+            )
         if self.end is None and self.decay:
-            raise ConfigError(f'WeightSchedule: decay={self.decay} needs an end, got end=None; set '
-                              'end')
+            raise ConfigError(
+                f'WeightSchedule: decay={self.decay} needs an end, got end=None; set end'
+            )
         if self.end is not None and self.end - self.begin < max(1, self.warmup + self.decay):
             raise ConfigError(
                 f'WeightSchedule: begin={self.begin} and end={self.end} leave no room for '
                 f'warmup={self.warmup} and decay={self.decay}; end - begin must be at least 1 and '
-                'at least their sum')
+                'at least their sum'
+            )
 
     @property
     def constant(self) -> bool:
@@ -79,9 +89,9 @@ class WeightSchedule:
     def __call__(self, now: int) -> float:
         """Return the weight at an epoch, or iteration, counted from 0."""
         if now < self.begin or (self.end is not None and now >= self.end):
-            return 0.
+            return 0.0
         rise = CURVES[self.curve]
-        factor = 1.
+        factor = 1.0
         if now - self.begin < self.warmup:
             factor = rise((now - self.begin + 1) / (self.warmup + 1))
         if self.end is not None and self.end - now <= self.decay:

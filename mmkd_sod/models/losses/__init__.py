@@ -1,4 +1,5 @@
 """Distillation and task losses: modules that take and return tensors."""
+
 from .boundary_dice import BoundaryDiceLoss, boundary_map, boundary_window
 from .channel_spatial_kd import ChannelSpatialKDLoss
 from .cka import CKALoss
@@ -12,7 +13,18 @@ from .saliency_bce import SaliencyBCELoss
 from .structure_polishing import StructurePolishingLoss
 
 __all__ = [
-    'BoundaryDiceLoss', 'CKALoss', 'ChannelSpatialKDLoss', 'DSSDLoss', 'DiceLoss', 'FPDLoss',
-    'KDKLDivLoss', 'KDQualityFocalLoss', 'PNLADLoss', 'SaliencyBCELoss', 'StructurePolishingLoss',
-    'boundary_map', 'boundary_window', 'dice_per_image'
+    'BoundaryDiceLoss',
+    'CKALoss',
+    'ChannelSpatialKDLoss',
+    'DSSDLoss',
+    'DiceLoss',
+    'FPDLoss',
+    'KDKLDivLoss',
+    'KDQualityFocalLoss',
+    'PNLADLoss',
+    'SaliencyBCELoss',
+    'StructurePolishingLoss',
+    'boundary_map',
+    'boundary_window',
+    'dice_per_image',
 ]

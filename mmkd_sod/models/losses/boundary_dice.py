@@ -51,7 +51,7 @@ class BoundaryDiceLoss(nn.Module):
     """Dice loss between the boundary maps of prediction and target (KD-SCFNet, ECCV 2022).
 
     Boundaries are wide at first, so that those of a coarse prediction overlap the target's, and
-    narrow during training (:func:`boundary_window`). ``EpochScheduleHook`` sets the epoch; without
+    narrow during training (``boundary_window``). ``EpochScheduleHook`` sets the epoch; without
     that hook the loss stays at epoch 0. Computed in float32.
 
     Args:
@@ -62,21 +62,30 @@ class BoundaryDiceLoss(nn.Module):
         smooth (float): Added to numerator and denominator; the dice of two empty maps is then 0.
         loss_weight (float): Factor of the loss.
         loss_name (str): Name in mmseg's log; only names that start with ``loss_`` are trained on.
-        released_sums (bool): Round sums as the released code does; see :func:`released_sum`.
+        released_sums (bool): Round sums as the released code does; see ``released_sum``.
 
     Raises:
         ConfigError: ``start`` is not odd and positive, ``drop`` not even, or ``every`` below 1.
     """
 
-    def __init__(self, start: int = 13, drop: int = 2, every: int = 10,
-                 sigmoid_target: bool = False, smooth: float = 1., loss_weight: float = 1.,
-                 loss_name: str = 'loss_boundary', released_sums: bool = False) -> None:
+    def __init__(
+        self,
+        start: int = 13,
+        drop: int = 2,
+        every: int = 10,
+        sigmoid_target: bool = False,
+        smooth: float = 1.0,
+        loss_weight: float = 1.0,
+        loss_name: str = 'loss_boundary',
+        released_sums: bool = False,
+    ) -> None:
         super().__init__()
         if start < 1 or start % 2 == 0 or drop < 0 or drop % 2 or every < 1:
             raise ConfigError(
                 f'BoundaryDiceLoss: got start={start}, drop={drop}, every={every}; needs an odd '
                 'start >= 1, an even drop >= 0 and every >= 1, since a window of even side has no '
-                'centre; change these arguments')
+                'centre; change these arguments'
+            )
         self.start, self.drop, self.every = start, drop, every
         self.sigmoid_target = sigmoid_target
         self.smooth = smooth
@@ -94,8 +103,9 @@ class BoundaryDiceLoss(nn.Module):
         """Set the current epoch, counted from 0."""
         self.epoch = epoch
 
-    def forward(self, logits: Tensor, target: Tensor, weight: None = None,
-                ignore_index: int | None = 255) -> Tensor:
+    def forward(
+        self, logits: Tensor, target: Tensor, weight: None = None, ignore_index: int | None = 255
+    ) -> Tensor:
         """Compute the loss.
 
         Args:
@@ -113,12 +123,18 @@ class BoundaryDiceLoss(nn.Module):
             ConfigError: Shapes do not fit, or pixel weights are passed.
         """
         refuse_pixel_weight('BoundaryDiceLoss', weight)
-        prob, target, valid = saliency_inputs('BoundaryDiceLoss', logits, target,
-                                              self.sigmoid_target, ignore_index)
+        prob, target, valid = saliency_inputs(
+            'BoundaryDiceLoss', logits, target, self.sigmoid_target, ignore_index
+        )
         if valid is not None:
             prob = prob * valid
-        loss = dice_per_image(boundary_map(prob, self.window), boundary_map(target, self.window),
-                              valid, self.smooth, self.released_sums)
+        loss = dice_per_image(
+            boundary_map(prob, self.window),
+            boundary_map(target, self.window),
+            valid,
+            self.smooth,
+            self.released_sums,
+        )
         return self.loss_weight * loss.mean()
 
     def extra_repr(self) -> str:

@@ -1,4 +1,5 @@
 """Channel attention of CSKD (CAM): each channel attends to the channels least similar to it."""
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -44,14 +45,18 @@ def attended_channels(weights: Tensor, feat: Tensor) -> Tensor:
         if ends[-1] * 16 < weights.numel():
             image, _, channel = counts.nonzero(as_tuple=True)
             found = F.embedding_bag(
-                image * channels + channel, feat.flatten(0, 1), ends - sizes, mode='sum',
-                per_sample_weights=weights[counts])
+                image * channels + channel,
+                feat.flatten(0, 1),
+                ends - sizes,
+                mode='sum',
+                per_sample_weights=weights[counts],
+            )
             return found.view(num, rows, -1)
     return weights @ feat
 
 
 def channel_attention(feat: Tensor, gamma: Tensor, tau: float = 2.0) -> Tensor:
-    """Return ``gamma * A X + X`` with the weights A of :func:`channel_weights`.
+    """Return ``gamma * A X + X`` with the weights A of ``channel_weights``.
 
     Source: CSKD (Pattern Recognition Letters 180, 2024): the channel attention of DANet (CVPR 2019)
     with a temperature.

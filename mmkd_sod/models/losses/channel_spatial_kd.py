@@ -1,4 +1,5 @@
 """Feature loss of CSKD: channel and position attention compared by CKA."""
+
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -61,22 +62,30 @@ class _BlockLosses(torch.autograd.Function):
     @staticmethod
     def forward(ctx, block_losses, grid, teacher, student, *shared):
         wanted = ctx.needs_input_grad[3:]
-        grads = [torch.zeros_like(x, memory_format=torch.contiguous_format) if want else None
-                 for want, x in zip(wanted, (student, *shared), strict=True)]
+        grads = [
+            torch.zeros_like(x, memory_format=torch.contiguous_format) if want else None
+            for want, x in zip(wanted, (student, *shared), strict=True)
+        ]
         into = grid_blocks(student if grads[0] is None else grads[0], grid)
         total = student.new_zeros(())
         for s_blocks, t_blocks, g_blocks in zip(
-                grid_blocks(student, grid), grid_blocks(teacher, grid), into, strict=True):
+            grid_blocks(student, grid), grid_blocks(teacher, grid), into, strict=True
+        ):
             nbytes = t_blocks.numel() * t_blocks.element_size()
             for rows in slabs(len(t_blocks), nbytes, teacher.device):
-                leaves = [x if x is None else x.detach().requires_grad_(want) for want, x in zip(
-                    wanted, (_stack(s_blocks[rows]), *shared), strict=True)]
+                leaves = [
+                    x if x is None else x.detach().requires_grad_(want)
+                    for want, x in zip(wanted, (_stack(s_blocks[rows]), *shared), strict=True)
+                ]
                 with torch.set_grad_enabled(any(wanted)):
                     loss = block_losses(_stack(t_blocks[rows]), *leaves).sum()
                 total += loss.detach()
                 if any(wanted):
-                    found = iter(torch.autograd.grad(loss, [x for x in leaves
-                                                            if x is not None and x.requires_grad]))
+                    found = iter(
+                        torch.autograd.grad(
+                            loss, [x for x in leaves if x is not None and x.requires_grad]
+                        )
+                    )
                     for index, grad in enumerate(grads):
                         if index == 0 and grad is not None:
                             g_blocks[rows] = next(found).view(g_blocks[rows].shape)
@@ -88,8 +97,12 @@ class _BlockLosses(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad_total):
-        return None, None, None, *(
-            grad if grad is None else grad * grad_total for grad in ctx.saved_tensors)
+        return (
+            None,
+            None,
+            None,
+            *(grad if grad is None else grad * grad_total for grad in ctx.saved_tensors),
+        )
 
 
 def _stack(blocks: Tensor) -> Tensor:
@@ -131,10 +144,10 @@ class ChannelSpatialKDLoss(nn.Module):
         pam_weight (float): Weight of L_PAM; 0 disables it.
         projection (str): Convolutions of the position attention: ``'resampled'`` for every block of
             every step (the released code), ``'fixed'`` (drawn once) or ``'learned'``; see
-            :class:`~mmkd_sod.models.losses.position_attention.PositionProjection`.
+            ``mmkd_sod.models.losses.position_attention.PositionProjection``.
         gather (bool): Compare the images of all ranks, with gradients. Every rank computes the loss
             of the whole batch, so features must have one shape on all ranks. See
-            :func:`~mmkd_sod.utils.gather.gather_batch` for the scale of the gradients.
+            ``mmkd_sod.utils.gather.gather_batch`` for the scale of the gradients.
         sum_terms (bool): Return the sum of both terms instead of a dict, as mmrazor's
             ``ConfigurableDistiller`` requires.
 
@@ -142,24 +155,28 @@ class ChannelSpatialKDLoss(nn.Module):
         ConfigError: An argument is out of range.
     """
 
-    def __init__(self,
-                 student_channels: int,
-                 teacher_channels: int,
-                 tau: float = 2.0,
-                 grid: Sequence[int] = (5, 5),
-                 cam_weight: float = 0.3,
-                 pam_weight: float = 0.8,
-                 projection: str = 'resampled',
-                 gather: bool = False,
-                 sum_terms: bool = False) -> None:
+    def __init__(
+        self,
+        student_channels: int,
+        teacher_channels: int,
+        tau: float = 2.0,
+        grid: Sequence[int] = (5, 5),
+        cam_weight: float = 0.3,
+        pam_weight: float = 0.8,
+        projection: str = 'resampled',
+        gather: bool = False,
+        sum_terms: bool = False,
+    ) -> None:
         super().__init__()
         if not tau > 0:
-            raise ConfigError(f'ChannelSpatialKDLoss: tau={tau} must be above 0; use 2 as in the '
-                              'paper')
+            raise ConfigError(
+                f'ChannelSpatialKDLoss: tau={tau} must be above 0; use 2 as in the paper'
+            )
         if not is_seq_of(grid, int) or len(grid) != 2 or min(grid) < 1:
             raise ConfigError(
                 f'ChannelSpatialKDLoss: grid={grid!r} must be two integers >= 1, the numbers of '
-                'blocks along height and width; use (5, 5) as in the paper')
+                'blocks along height and width; use (5, 5) as in the paper'
+            )
         self.student_channels = student_channels
         self.teacher_channels = teacher_channels
         self.tau = tau
@@ -174,8 +191,10 @@ class ChannelSpatialKDLoss(nn.Module):
         if pam_weight != 0:
             self.student_projection = PositionProjection(student_channels, tau, projection)
             self.teacher_projection = (
-                self.student_projection if student_channels == teacher_channels else
-                PositionProjection(teacher_channels, tau, projection))
+                self.student_projection
+                if student_channels == teacher_channels
+                else PositionProjection(teacher_channels, tau, projection)
+            )
 
     def forward(self, student: Tensor, teacher: Tensor) -> dict[str, Tensor] | Tensor:
         """Compute both terms.
@@ -210,13 +229,15 @@ class ChannelSpatialKDLoss(nn.Module):
             raise ConfigError(
                 f'ChannelSpatialKDLoss: the student feature has shape {tuple(student.shape)}; '
                 f'student_channels={self.student_channels} needs (N, {self.student_channels}, H, '
-                'W); set student_channels to the channels of that feature')
+                'W); set student_channels to the channels of that feature'
+            )
         wanted = (len(student), self.teacher_channels, *student.shape[2:])
         if tuple(teacher.shape) != wanted:
             raise ConfigError(
                 f'ChannelSpatialKDLoss: the teacher feature has shape {tuple(teacher.shape)}; '
                 f'expected {wanted} for a student feature of {tuple(student.shape)}; set '
-                'teacher_channels, or resize the features to the same height and width')
+                'teacher_channels, or resize the features to the same height and width'
+            )
 
     def _loss_cam(self, student: Tensor, teacher: Tensor) -> Tensor:
         kernel = gram(channel_attention(student, self.gamma_cam, self.tau).flatten(1))
@@ -226,9 +247,13 @@ class ChannelSpatialKDLoss(nn.Module):
             weights = channel_weights(flat, self.tau)
             # An inner product over all channels is the sum over slabs of channels.
             partial = [
-                residual_gram(flat[:, rows].flatten(1),
-                              attended_channels(weights[:, rows], flat).flatten(1), gamma)
-                for rows in slabs(flat.shape[1], flat.nbytes, flat.device)]
+                residual_gram(
+                    flat[:, rows].flatten(1),
+                    attended_channels(weights[:, rows], flat).flatten(1),
+                    gamma,
+                )
+                for rows in slabs(flat.shape[1], flat.nbytes, flat.device)
+            ]
             value, slope = (torch.stack(terms).sum(0) for terms in zip(*partial, strict=True))
         return cka_loss_from_grams(kernel, _with_slope(gamma, value, slope))
 

@@ -4,6 +4,7 @@ CKA compares how the images of a batch differ from one another in two feature sp
 different numbers of channels. Only N x N matrices (N images) are computed, never the d x d matrices
 of the feature-space form.
 """
+
 import warnings
 
 import torch
@@ -31,13 +32,16 @@ def check_batch(num_images: int, owner: str) -> None:
         raise ConfigError(
             f'{owner}: got {num_images} image; CKA compares the images of a batch and is 0 / 0 for '
             'one image; use at least 3 images per GPU, or gather=True to compare the images of all '
-            'GPUs')
+            'GPUs'
+        )
     if num_images == 2 and owner not in _warned:
         _warned.add(owner)
         warnings.warn(
             f'{owner}: with 2 images CKA is 1 for any features, so the loss is 0 without a '
             'gradient; use at least 3 images per GPU, or gather=True to compare the images of all '
-            'GPUs', stacklevel=3)
+            'GPUs',
+            stacklevel=3,
+        )
 
 
 def full_precision(feat: Tensor) -> Tensor:
@@ -70,7 +74,7 @@ class _Gram(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> Tensor:
-        feat, = ctx.saved_tensors
+        (feat,) = ctx.saved_tensors
         return (grad + grad.transpose(-1, -2)) @ feat
 
 
@@ -96,7 +100,7 @@ def centre(kernel: Tensor) -> Tensor:
         Tensor: (..., N, N).
     """
     num = kernel.shape[-1]
-    h = torch.eye(num, dtype=kernel.dtype, device=kernel.device) - 1. / num
+    h = torch.eye(num, dtype=kernel.dtype, device=kernel.device) - 1.0 / num
     return h @ kernel @ h
 
 
@@ -123,9 +127,10 @@ def cka_from_grams(kernel_s: Tensor, kernel_t: Tensor) -> Tensor:
     square_s, square_t = hsic(kernel_s, kernel_s), hsic(kernel_t, kernel_t)
     with torch.no_grad():
         # Centring equal features leaves rounding noise of about this relative size.
-        noise = (32 * torch.finfo(kernel_s.dtype).eps)**2
-        defined = ((square_s > noise * kernel_s.square().sum((-1, -2))) &
-                   (square_t > noise * kernel_t.square().sum((-1, -2))))
+        noise = (32 * torch.finfo(kernel_s.dtype).eps) ** 2
+        defined = (square_s > noise * kernel_s.square().sum((-1, -2))) & (
+            square_t > noise * kernel_t.square().sum((-1, -2))
+        )
     # The inner `where` avoids the infinite gradient of the square root at 0.
     one = torch.ones_like(square_s)
     norm = torch.where(defined, square_s, one).sqrt() * torch.where(defined, square_t, one).sqrt()
@@ -163,7 +168,7 @@ class CKALoss(nn.Module):
         loss_weight (float): Factor of the loss.
         eps (float): Keeps the logarithm finite.
         gather (bool): Compare the images of all ranks, with gradients, instead of those of this
-            rank (see :func:`mmkd_sod.utils.gather.gather_batch`).
+            rank (see ``mmkd_sod.utils.gather.gather_batch``).
     """
 
     def __init__(self, loss_weight: float = 1.0, eps: float = 1e-8, gather: bool = False) -> None:
@@ -172,8 +177,7 @@ class CKALoss(nn.Module):
         self.eps = eps
         self.gather = gather
 
-    def forward(self, student: Tensor, teacher: Tensor,
-                avg_factor: float | None = None) -> Tensor:
+    def forward(self, student: Tensor, teacher: Tensor, avg_factor: float | None = None) -> Tensor:
         """Compute the loss.
 
         Args:
@@ -190,7 +194,8 @@ class CKALoss(nn.Module):
         if student.shape[0] != teacher.shape[0]:
             raise ConfigError(
                 f'CKALoss: got {student.shape[0]} student and {teacher.shape[0]} teacher images; '
-                'CKA needs features of the same images; pass both networks the same batch')
+                'CKA needs features of the same images; pass both networks the same batch'
+            )
         student = full_precision(student).flatten(1)
         teacher = full_precision(teacher.detach()).flatten(1)
         with torch.autocast(student.device.type, enabled=False):

@@ -20,8 +20,13 @@ def released_sum(maps: Tensor) -> Tensor:
     return plain + (torch.from_numpy(ordered).to(plain) - plain).detach()
 
 
-def dice_per_image(prob: Tensor, target: Tensor, valid: Tensor | None = None,
-                   smooth: float = 1., released_sums: bool = False) -> Tensor:
+def dice_per_image(
+    prob: Tensor,
+    target: Tensor,
+    valid: Tensor | None = None,
+    smooth: float = 1.0,
+    released_sums: bool = False,
+) -> Tensor:
     """Return ``1 - (2 sum(P G) + smooth) / (sum(P) + sum(G) + smooth)`` for each image.
 
     Args:
@@ -29,7 +34,7 @@ def dice_per_image(prob: Tensor, target: Tensor, valid: Tensor | None = None,
         target (Tensor): G, of the same shape, in [0, 1].
         valid (Tensor, optional): 1 at positions that count and 0 elsewhere, of the same shape.
         smooth (float): Avoids 0 / 0: two empty maps have loss 0.
-        released_sums (bool): Round as the released code does; see :func:`released_sum`.
+        released_sums (bool): Round as the released code does; see ``released_sum``.
 
     Returns:
         Tensor: (N,), in [0, 1).
@@ -44,8 +49,9 @@ def dice_per_image(prob: Tensor, target: Tensor, valid: Tensor | None = None,
     return 1 - (2 * overlap + smooth) / (prob.sum(1) + target.sum(1) + smooth)
 
 
-def saliency_inputs(name: str, logits: Tensor, target: Tensor, sigmoid_target: bool,
-                    ignore_index: int | None) -> tuple[Tensor, Tensor, Tensor | None]:
+def saliency_inputs(
+    name: str, logits: Tensor, target: Tensor, sigmoid_target: bool, ignore_index: int | None
+) -> tuple[Tensor, Tensor, Tensor | None]:
     """Return probabilities, float targets and the validity mask for the saliency losses.
 
     Args:
@@ -69,7 +75,8 @@ def saliency_inputs(name: str, logits: Tensor, target: Tensor, sigmoid_target: b
         raise ConfigError(
             f'{name}: got logits {tuple(logits.shape)} and target {tuple(target.shape)}; both must '
             'have one shape (N, 1, H, W); set out_channels=1 in the decode head and resize the '
-            'logits to the target')
+            'logits to the target'
+        )
     target, valid = target.detach(), None
     if not target.is_floating_point():
         if ignore_index is not None:
@@ -98,9 +105,14 @@ class DiceLoss(nn.Module):
             slower, and off by a relative 1e-5. Default: False, exact to float32.
     """
 
-    def __init__(self, sigmoid_target: bool = False, smooth: float = 1.,
-                 loss_weight: float = 1., loss_name: str = 'loss_dice',
-                 released_sums: bool = False) -> None:
+    def __init__(
+        self,
+        sigmoid_target: bool = False,
+        smooth: float = 1.0,
+        loss_weight: float = 1.0,
+        loss_name: str = 'loss_dice',
+        released_sums: bool = False,
+    ) -> None:
         super().__init__()
         self.sigmoid_target = sigmoid_target
         self.smooth = smooth
@@ -108,8 +120,9 @@ class DiceLoss(nn.Module):
         self.loss_name = loss_name
         self.released_sums = released_sums
 
-    def forward(self, logits: Tensor, target: Tensor, weight: None = None,
-                ignore_index: int | None = 255) -> Tensor:
+    def forward(
+        self, logits: Tensor, target: Tensor, weight: None = None, ignore_index: int | None = 255
+    ) -> Tensor:
         """Compute the loss.
 
         Args:
@@ -126,8 +139,9 @@ class DiceLoss(nn.Module):
             ConfigError: Shapes do not fit, or pixel weights are passed.
         """
         refuse_pixel_weight('DiceLoss', weight)
-        prob, target, valid = saliency_inputs('DiceLoss', logits, target, self.sigmoid_target,
-                                              ignore_index)
+        prob, target, valid = saliency_inputs(
+            'DiceLoss', logits, target, self.sigmoid_target, ignore_index
+        )
         loss = dice_per_image(prob, target, valid, self.smooth, self.released_sums)
         return self.loss_weight * loss.mean()
 
@@ -135,5 +149,7 @@ class DiceLoss(nn.Module):
 def refuse_pixel_weight(name: str, weight: Tensor | None) -> None:
     """Raise ConfigError for pixel weights, which a decode head of mmseg with a sampler passes."""
     if torch.is_tensor(weight):
-        raise ConfigError(f'{name}: got pixel weights of shape {tuple(weight.shape)}; this loss '
-                          'takes none; remove the sampler from the decode head')
+        raise ConfigError(
+            f'{name}: got pixel weights of shape {tuple(weight.shape)}; this loss '
+            'takes none; remove the sampler from the decode head'
+        )

@@ -1,4 +1,5 @@
 """Distillation of the similarities within a batch (DSSD of HKDNet)."""
+
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,11 +42,15 @@ class DSSDLoss(nn.Module):
         loss_weight (float): Factor of the loss.
         gather (bool): Compare the images of all ranks, with gradients, instead of those of this
             rank; shapes must be equal on all ranks. Not for batches that are one group each, as in
-            HKDNet. See :func:`~mmkd_sod.utils.gather.gather_batch`.
+            HKDNet. See ``mmkd_sod.utils.gather.gather_batch``.
     """
 
-    def __init__(self, level_weights: Sequence[float] | None = None,
-                 loss_weight: float = 1., gather: bool = False) -> None:
+    def __init__(
+        self,
+        level_weights: Sequence[float] | None = None,
+        loss_weight: float = 1.0,
+        gather: bool = False,
+    ) -> None:
         super().__init__()
         self.level_weights = level_weights
         self.loss_weight = loss_weight
@@ -64,12 +69,13 @@ class DSSDLoss(nn.Module):
         Raises:
             ConfigError: The numbers of levels, weights or images differ.
         """
-        total: Any = 0.
+        total: Any = 0.0
         for weight, s, t in pair_levels('DSSDLoss', student, teacher, self.level_weights):
             if s.shape[0] != t.shape[0]:
                 raise ConfigError(
                     f'DSSDLoss: got {s.shape[0]} student and {t.shape[0]} teacher images; it needs '
-                    'features of the same images; pass both networks the same batch')
+                    'features of the same images; pass both networks the same batch'
+                )
             if self.gather:
                 s, t = gather_batch(s), gather_batch(t)
             total = total + weight * F.mse_loss(batch_similarity(s), batch_similarity(t))

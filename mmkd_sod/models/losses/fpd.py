@@ -1,4 +1,5 @@
 """Distillation of fused features (FPD of HKDNet)."""
+
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,8 +31,12 @@ class FPDLoss(nn.Module):
         ConfigError: The temperature is not positive.
     """
 
-    def __init__(self, tau: float = 1., level_weights: Sequence[float] | None = None,
-                 loss_weight: float = 1.) -> None:
+    def __init__(
+        self,
+        tau: float = 1.0,
+        level_weights: Sequence[float] | None = None,
+        loss_weight: float = 1.0,
+    ) -> None:
         super().__init__()
         if not tau > 0:
             raise ConfigError(f'FPDLoss: tau={tau} must be above 0; HKDNet uses 1 to 34')
@@ -55,7 +60,7 @@ class FPDLoss(nn.Module):
             ConfigError: The numbers of levels and weights or the shapes differ.
         """
         tau = self.tau if tau is None else tau
-        total: Any = 0.
+        total: Any = 0.0
         for weight, s, t in paired_maps('FPDLoss', student, teacher, self.level_weights):
             s, t = s / tau, t / tau
             mean = F.mse_loss(s.mean(1), t.mean(1))

@@ -1,4 +1,5 @@
 """Checks of the levels and rows that several losses take."""
+
 from collections.abc import Iterator, Sequence
 
 from torch import Tensor
@@ -13,24 +14,25 @@ def as_levels(maps: Levels) -> list[Tensor]:
     return [maps] if isinstance(maps, Tensor) else list(maps)
 
 
-def weights_of_levels(name: str, number: int,
-                      level_weights: Sequence[float] | None) -> list[float]:
+def weights_of_levels(name: str, number: int, level_weights: Sequence[float] | None) -> list[float]:
     """Return one weight per level; 1 each where none are given.
 
     Raises:
         ConfigError: The numbers of weights and levels differ.
     """
     if level_weights is None:
-        return [1.] * number
+        return [1.0] * number
     if len(level_weights) != number:
         raise ConfigError(
             f'{name}: level_weights={tuple(level_weights)} has {len(level_weights)} entries for '
-            f'{number} levels; give one weight per level')
+            f'{number} levels; give one weight per level'
+        )
     return list(level_weights)
 
 
-def pair_levels(name: str, student: Levels, teacher: Levels,
-                level_weights: Sequence[float] | None) -> list[tuple[float, Tensor, Tensor]]:
+def pair_levels(
+    name: str, student: Levels, teacher: Levels, level_weights: Sequence[float] | None
+) -> list[tuple[float, Tensor, Tensor]]:
     """Return the weight, student and teacher tensor of each level.
 
     Args:
@@ -46,13 +48,15 @@ def pair_levels(name: str, student: Levels, teacher: Levels,
     if len(student) != len(teacher) or not student:
         raise ConfigError(
             f'{name}: got {len(student)} student and {len(teacher)} teacher levels; they are '
-            'compared in pairs; pass as many of each, at least one')
+            'compared in pairs; pass as many of each, at least one'
+        )
     weights = weights_of_levels(name, len(student), level_weights)
     return [(weight, s, t.detach()) for weight, s, t in zip(weights, student, teacher, strict=True)]
 
 
-def paired_maps(name: str, student: Levels, teacher: Levels,
-                level_weights: Sequence[float] | None) -> Iterator[tuple[float, Tensor, Tensor]]:
+def paired_maps(
+    name: str, student: Levels, teacher: Levels, level_weights: Sequence[float] | None
+) -> Iterator[tuple[float, Tensor, Tensor]]:
     """Yield the weight, student and teacher maps of each level whose weight is not 0.
 
     Args:
@@ -73,7 +77,8 @@ def paired_maps(name: str, student: Levels, teacher: Levels,
             raise ConfigError(
                 f'{name}: level {index} has a student of shape {tuple(s.shape)} and a teacher of '
                 f'shape {tuple(t.shape)}; both must have one shape (N, C, H, W); resize the '
-                'smaller one or project the channels')
+                'smaller one or project the channels'
+            )
         if weight:
             yield weight, s.float(), t.float()
 
@@ -93,4 +98,5 @@ def check_rows(name: str, student: Tensor, teacher: Tensor) -> None:
         raise ConfigError(
             f'{name}: got student logits {tuple(student.shape)} and teacher logits '
             f'{tuple(teacher.shape)}; both must have one shape (P, K); flatten maps to rows with '
-            'the connector mmkd_sod.DenseRows')
+            'the connector mmkd_sod.DenseRows'
+        )

@@ -36,11 +36,13 @@ class KDKLDivLoss(nn.Module):
         self.tau = tau
         self.loss_weight = loss_weight
 
-    def forward(self,
-                student: Tensor,
-                teacher: Tensor,
-                weight: Tensor | None = None,
-                avg_factor: float | Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        student: Tensor,
+        teacher: Tensor,
+        weight: Tensor | None = None,
+        avg_factor: float | Tensor | None = None,
+    ) -> Tensor:
         """Compute the loss.
 
         Args:

@@ -29,11 +29,13 @@ class KDQualityFocalLoss(nn.Module):
         self.beta = beta
         self.loss_weight = loss_weight
 
-    def forward(self,
-                student: Tensor,
-                teacher: Tensor,
-                weight: Tensor | None = None,
-                avg_factor: float | Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        student: Tensor,
+        teacher: Tensor,
+        weight: Tensor | None = None,
+        avg_factor: float | Tensor | None = None,
+    ) -> Tensor:
         """Compute the loss.
 
         Args:

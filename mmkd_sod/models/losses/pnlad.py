@@ -1,4 +1,5 @@
 """Positive and negative logits distillation (PNLAD of HKDNet)."""
+
 from collections.abc import Sequence
 from typing import Any
 
@@ -70,7 +71,7 @@ class PNLADLoss(nn.Module):
 
     Each term is a mean over its distributions, without the factor tau^2. Deviations: the released
     code has one-channel maps and 'row' only; its ground-truth term is a loss of its own here
-    (:class:`SaliencyBCELoss`).
+    (``SaliencyBCELoss``).
 
     Args:
         tau_pos (float): Temperature of the positive term, above 0.
@@ -92,9 +93,15 @@ class PNLADLoss(nn.Module):
         True
     """
 
-    def __init__(self, tau_pos: float = 4., tau_neg: float | None = 4., mode: str = 'row',
-                 level_weights: Sequence[float] | None = None, pos_weight: float = 1.,
-                 neg_weight: float = 1.) -> None:
+    def __init__(
+        self,
+        tau_pos: float = 4.0,
+        tau_neg: float | None = 4.0,
+        mode: str = 'row',
+        level_weights: Sequence[float] | None = None,
+        pos_weight: float = 1.0,
+        neg_weight: float = 1.0,
+    ) -> None:
         super().__init__()
         if mode not in MODES:
             raise ConfigError(f'PNLADLoss: mode={mode!r} is unknown; use one of {MODES}')
@@ -102,8 +109,10 @@ class PNLADLoss(nn.Module):
             if tau is not None and not tau > 0:
                 raise ConfigError(f'PNLADLoss: {key}={tau} must be above 0; HKDNet uses 1 to 34')
         if tau_pos is None:
-            raise ConfigError('PNLADLoss: tau_pos=None is not a temperature; set pos_weight=0 to '
-                              'disable the positive term')
+            raise ConfigError(
+                'PNLADLoss: tau_pos=None is not a temperature; set pos_weight=0 to '
+                'disable the positive term'
+            )
         self.tau_pos, self.tau_neg = tau_pos, tau_neg
         self.mode = mode
         self.level_weights = level_weights
@@ -126,12 +135,13 @@ class PNLADLoss(nn.Module):
         """
         tau = self.tau_pos if tau is None else tau
         return self.pos_weight * self._sum(
-            lambda logits: self._two_class(logits, 0.) / tau, student, teacher)
+            lambda logits: self._two_class(logits, 0.0) / tau, student, teacher
+        )
 
     def negative(self, student: Levels, teacher: Levels, tau: float | None = None) -> Tensor:
         """Compute the negative term; 0 without a temperature.
 
-        Args and returns are those of :meth:`positive`; ``tau`` overrides ``tau_neg``.
+        Args and returns are those of ``positive``; ``tau`` overrides ``tau_neg``.
         """
         tau = self.tau_neg if tau is None else tau
         if tau is None:
@@ -144,7 +154,7 @@ class PNLADLoss(nn.Module):
         return self.neg_weight * self._sum(complement, student, teacher)
 
     def forward(self, student: Levels, teacher: Levels) -> Tensor:
-        """Return the sum of both terms at the configured temperatures; see :meth:`positive`."""
+        """Return the sum of both terms at the configured temperatures; see ``positive``."""
         return self.positive(student, teacher) + self.negative(student, teacher)
 
     def _two_class(self, first: Tensor, second: Tensor | float) -> Tensor:
@@ -156,7 +166,7 @@ class PNLADLoss(nn.Module):
         return torch.cat([first, second], 1)
 
     def _sum(self, scores, student: Levels, teacher: Levels) -> Tensor:
-        total: Any = 0.
+        total: Any = 0.0
         for weight, s, t in paired_maps('PNLADLoss', student, teacher, self.level_weights):
             total = total + weight * divergence(scores(s), scores(t), self.mode)
         return total

@@ -1,4 +1,5 @@
 """Position attention of CSKD (PAM) within the blocks of a grid."""
+
 from collections.abc import Sequence
 from typing import cast
 
@@ -35,7 +36,7 @@ def grid_blocks(feat: Tensor, grid: Sequence[int]) -> list[Tensor]:
     views = []
     for top, rows, h in _runs(height, grid[0]):
         for left, cols, w in _runs(width, grid[1]):
-            part = feat[:, :, top:top + rows * h, left:left + cols * w]
+            part = feat[:, :, top : top + rows * h, left : left + cols * w]
             part = part.unflatten(3, (cols, w)).unflatten(2, (rows, h))
             views.append(part.permute(2, 4, 0, 3, 5, 1))
     return views
@@ -65,8 +66,9 @@ def attended_values(blocks: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return (weights @ value).view(blocks.shape)
 
 
-def position_attention(feat: Tensor, gamma: Tensor, weight: Tensor, bias: Tensor,
-                       grid: Sequence[int] = (5, 5)) -> Tensor:
+def position_attention(
+    feat: Tensor, gamma: Tensor, weight: Tensor, bias: Tensor, grid: Sequence[int] = (5, 5)
+) -> Tensor:
     """Return the map ``gamma * attended value + X``, with attention within each block of a grid.
 
     Source: CSKD (Pattern Recognition Letters 180, 2024): the position attention of DANet (CVPR
@@ -75,7 +77,7 @@ def position_attention(feat: Tensor, gamma: Tensor, weight: Tensor, bias: Tensor
     Args:
         feat (Tensor): X, (N, C, H, W).
         gamma (Tensor): Scalar.
-        weight (Tensor): (1, D + D + C, C), see :func:`attended_values`.
+        weight (Tensor): (1, D + D + C, C), see ``attended_values``.
         bias (Tensor): (1, D + D + C).
         grid (Sequence[int]): Blocks along H and W; (1, 1) attends over the whole map.
 
@@ -116,11 +118,13 @@ class PositionProjection(nn.Module):
         super().__init__()
         if mode not in PROJECTIONS:
             raise ConfigError(
-                f'ChannelSpatialKDLoss: projection={mode!r} is unknown; use one of {PROJECTIONS}')
+                f'ChannelSpatialKDLoss: projection={mode!r} is unknown; use one of {PROJECTIONS}'
+            )
         if channels < 8:
             raise ConfigError(
                 f'ChannelSpatialKDLoss: got {channels} channels; position attention has channels '
-                '// 8 query channels and needs at least 8; use a wider feature or pam_weight=0')
+                '// 8 query channels and needs at least 8; use a wider feature or pam_weight=0'
+            )
         self.channels = channels
         self.tau = tau
         self.mode = mode
@@ -146,7 +150,7 @@ class PositionProjection(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def convolutions(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the convolutions of ``'fixed'`` or ``'learned'`` for :func:`attended_values`.
+        """Return the convolutions of ``'fixed'`` or ``'learned'`` for ``attended_values``.
 
         Args:
             like (Tensor): Sets dtype and device.
@@ -162,7 +166,7 @@ class PositionProjection(nn.Module):
         return weight[None].to(like), bias[None].to(like)
 
     def draw(self, blocks: Tensor) -> tuple[Tensor, Tensor]:
-        """Draw new convolutions for each block, for :func:`attended_values`.
+        """Draw new convolutions for each block, for ``attended_values``.
 
         Args:
             blocks (Tensor): (B, N, L, C).
@@ -179,7 +183,7 @@ class PositionProjection(nn.Module):
         rows = len(blocks) * (2 * depth + channels)
         size = rows * (channels + 1)
         bits = torch.empty(-(-size // 4), dtype=torch.int64, device=blocks.device)
-        bits.random_(-2**63, None, generator=generator)
+        bits.random_(-(2**63), None, generator=generator)
         drawn = bits.view(torch.int16)[:size].to(blocks.dtype).mul_(channels**-0.5 / 2**15)
         weight, bias = drawn.split((rows * channels, rows))
         weight = weight.view(len(blocks), -1, channels)

@@ -1,4 +1,5 @@
 """Binary cross-entropy of several saliency maps against one mask (HKDNet)."""
+
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,15 +28,24 @@ class SaliencyBCELoss(nn.Module):
         loss_name (str): Name in mmseg's log.
     """
 
-    def __init__(self, level_weights: Sequence[float] | None = None, loss_weight: float = 1.,
-                 loss_name: str = 'loss_bce') -> None:
+    def __init__(
+        self,
+        level_weights: Sequence[float] | None = None,
+        loss_weight: float = 1.0,
+        loss_name: str = 'loss_bce',
+    ) -> None:
         super().__init__()
         self.level_weights = level_weights
         self.loss_weight = loss_weight
         self.loss_name = loss_name
 
-    def forward(self, logits: Levels, target: Tensor, ignore_index: int | None = 255,
-                level_weights: Sequence[float] | None = None) -> Tensor:
+    def forward(
+        self,
+        logits: Levels,
+        target: Tensor,
+        ignore_index: int | None = 255,
+        level_weights: Sequence[float] | None = None,
+    ) -> Tensor:
         """Compute the loss.
 
         Args:
@@ -55,8 +65,10 @@ class SaliencyBCELoss(nn.Module):
         """
         levels = as_levels(logits)
         weights = weights_of_levels(
-            'SaliencyBCELoss', len(levels),
-            self.level_weights if level_weights is None else level_weights)
+            'SaliencyBCELoss',
+            len(levels),
+            self.level_weights if level_weights is None else level_weights,
+        )
         if target.dim() == 3:
             target = target.unsqueeze(1)
         valid = None
@@ -65,15 +77,16 @@ class SaliencyBCELoss(nn.Module):
             target = target * valid
             count = valid.sum()
             all_reduce(count, 'mean')
-            count = torch.where(count > 0, count, 1.)
+            count = torch.where(count > 0, count, 1.0)
         target = target.float()
-        total: Any = 0.
+        total: Any = 0.0
         for level, (weight, logit) in enumerate(zip(weights, levels, strict=True)):
             if logit.shape != target.shape:
                 raise ConfigError(
                     f'SaliencyBCELoss: level {level} has logits {tuple(logit.shape)} and target '
                     f'{tuple(target.shape)}; both must have one shape (N, 1, H, W); resize the '
-                    'logits to the target')
+                    'logits to the target'
+                )
             if not weight:
                 # An empty sum: DistributedDataParallel needs a gradient for every layer.
                 total = total + logit.flatten()[:0].sum()
@@ -81,7 +94,11 @@ class SaliencyBCELoss(nn.Module):
             if valid is None:
                 loss = F.binary_cross_entropy_with_logits(logit.float(), target)
             else:
-                loss = F.binary_cross_entropy_with_logits(
-                    logit.float(), target, weight=valid, reduction='sum') / count
+                loss = (
+                    F.binary_cross_entropy_with_logits(
+                        logit.float(), target, weight=valid, reduction='sum'
+                    )
+                    / count
+                )
             total = total + weight * loss
         return self.loss_weight * total

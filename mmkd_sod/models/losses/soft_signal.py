@@ -1,4 +1,5 @@
 """Entropy of a teacher's maps, and the temperature that gives a wanted entropy."""
+
 import math
 
 import torch
@@ -21,7 +22,7 @@ def sampled_scores(logits: Tensor) -> Tensor:
         Tensor: (positions, classes), float32, detached.
     """
     scores = logits.detach().float().movedim(1, -1).flatten(0, -2)
-    scores = scores[::max(1, len(scores) // MAX_POSITIONS)]
+    scores = scores[:: max(1, len(scores) // MAX_POSITIONS)]
     if scores.shape[1] == 1:
         scores = torch.cat([scores, torch.zeros_like(scores)], 1)
     return scores
@@ -32,7 +33,7 @@ def _entropy(scores: Tensor) -> Tensor:
     return -(log_prob.exp() * log_prob).sum(1).mean() / math.log(scores.shape[1])
 
 
-def map_entropy(logits: Tensor, tau: float = 1.) -> Tensor:
+def map_entropy(logits: Tensor, tau: float = 1.0) -> Tensor:
     """Return the mean entropy of the class distribution per position, relative to its maximum.
 
     Near 0 the teacher is saturated and its soft map equals its hard one; at 1 all classes are
@@ -48,13 +49,19 @@ def map_entropy(logits: Tensor, tau: float = 1.) -> Tensor:
     return _entropy(sampled_scores(logits) / tau)
 
 
-def fit_temperature(logits: Tensor, entropy: float, low: float = .05, high: float = 1000.,
-                    steps: int = 30, all_ranks: bool = False) -> float:
+def fit_temperature(
+    logits: Tensor,
+    entropy: float,
+    low: float = 0.05,
+    high: float = 1000.0,
+    steps: int = 30,
+    all_ranks: bool = False,
+) -> float:
     """Find the temperature at which maps have a given entropy, by bisection of its logarithm.
 
     Args:
         logits (Tensor): (N, C, H, W).
-        entropy (float): Wanted value of :func:`map_entropy`, in (0, 1).
+        entropy (float): Wanted value of ``map_entropy``, in (0, 1).
         low (float): Lowest temperature; returned if the entropy is higher there.
         high (float): Highest temperature; returned if the entropy is lower there.
         steps (int): Number of bisections.
@@ -67,8 +74,10 @@ def fit_temperature(logits: Tensor, entropy: float, low: float = .05, high: floa
         ConfigError: ``entropy`` is not between 0 and 1.
     """
     if not 0 < entropy < 1:
-        raise ConfigError(f'fit_temperature: entropy={entropy} must be above 0 (saturated) and '
-                          'below 1 (uniform); set target_entropy in between')
+        raise ConfigError(
+            f'fit_temperature: entropy={entropy} must be above 0 (saturated) and '
+            'below 1 (uniform); set target_entropy in between'
+        )
     scores = sampled_scores(logits)
     low, high = math.log(low), math.log(high)
     for _ in range(steps):

@@ -1,4 +1,5 @@
 """Max-pooling over a square with stride 1, fast on a CPU and bit-identical to torch's pooling."""
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor

@@ -17,7 +17,7 @@ class StructurePolishingLoss(nn.Module):
 
     Args:
         boundary_weight (float): Lambda of the paper.
-        start (int): Side of the boundary window at epoch 0, odd; see :func:`boundary_window`.
+        start (int): Side of the boundary window at epoch 0, odd; see ``boundary_window``.
         drop (int): Decrease of the side per step, even.
         every (int): Epochs between two steps.
         smooth (float): Added to numerator and denominator of both dice terms.
@@ -25,18 +25,27 @@ class StructurePolishingLoss(nn.Module):
         loss_name (str): Name in mmseg's log; only names that start with ``loss_`` are trained on.
     """
 
-    def __init__(self, boundary_weight: float = 1., start: int = 13, drop: int = 2,
-                 every: int = 10, smooth: float = 1., loss_weight: float = 1.,
-                 loss_name: str = 'loss_sp') -> None:
+    def __init__(
+        self,
+        boundary_weight: float = 1.0,
+        start: int = 13,
+        drop: int = 2,
+        every: int = 10,
+        smooth: float = 1.0,
+        loss_weight: float = 1.0,
+        loss_name: str = 'loss_sp',
+    ) -> None:
         super().__init__()
         self.dice = DiceLoss(smooth=smooth)
         self.boundary = BoundaryDiceLoss(
-            start=start, drop=drop, every=every, smooth=smooth, loss_weight=boundary_weight)
+            start=start, drop=drop, every=every, smooth=smooth, loss_weight=boundary_weight
+        )
         self.loss_weight = loss_weight
         self.loss_name = loss_name
 
-    def forward(self, logits: Tensor, target: Tensor, weight: None = None,
-                ignore_index: int | None = 255) -> Tensor:
+    def forward(
+        self, logits: Tensor, target: Tensor, weight: None = None, ignore_index: int | None = 255
+    ) -> Tensor:
         """Compute the loss.
 
         Args:

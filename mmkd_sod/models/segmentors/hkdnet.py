@@ -1,4 +1,5 @@
 """HKDNet for RGB-D co-salient object detection."""
+
 from mmengine.config import ConfigDict
 from mmseg.models.segmentors import EncoderDecoder
 
@@ -9,8 +10,8 @@ from mmkd_sod.registry import MODELS
 class HKDNet(EncoderDecoder):
     """Hybrid Knowledge Distillation Network (HKDNet, IEEE TSMC-S 2025): two encoders, one decoder.
 
-    An ``EncoderDecoder`` of mmseg with a :class:`~mmkd_sod.models.backbones.TwoStreamBackbone`.
-    Inputs are (N, 6, H, W), image and depth map as :class:`RGBDDataPreprocessor` stacks them, of at
+    An ``EncoderDecoder`` of mmseg with a ``mmkd_sod.models.backbones.TwoStreamBackbone``.
+    Inputs are (N, 6, H, W), image and depth map as ``RGBDDataPreprocessor`` stacks them, of at
     least 32 x 32 pixels; outputs are four saliency maps. The student HKDNet-S uses the Shunted
     Transformer T, the teacher HKDNet-T uses B.
 
@@ -27,18 +28,24 @@ class HKDNet(EncoderDecoder):
 
     Args:
         encoder (dict): Backbone of the image.
-        decode_head (dict, optional): Default: :class:`HKDHead` with its default arguments.
+        decode_head (dict, optional): Default: ``HKDHead`` with its default arguments.
         depth_encoder (dict, optional): Backbone of the depth map; default: that of ``encoder``,
             without shared weights.
         test_cfg (dict, optional): mmseg's test config; default: ``dict(mode='whole')``.
         kwargs: Arguments of mmseg's ``EncoderDecoder``.
     """
 
-    def __init__(self, encoder: dict, decode_head: dict | None = None,
-                 depth_encoder: dict | None = None, test_cfg: dict | None = None,
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        encoder: dict,
+        decode_head: dict | None = None,
+        depth_encoder: dict | None = None,
+        test_cfg: dict | None = None,
+        **kwargs,
+    ) -> None:
         super().__init__(
             backbone=dict(type='mmkd_sod.TwoStreamBackbone', rgb=encoder, depth=depth_encoder),
             decode_head=decode_head or dict(type='mmkd_sod.HKDHead'),
             test_cfg=ConfigDict(test_cfg or dict(mode='whole')),
-            **kwargs)
+            **kwargs,
+        )

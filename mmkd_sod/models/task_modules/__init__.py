@@ -1,4 +1,5 @@
 """Readers of detection heads: their towers, predictions and targets."""
+
 from .alignment import align_scale, channel_stats
 from .anchor import AnchorBoxReader, ATSSReader, DDODReader, RetinaReader
 from .base import (
@@ -26,11 +27,41 @@ from .vfnet import VFNetReader
 from .yolo import YOLOFReader, YOLOXReader
 
 __all__ = [
-    'REFUSED', 'ATSSReader', 'AnchorBoxReader', 'AutoAssignReader', 'BinsReader',
-    'CenterNetUpdateReader', 'DDODReader', 'DensePredictions', 'DenseTargets', 'DistanceReader',
-    'FCOSReader', 'FSAFReader', 'FoveaReader', 'FreeAnchorReader', 'GFLReader', 'HeadReader',
-    'LADReader', 'ObjectnessReader', 'PAAReader', 'PointReader', 'RTMDetReader', 'RepPointsReader',
-    'RetinaReader', 'SABLReader', 'TOODReader', 'TowerReader', 'VFNetReader', 'YOLOFReader',
-    'YOLOXReader', 'align_scale', 'channel_stats', 'find_reader', 'flatten_levels', 'joint_logits',
-    'level_rows', 'prior_rows', 'reader_class'
+    'REFUSED',
+    'ATSSReader',
+    'AnchorBoxReader',
+    'AutoAssignReader',
+    'BinsReader',
+    'CenterNetUpdateReader',
+    'DDODReader',
+    'DensePredictions',
+    'DenseTargets',
+    'DistanceReader',
+    'FCOSReader',
+    'FSAFReader',
+    'FoveaReader',
+    'FreeAnchorReader',
+    'GFLReader',
+    'HeadReader',
+    'LADReader',
+    'ObjectnessReader',
+    'PAAReader',
+    'PointReader',
+    'RTMDetReader',
+    'RepPointsReader',
+    'RetinaReader',
+    'SABLReader',
+    'TOODReader',
+    'TowerReader',
+    'VFNetReader',
+    'YOLOFReader',
+    'YOLOXReader',
+    'align_scale',
+    'channel_stats',
+    'find_reader',
+    'flatten_levels',
+    'joint_logits',
+    'level_rows',
+    'prior_rows',
+    'reader_class',
 ]

@@ -1,4 +1,5 @@
 """Aligning the student's tower features with the mean and scale of the teacher's."""
+
 import torch
 import torch.distributed as dist
 from mmengine.dist import get_world_size
@@ -25,7 +26,7 @@ def _moments(feat: Tensor) -> tuple[Tensor, Tensor, Tensor, float | Tensor]:
     """
     if feat.is_cpu:
         # A kernel of batch norm, several times faster than var_mean over the same axes.
-        mean, variance = torch.batch_norm_update_stats(feat, None, None, 0.)
+        mean, variance = torch.batch_norm_update_stats(feat, None, None, 0.0)
     else:
         variance, mean = torch.var_mean(feat, (0, 2, 3), correction=0)
     count = feat.numel() // feat.shape[1]
@@ -39,7 +40,7 @@ def _moments(feat: Tensor) -> tuple[Tensor, Tensor, Tensor, float | Tensor]:
     total = table[:, -1].sum()
     share = table[:, -1:] / total
     mean = (share * means).sum(0)
-    variance = (share * (variances + (means - mean)**2)).sum(0)
+    variance = (share * (variances + (means - mean) ** 2)).sum(0)
     return mean, variance, (variance * (total / (total - 1).clamp(min=1))).sqrt(), total
 
 
@@ -75,9 +76,23 @@ class _Align(torch.autograd.Function):
         inverse = (variance + EPS**2).rsqrt()
         if get_world_size() == 1:
             # The kernel multiplies by weight * inverse, hence the division of the weight.
-            return torch.ops.aten.native_batch_norm_backward(
-                grad, feat, scale / inverse, None, None, mean, inverse, True, EPS**2,
-                [True, False, False])[0], None, None, None
+            return (
+                torch.ops.aten.native_batch_norm_backward(
+                    grad,
+                    feat,
+                    scale / inverse,
+                    None,
+                    None,
+                    mean,
+                    inverse,
+                    True,
+                    EPS**2,
+                    [True, False, False],
+                )[0],
+                None,
+                None,
+                None,
+            )
         shape = 1, -1, 1, 1
         normal = (feat - mean.view(shape)) * inverse.view(shape)
         sums = torch.stack([grad.sum((0, 2, 3)), (grad * normal).sum((0, 2, 3))])
@@ -114,7 +129,7 @@ def align_scale(student: Tensor, teacher_stats: tuple[Tensor, Tensor], relu: boo
 
     Args:
         student (Tensor): (N, C, H, W).
-        teacher_stats (tuple): Result of :func:`channel_stats` for the teacher's feature, which has
+        teacher_stats (tuple): Result of ``channel_stats`` for the teacher's feature, which has
             the same C; N, H and W may differ.
         relu (bool): Apply ReLU to the result, for features that are outputs of a ReLU.
 

@@ -1,4 +1,5 @@
 """Readers of heads that regress boxes from anchors: RetinaNet, ATSS, DDOD."""
+
 from typing import Any
 
 import torch
@@ -36,7 +37,8 @@ class AnchorBoxReader(HeadReader):
             **{'box coder': type(coder).__name__},
             means=tuple(coder.means) if scaled else (),
             stds=tuple(coder.stds) if scaled else (),
-            anchors=[a.round().tolist() for a in self.head.prior_generator.base_anchors])
+            anchors=[a.round().tolist() for a in self.head.prior_generator.base_anchors],
+        )
 
     def priors(self, predictions: DensePredictions) -> torch.Tensor:
         """Return the (P, 4) anchors of the rows."""
@@ -72,7 +74,8 @@ class RetinaReader(AnchorBoxReader):
             label_weights=flatten_targets(label_weights),
             avg_factor=rank_mean(avg_factor, predictions.cls),
             positive=is_positive(self.head, flatten_targets(labels)),
-            priors=torch.cat(priors))
+            priors=torch.cat(priors),
+        )
 
 
 @HEAD_READERS.register_module(name='ATSSHead')
@@ -112,11 +115,13 @@ class DDODReader(AnchorBoxReader):
         """Return weights of the class branch, positives of the box branch and both normalisers."""
         anchors, _, label_weights, _, _, avg_factor = records['get_cls_targets'][0]
         _, labels, _, _, _, box_avg_factor = records['get_reg_targets'][0]
-        avg_factor, box_avg_factor = rank_mean(
-            [avg_factor, box_avg_factor], predictions.cls).clamp(min=1)
+        avg_factor, box_avg_factor = rank_mean([avg_factor, box_avg_factor], predictions.cls).clamp(
+            min=1
+        )
         return DenseTargets(
             label_weights=flatten_targets(label_weights),
             avg_factor=avg_factor,
             positive=is_positive(self.head, flatten_targets(labels)),
             priors=torch.cat([a.reshape(-1, 4) for a in anchors]),
-            box_avg_factor=box_avg_factor)
+            box_avg_factor=box_avg_factor,
+        )

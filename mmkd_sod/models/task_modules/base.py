@@ -1,4 +1,5 @@
 """Base classes of the readers of detection heads."""
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +33,7 @@ class DensePredictions:
 
 @dataclass
 class DenseTargets:
-    """Results of the student's target assignment, in the row order of :class:`DensePredictions`.
+    """Results of the student's target assignment, in the row order of ``DensePredictions``.
 
     Attributes:
         label_weights (Tensor, optional): (P, ), or (P, C) if the head weights classes separately;
@@ -74,8 +75,9 @@ def flatten_targets(levels: Sequence[Tensor]) -> Tensor:
     return torch.cat([level.reshape(-1) for level in levels])
 
 
-def level_rows(per_image: Sequence[Tensor], predictions: DensePredictions,
-               priors_per_location: int = 1) -> Tensor:
+def level_rows(
+    per_image: Sequence[Tensor], predictions: DensePredictions, priors_per_location: int = 1
+) -> Tensor:
     """Reorder targets per image, each ordered by level, row, column, anchor, to (P, ) rows."""
     sizes = [h * w * priors_per_location for h, w in predictions.levels]
     split = [image.split(sizes) for image in per_image]
@@ -126,14 +128,14 @@ class HeadReader(TowerReader):
     """Reads the towers, predictions and targets of one detection head.
 
     Register a subclass in ``mmkd_sod.registry.HEAD_READERS`` under the class names of its heads;
-    :func:`~mmkd_sod.models.task_modules.find_reader` describes which subclasses it also reads.
+    ``mmkd_sod.models.task_modules.find_reader`` describes which subclasses it also reads.
 
     Args:
         head (nn.Module): The head.
     """
 
     # Methods of the head whose results `targets` needs; recorded in the student's training step.
-    target_methods: tuple[str, ...] = ('get_targets', )
+    target_methods: tuple[str, ...] = ('get_targets',)
     # What is compared besides classes: 'bins' (distributions over box sides) or 'boxes'.
     reg_kind = 'boxes'
     # Whether a third branch predicts centerness or IoU.
@@ -158,15 +160,21 @@ class HeadReader(TowerReader):
     def layout(self) -> dict[str, Any]:
         """Return the settings, except classes, that must agree between student and teacher."""
         prior = self.head.prior_generator
-        return {'strides': [tuple(stride) for stride in prior.strides],
-                'anchors per location': list(prior.num_base_priors)}
+        return {
+            'strides': [tuple(stride) for stride in prior.strides],
+            'anchors per location': list(prior.num_base_priors),
+        }
 
     def target_sources(self) -> dict[str, tuple[object, str, Callable | None]]:
         """Return the calls to record in training: name to (owner, method, what to keep)."""
         return {name: (self.head, name, None) for name in self.target_methods}
 
-    def rows(self, cls_maps: Sequence[Tensor], reg_maps: Sequence[Tensor],
-             center_maps: Sequence[Tensor] | None = None) -> DensePredictions:
+    def rows(
+        self,
+        cls_maps: Sequence[Tensor],
+        reg_maps: Sequence[Tensor],
+        center_maps: Sequence[Tensor] | None = None,
+    ) -> DensePredictions:
         """Flatten the maps of all levels to rows.
 
         Args:
@@ -178,11 +186,12 @@ class HeadReader(TowerReader):
             cls=flatten_levels(cls_maps, self.head.cls_out_channels),
             reg=flatten_levels(reg_maps, self.reg_channels),
             center=None if center_maps is None else flatten_levels(center_maps, 1).squeeze(-1),
-            levels=[(m.shape[-2], m.shape[-1]) for m in cls_maps])
+            levels=[(m.shape[-2], m.shape[-1]) for m in cls_maps],
+        )
 
     def flatten(self, outputs) -> DensePredictions:
         """Return rows for the outputs of the head's forward."""
-        return self.rows(*outputs[:2 + self.has_centerness])
+        return self.rows(*outputs[: 2 + self.has_centerness])
 
     @property
     def reg_channels(self) -> int:
@@ -203,8 +212,14 @@ class HeadReader(TowerReader):
         """Decode (P, D) regression rows to (P, 4) boxes, XYXY."""
         return self.head.bbox_coder.decode(targets.priors, reg)
 
-    def reg_loss(self, loss: nn.Module, student: DensePredictions, teacher: DensePredictions,
-                 weight: Tensor, targets: DenseTargets) -> Tensor:
+    def reg_loss(
+        self,
+        loss: nn.Module,
+        student: DensePredictions,
+        teacher: DensePredictions,
+        weight: Tensor,
+        targets: DenseTargets,
+    ) -> Tensor:
         """Compute the regression term, here a box loss between decoded boxes.
 
         Args:

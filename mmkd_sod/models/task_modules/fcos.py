@@ -1,4 +1,5 @@
 """Reader of FCOS heads."""
+
 from typing import Any
 
 import torch
@@ -6,14 +7,7 @@ from mmdet.utils import reduce_mean
 
 from mmkd_sod.registry import HEAD_READERS
 
-from .base import (
-    DensePredictions,
-    DenseTargets,
-    HeadReader,
-    Records,
-    is_positive,
-    prior_rows,
-)
+from .base import DensePredictions, DenseTargets, HeadReader, Records, is_positive, prior_rows
 
 
 @HEAD_READERS.register_module(name=['FCOSHead', 'NASFCOSHead'])
@@ -46,6 +40,7 @@ class FCOSReader(HeadReader):
         total = reduce_mean(self.head.centerness_target(boxes[positive]).sum())
         return DenseTargets(
             label_weights=None,
-            avg_factor=torch.where(total > 0, total.clamp(min=1e-6), 1.),
+            avg_factor=torch.where(total > 0, total.clamp(min=1e-6), 1.0),
             positive=positive,
-            priors=prior_rows(self.head.prior_generator, predictions))
+            priors=prior_rows(self.head.prior_generator, predictions),
+        )

@@ -1,4 +1,5 @@
 """Readers of heads that predict a distribution per box side: GFL, SABL."""
+
 from typing import Any
 
 import torch
@@ -25,7 +26,8 @@ def assigned_targets(head: nn.Module, records: Records) -> DenseTargets:
         label_weights=flatten_targets(label_weights),
         avg_factor=rank_mean(avg_factor, label_weights[0]),
         positive=is_positive(head, flatten_targets(labels)),
-        priors=torch.cat([a.reshape(-1, a.shape[-1]) for a in anchors]))
+        priors=torch.cat([a.reshape(-1, a.shape[-1]) for a in anchors]),
+    )
 
 
 class BinsReader(HeadReader):
@@ -47,12 +49,18 @@ class BinsReader(HeadReader):
         """Bins of the four sides per anchor."""
         return 4 * self.bins
 
-    def reg_loss(self, loss: nn.Module, student: DensePredictions, teacher: DensePredictions,
-                 weight: Tensor, targets: DenseTargets) -> Tensor:
+    def reg_loss(
+        self,
+        loss: nn.Module,
+        student: DensePredictions,
+        teacher: DensePredictions,
+        weight: Tensor,
+        targets: DenseTargets,
+    ) -> Tensor:
         """Compute the KL divergence per side, divided by 4 and by the sum of the weights.
 
         Args:
-            loss (nn.Module): A loss on (4 P, bins) logits such as :class:`KDKLDivLoss`.
+            loss (nn.Module): A loss on (4 P, bins) logits such as ``KDKLDivLoss``.
             student (DensePredictions): Cross-head predictions.
             teacher (DensePredictions): Predictions of the teacher.
             weight (Tensor): (P, ), confidence of the teacher.
@@ -66,7 +74,8 @@ class BinsReader(HeadReader):
             student.reg.reshape(-1, self.bins),
             teacher.reg.reshape(-1, self.bins),
             weight=weight.repeat_interleave(4),
-            avg_factor=4.0 * total)
+            avg_factor=4.0 * total,
+        )
 
 
 @HEAD_READERS.register_module(name=['GFLHead', 'LDHead'])
@@ -117,9 +126,12 @@ class SABLReader(BinsReader):
     def layout(self) -> dict[str, Any]:
         """Return strides, anchors and buckets."""
         squares, coder = self.head.square_anchor_generator, self.head.bbox_coder
-        return {'strides': [tuple(stride) for stride in squares.strides],
-                'anchors': [a.round().tolist() for a in squares.base_anchors],
-                'num_buckets': coder.num_buckets, 'scale_factor': coder.scale_factor}
+        return {
+            'strides': [tuple(stride) for stride in squares.strides],
+            'anchors': [a.round().tolist() for a in squares.base_anchors],
+            'num_buckets': coder.num_buckets,
+            'scale_factor': coder.scale_factor,
+        }
 
     def flatten(self, outputs) -> DensePredictions:
         """Return rows of classes and buckets."""
@@ -132,4 +144,5 @@ class SABLReader(BinsReader):
         return DenseTargets(
             label_weights=flatten_targets(label_weights),
             avg_factor=rank_mean(avg_factor, predictions.cls),
-            positive=is_positive(self.head, flatten_targets(labels)))
+            positive=is_positive(self.head, flatten_targets(labels)),
+        )

@@ -1,4 +1,5 @@
 """Finds the reader of a head; lists the heads that cannot be distilled, with reasons."""
+
 from torch import nn
 
 from mmkd_sod.errors import ConfigError
@@ -7,13 +8,15 @@ from mmkd_sod.registry import HEAD_READERS
 from .base import HeadReader
 
 _MASKS = 'it predicts masks, and CrossKD compares classes and boxes only'
-_MASK_FILTERS = ('it also predicts the filters of masks, and CrossKD compares classes and boxes '
-                 'only')
+_MASK_FILTERS = 'it also predicts the filters of masks, and CrossKD compares classes and boxes only'
 _PROPOSALS = 'it proposes regions for a second stage and does not distinguish classes'
-_QUERIES = ('it predicts from a set of queries, which have no common order between two models, and '
-            'has no towers')
-_GUIDED = ('at inference it masks locations by the first image of the batch and predicts its own '
-           'anchors')
+_QUERIES = (
+    'it predicts from a set of queries, which have no common order between two models, and '
+    'has no towers'
+)
+_GUIDED = (
+    'at inference it masks locations by the first image of the batch and predicts its own anchors'
+)
 
 # Why a head class and its subclasses cannot be distilled by crossing towers.
 REFUSED: dict[str, str] = {
@@ -27,7 +30,7 @@ REFUSED: dict[str, str] = {
     'YOLOV3Head': 'it predicts from one convolution per level and has no towers',
     'YOLACTHead': _MASKS + ', and its classes are softmax scores',
     'CornerHead': 'it predicts corners paired by embeddings, so that there are no boxes per '
-                  'location',
+    'location',
     'CenterNetHead': 'its branches are one convolution deep and not towers',
     'ATSSVLFusionHead': 'it fuses text features into its towers and classifies by words',
     'CondInstBboxHead': _MASK_FILTERS,
@@ -61,27 +64,33 @@ def reader_class(head: type, owner: str) -> type[HeadReader]:
         if cls.__name__ in REFUSED:
             raise ConfigError(
                 f"CrossKDDistiller: the {owner}'s head {head.__name__} cannot be distilled across "
-                f'heads, since {REFUSED[cls.__name__]}; use another head or another distiller')
+                f'heads, since {REFUSED[cls.__name__]}; use another head or another distiller'
+            )
         reader = HEAD_READERS.get(cls.__name__)
         if reader is None:
             continue
-        overridden = [name for name in _DECISIVE
-                      if any(name in vars(base) for base in head.__mro__[:position])]
+        overridden = [
+            name
+            for name in _DECISIVE
+            if any(name in vars(base) for base in head.__mro__[:position])
+        ]
         if overridden:
             raise ConfigError(
                 f"CrossKDDistiller: the {owner}'s head {head.__name__} has its own "
                 f'{" and ".join(overridden)}, which {reader.__name__} of {cls.__name__} may read '
                 'wrongly; if it fits, register it with HEAD_READERS.register_module('
-                f"name='{head.__name__}', module={reader.__name__})")
+                f"name='{head.__name__}', module={reader.__name__})"
+            )
         return reader
     known = ', '.join(sorted(HEAD_READERS.module_dict))
     raise ConfigError(
         f"CrossKDDistiller: no reader for the {owner}'s head {head.__name__}; use one of "
-        f'{known}, or register a HeadReader for it in mmkd_sod.registry.HEAD_READERS')
+        f'{known}, or register a HeadReader for it in mmkd_sod.registry.HEAD_READERS'
+    )
 
 
 def find_reader(head: nn.Module, owner: str) -> HeadReader:
-    """Return a reader of a head; :func:`reader_class` describes the choice.
+    """Return a reader of a head; ``reader_class`` describes the choice.
 
     Args:
         head (nn.Module): A detection head.

@@ -1,4 +1,5 @@
 """Readers of PAA and LAD heads."""
+
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,7 +24,7 @@ class PAAReader(AnchorBoxReader):
 
     family = 'PAA'
     has_centerness = True
-    target_methods = ('paa_reassign', )
+    target_methods = ('paa_reassign',)
     compared = 'classes; boxes; IoU branch at positives left after reassignment'
 
     def targets(self, records: Records, predictions: DensePredictions) -> DenseTargets:
@@ -31,15 +32,21 @@ class PAAReader(AnchorBoxReader):
         labels, label_weights, _, counts = zip(*records['paa_reassign'], strict=True)
         return self._targets(labels, label_weights, sum(counts), predictions)
 
-    def _targets(self, labels: Sequence[Tensor], label_weights: Sequence[Tensor],
-                 positives: float | Tensor, predictions: DensePredictions) -> DenseTargets:
+    def _targets(
+        self,
+        labels: Sequence[Tensor],
+        label_weights: Sequence[Tensor],
+        positives: float | Tensor,
+        predictions: DensePredictions,
+    ) -> DenseTargets:
         anchors = self.head.num_base_priors
         total = rank_mean(positives, predictions.cls)
         return DenseTargets(
             label_weights=level_rows(label_weights, predictions, anchors),
             avg_factor=total.clamp(min=len(labels)),
             positive=is_positive(self.head, level_rows(labels, predictions, anchors)),
-            priors=self.priors(predictions))
+            priors=self.priors(predictions),
+        )
 
 
 @HEAD_READERS.register_module(name='LADHead')
@@ -60,8 +67,7 @@ class LADReader(PAAReader):
         """Return weights and positives of the given assignment."""
         labels, label_weights, *_, positives = records['loss'][0]
         size = sum(h * w for h, w in predictions.levels) * self.head.num_base_priors
-        return self._targets(
-            labels.split(size), label_weights.split(size), positives, predictions)
+        return self._targets(labels.split(size), label_weights.split(size), positives, predictions)
 
 
 def _assignment(args: tuple, _: Any) -> tuple:

@@ -1,4 +1,5 @@
 """Readers of heads on points: AutoAssign, FoveaBox and CenterNet2's one-stage head."""
+
 from collections.abc import Callable
 from typing import Any
 
@@ -46,7 +47,8 @@ class AutoAssignReader(ObjectnessReader, PointReader):
             label_weights=None,
             avg_factor=reduce_mean(total).clamp(min=1),
             positive=level_rows([mask.any(dim=1) for mask in inside], predictions),
-            priors=self.priors(predictions))
+            priors=self.priors(predictions),
+        )
 
 
 @HEAD_READERS.register_module(name='FoveaHead')
@@ -70,16 +72,23 @@ class FoveaReader(PointReader):
     def tail_input(self, feats: Feats, idx: int) -> tuple[Tensor, ...]:
         """Return inputs of the right size and with the channels that the first layer needs."""
         channels = self.head.in_channels
-        return tuple(feat.new_zeros(len(feat), channels, *feat.shape[-2:])
-                     if feat.shape[1] != channels else feat
-                     for feat in super().tail_input(feats, idx))
+        return tuple(
+            feat.new_zeros(len(feat), channels, *feat.shape[-2:])
+            if feat.shape[1] != channels
+            else feat
+            for feat in super().tail_input(feats, idx)
+        )
 
     def flatten(self, outputs) -> DensePredictions:
         """Return rows of classes and distances in pixels."""
         cls_maps, reg_maps = outputs
-        return self.rows(cls_maps, [
-            level.float().exp() * edge
-            for level, edge in zip(reg_maps, self.head.base_edge_list, strict=True)])
+        return self.rows(
+            cls_maps,
+            [
+                level.float().exp() * edge
+                for level, edge in zip(reg_maps, self.head.base_edge_list, strict=True)
+            ],
+        )
 
     def targets(self, records: Records, predictions: DensePredictions) -> DenseTargets:
         """Return weight 1 everywhere and the number of positives plus images."""
@@ -90,7 +99,8 @@ class FoveaReader(PointReader):
             label_weights=None,
             avg_factor=rank_mean(positive.sum() + images, predictions.cls),
             positive=positive,
-            priors=self.priors(predictions))
+            priors=self.priors(predictions),
+        )
 
 
 @HEAD_READERS.register_module(name='CenterNetUpdateHead')
@@ -104,14 +114,15 @@ class CenterNetUpdateReader(PointReader):
         head (nn.Module): The head.
     """
 
-    target_methods = ('add_cls_pos_inds', )
+    target_methods = ('add_cls_pos_inds',)
     compared = 'heat maps as classes; boxes; every location counts'
 
     def targets(self, records: Records, predictions: DensePredictions) -> DenseTargets:
         """Return weight 1 everywhere and the number of centres."""
         rows, _ = records['add_cls_pos_inds'][0]
         positive = torch.zeros(
-            len(predictions.cls), dtype=torch.bool, device=predictions.cls.device)
+            len(predictions.cls), dtype=torch.bool, device=predictions.cls.device
+        )
         count = 0 if rows is None else len(rows)
         if count:
             positive[rows] = True
@@ -119,4 +130,5 @@ class CenterNetUpdateReader(PointReader):
             label_weights=None,
             avg_factor=rank_mean(count, predictions.cls).clamp(min=1),
             positive=positive,
-            priors=self.priors(predictions))
+            priors=self.priors(predictions),
+        )

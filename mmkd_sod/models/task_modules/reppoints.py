@@ -1,4 +1,5 @@
 """Reader of RepPoints heads."""
+
 from typing import Any, cast
 
 import torch
@@ -39,8 +40,10 @@ class RepPointsReader(DistanceReader):
     def flatten(self, outputs) -> DensePredictions:
         """Return rows of classes and boxes (relative to the point, in strides) of either mode."""
         cls_maps, last = outputs[0], outputs[-1]
-        return self.rows(cls_maps, [self.head.points2bbox(level) for level in last]
-                         if len(outputs) == 3 else last)
+        return self.rows(
+            cls_maps,
+            [self.head.points2bbox(level) for level in last] if len(outputs) == 3 else last,
+        )
 
     def targets(self, records: Records, predictions: DensePredictions) -> DenseTargets:
         """Return the student's label weights and normaliser of the refining stage."""
@@ -49,7 +52,8 @@ class RepPointsReader(DistanceReader):
             label_weights=flatten_targets(label_weights),
             avg_factor=rank_mean(avg_factor, predictions.cls).clamp(min=1),
             positive=is_positive(self.head, flatten_targets(labels)),
-            priors=prior_rows(self.head.prior_generator, predictions, with_stride=True))
+            priors=prior_rows(self.head.prior_generator, predictions, with_stride=True),
+        )
 
     def boxes(self, reg: Tensor, targets: DenseTargets) -> Tensor:
         """Return (P, 4) boxes in pixels."""

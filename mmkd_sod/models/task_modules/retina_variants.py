@@ -1,4 +1,5 @@
 """Readers of RetinaNet variants with other target assignments: FreeAnchor, FSAF."""
+
 import torch
 
 from mmkd_sod.registry import HEAD_READERS
@@ -28,7 +29,7 @@ class FreeAnchorReader(AnchorBoxReader):
     """
 
     family = 'RetinaNet'
-    target_methods = ('positive_loss_single', )
+    target_methods = ('positive_loss_single',)
     compared = 'classes; boxes; every anchor counts'
 
     def targets(self, records: Records, predictions: DensePredictions) -> DenseTargets:
@@ -36,9 +37,8 @@ class FreeAnchorReader(AnchorBoxReader):
         objects = sum(count for _, _, count in records['positive_loss_single'])
         bags = rank_mean(objects * self.head.pre_anchor_topk, predictions.cls)
         return DenseTargets(
-            label_weights=None,
-            avg_factor=bags.clamp(min=1),
-            priors=self.priors(predictions))
+            label_weights=None, avg_factor=bags.clamp(min=1), priors=self.priors(predictions)
+        )
 
 
 @HEAD_READERS.register_module(name='FSAFHead')
@@ -72,4 +72,5 @@ class FSAFReader(DistanceReader, AnchorBoxReader):
             label_weights=weights,
             avg_factor=torch.where(positives > 0, positives, negatives.clamp(min=1)),
             positive=chosen,
-            priors=self.priors(predictions))
+            priors=self.priors(predictions),
+        )

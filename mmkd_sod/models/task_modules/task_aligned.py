@@ -1,4 +1,5 @@
 """Readers of heads trained by task alignment: TOOD, RTMDet."""
+
 from typing import Any, cast
 
 import torch
@@ -26,7 +27,8 @@ def aligned_targets(head: nn.Module, records: Records) -> DenseTargets:
         label_weights=flatten_targets(label_weights),
         avg_factor=reduce_mean(flatten_targets(metrics).sum()).clamp(min=1),
         positive=is_positive(head, flatten_targets(labels)),
-        priors=torch.cat([p.reshape(-1, p.shape[-1]) for p in priors]))
+        priors=torch.cat([p.reshape(-1, p.shape[-1]) for p in priors]),
+    )
 
 
 @HEAD_READERS.register_module(name='TOODHead')
@@ -44,7 +46,7 @@ class TOODReader(HeadReader):
         head (nn.Module): The head.
     """
 
-    towers = ('inter_convs', )
+    towers = ('inter_convs',)
     compared = 'aligned scores; decoded boxes; features of every block up to the split'
     # Scores are clamped to this distance from 0 and 1, so that their logits are finite.
     score_eps = 1e-6
@@ -55,22 +57,26 @@ class TOODReader(HeadReader):
 
     def streams(self, idx: int) -> tuple[str, ...]:
         """Return one name per block that the features have passed."""
-        tower, = self.towers
-        return tuple(f'{tower}_{block}' for block in range(idx)) or (tower, )
+        (tower,) = self.towers
+        return tuple(f'{tower}_{block}' for block in range(idx)) or (tower,)
 
     def channels(self, idx: int) -> dict[str, int]:
         """Return the channels of each block's output."""
         if idx == 0:
             return super().channels(0)
         blocks = self._blocks(self.towers[0])
-        return {name: block_channels(block)
-                for name, block in zip(self.streams(idx), blocks[:idx], strict=True)}
+        return {
+            name: block_channels(block)
+            for name, block in zip(self.streams(idx), blocks[:idx], strict=True)
+        }
 
     def tower_sources(self, idx: int) -> dict[str, tuple[nn.Module, str]]:
         """Return the blocks up to the split, whose outputs a recorder records."""
         blocks = self._blocks(self.towers[0])
-        return {name: (block, 'output')
-                for name, block in zip(self.streams(idx), blocks[:idx], strict=True)}
+        return {
+            name: (block, 'output')
+            for name, block in zip(self.streams(idx), blocks[:idx], strict=True)
+        }
 
     def _replacement(self, tower: str, feats: Feats, idx: int) -> nn.Module:
         fed = [Feed(feats[name]) for name in self.streams(idx)] if idx else []
@@ -80,8 +86,9 @@ class TOODReader(HeadReader):
         """Return rows of logits and boxes in pixels."""
         cls_maps, reg_maps = outputs
         strides = self.head.prior_generator.strides
-        rows = self.rows(cls_maps, [
-            level * stride[0] for level, stride in zip(reg_maps, strides, strict=True)])
+        rows = self.rows(
+            cls_maps, [level * stride[0] for level, stride in zip(reg_maps, strides, strict=True)]
+        )
         rows.cls = torch.logit(rows.cls.float(), eps=self.score_eps)
         return rows
 

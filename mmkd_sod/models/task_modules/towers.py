@@ -1,4 +1,5 @@
 """Towers of a detection head: splitting them, and running the head on other tower features."""
+
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -91,7 +92,7 @@ class TowerReader:
         """Return what a recorder records to get the streams after ``idx`` > 0 blocks.
 
         Returns:
-            dict: Name to (module, 'output'); :meth:`collect` merges the records into streams.
+            dict: Name to (module, 'output'); ``collect`` merges the records into streams.
         """
         sources = {}
         for tower in self.towers:
@@ -99,12 +100,16 @@ class TowerReader:
             if levels is None:
                 sources[tower] = (self._blocks(tower)[idx - 1], 'output')
             else:
-                sources.update({f'{tower}/{level}': (blocks[idx - 1], 'output')
-                                for level, blocks in enumerate(levels)})
+                sources.update(
+                    {
+                        f'{tower}/{level}': (blocks[idx - 1], 'output')
+                        for level, blocks in enumerate(levels)
+                    }
+                )
         return sources
 
     def collect(self, records: Mapping[str, list]) -> dict[str, list]:
-        """Return the streams, one item per level, from records of :meth:`tower_sources`."""
+        """Return the streams, one item per level, from records of ``tower_sources``."""
         streams: dict[str, list] = {}
         for name, kept in records.items():
             streams.setdefault(name.split('/')[0], []).extend(kept)
@@ -117,7 +122,8 @@ class TowerReader:
             return _container(blocks, [Feed(feats[tower]), *blocks[idx:]])
         return nn.ModuleList(
             _container(own, [Feed([feat]), *own[idx:]])
-            for own, feat in zip(levels, feats[tower], strict=True))
+            for own, feat in zip(levels, feats[tower], strict=True)
+        )
 
     @contextmanager
     def _replaced_towers(self, feats: Feats, idx: int) -> Iterator[None]:

@@ -1,16 +1,10 @@
 """Reader of VFNet heads."""
+
 from mmdet.utils import reduce_mean
 
 from mmkd_sod.registry import HEAD_READERS
 
-from .base import (
-    DensePredictions,
-    DenseTargets,
-    PointReader,
-    Records,
-    flatten_targets,
-    is_positive,
-)
+from .base import DensePredictions, DenseTargets, PointReader, Records, flatten_targets, is_positive
 
 
 @HEAD_READERS.register_module(name='VFNetHead')
@@ -43,4 +37,5 @@ class VFNetReader(PointReader):
             label_weights=label_weights,
             avg_factor=count.clamp(min=1),
             positive=positive,
-            priors=self.priors(predictions))
+            priors=self.priors(predictions),
+        )

@@ -1,4 +1,5 @@
 """Readers of YOLOX and YOLOF heads."""
+
 from mmdet.utils import reduce_mean
 from torch import Tensor
 
@@ -31,7 +32,7 @@ class YOLOXReader(ObjectnessReader):
     """
 
     towers = ('multi_level_cls_convs', 'multi_level_reg_convs')
-    target_methods = ('_get_targets_single', )
+    target_methods = ('_get_targets_single',)
 
     def targets(self, records: Records, predictions: DensePredictions) -> DenseTargets:
         """Return weight 1 everywhere and the number of positives."""
@@ -40,7 +41,8 @@ class YOLOXReader(ObjectnessReader):
             label_weights=None,
             avg_factor=reduce_mean(positive.sum().float()).clamp(min=1),
             positive=positive,
-            priors=prior_rows(self.head.prior_generator, predictions, with_stride=True))
+            priors=prior_rows(self.head.prior_generator, predictions, with_stride=True),
+        )
 
     def boxes(self, reg: Tensor, targets: DenseTargets) -> Tensor:
         """Decode (P, 4) shifts of the centre and logarithms of the size to boxes."""
@@ -67,4 +69,5 @@ class YOLOFReader(AnchorBoxReader):
             label_weights=label_weights.reshape(-1),
             avg_factor=rank_mean(avg_factor, labels).clamp(min=1),
             positive=is_positive(self.head, labels.reshape(-1)),
-            priors=self.priors(predictions))
+            priors=self.priors(predictions),
+        )

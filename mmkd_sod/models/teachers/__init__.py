@@ -1,8 +1,15 @@
 """Frozen teachers: one or several, their weights and their inputs."""
+
 from .checkpoint import load_teacher_weights
 from .frozen_teacher import AbsentTeacher, FrozenTeacher
 from .group import Teachers, build_teachers
 from .teacher_input import TeacherInput
 
-__all__ = ['AbsentTeacher', 'FrozenTeacher', 'TeacherInput', 'Teachers', 'build_teachers',
-           'load_teacher_weights']
+__all__ = [
+    'AbsentTeacher',
+    'FrozenTeacher',
+    'TeacherInput',
+    'Teachers',
+    'build_teachers',
+    'load_teacher_weights',
+]

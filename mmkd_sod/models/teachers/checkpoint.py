@@ -1,4 +1,5 @@
 """Loading the weights of a teacher; no weight stays random unnoticed."""
+
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
@@ -8,7 +9,7 @@ from mmkd_sod.errors import CheckpointError
 from mmkd_sod.utils.checkpoint import read_checkpoint
 
 # Buffers that do not change the outputs of a frozen model; missing in old checkpoints.
-_IRRELEVANT = ('num_batches_tracked', )
+_IRRELEVANT = ('num_batches_tracked',)
 
 
 def _some(keys: Sequence[str]) -> str:
@@ -21,7 +22,7 @@ def load_teacher_weights(teacher: nn.Module, path: str, allow_missing: Sequence[
 
     Args:
         teacher (nn.Module): The teacher.
-        path (str): As :func:`~mmkd_sod.utils.checkpoint.read_checkpoint` takes it.
+        path (str): As ``mmkd_sod.utils.checkpoint.read_checkpoint`` takes it.
         allow_missing (Sequence[str]): Shell patterns of names that may be missing or have another
             shape, for instance ``('bbox_head.scales.*',)``.
 
@@ -42,13 +43,16 @@ def load_teacher_weights(teacher: nn.Module, path: str, allow_missing: Sequence[
         raise CheckpointError(
             f"DenseDistill: {len(blocking)} of {len(own)} shapes in teacher_ckpt '{path}' do not "
             f'fit the teacher, first {key}: checkpoint {tuple(state[key].shape)}, teacher '
-            f'{tuple(own[key].shape)}; use the config that the checkpoint was trained with')
+            f'{tuple(own[key].shape)}; use the config that the checkpoint was trained with'
+        )
     blocking = [key for key in missing if not allowed(key)]
     if blocking:
         raise CheckpointError(
             f"DenseDistill: {len(blocking)} of the teacher's {len(own)} weights are missing in "
             f"teacher_ckpt '{path}' ({_some(blocking)}) and would stay random; give the checkpoint "
-            'of this teacher or list the keys in teacher_allow_missing')
+            'of this teacher or list the keys in teacher_allow_missing'
+        )
     teacher.load_state_dict(
         {key: value for key, value in state.items() if key in own and key not in wrong_shape},
-        strict=False)
+        strict=False,
+    )

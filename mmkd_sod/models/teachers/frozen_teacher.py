@@ -1,4 +1,5 @@
 """A teacher that never moves and only predicts."""
+
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import cache
@@ -14,21 +15,27 @@ from mmkd_sod.models.distillers.recorders import hooks_fire
 
 from .checkpoint import load_teacher_weights
 
-_AUTOCAST = {'bf16': torch.bfloat16, 'bfloat16': torch.bfloat16, 'fp16': torch.float16,
-             'float16': torch.float16}
+_AUTOCAST = {
+    'bf16': torch.bfloat16,
+    'bfloat16': torch.bfloat16,
+    'fp16': torch.float16,
+    'float16': torch.float16,
+}
 _FOLDER = 'mmkd_sod.models.acceleration'
 
 
 class _Accelerator(Protocol):
-
     def tune(self) -> None:
         """Make the teacher faster where it is now."""
 
 
 @cache
 def _log_slow() -> None:
-    print_log(f'DenseDistill: {_FOLDER} is missing, so teachers run as in their own framework, '
-              'which is slower.', logger='current')
+    print_log(
+        f'DenseDistill: {_FOLDER} is missing, so teachers run as in their own framework, '
+        'which is slower.',
+        logger='current',
+    )
 
 
 def find_accelerator() -> Callable[..., _Accelerator] | None:
@@ -62,8 +69,10 @@ def _accelerate(module: BaseModel, **options) -> _Accelerator | None:
         return accelerator(module, **options)
     asked = [name for name, value in options.items() if value]
     if asked:
-        raise ConfigError(f'DenseDistill: teacher_{asked[0]}=True, but {_FOLDER} is missing; leave '
-                          'the option out, or install the whole package')
+        raise ConfigError(
+            f'DenseDistill: teacher_{asked[0]}=True, but {_FOLDER} is missing; leave '
+            'the option out, or install the whole package'
+        )
     _log_slow()
     return None
 
@@ -80,7 +89,7 @@ class FrozenTeacher:
         ckpt (str, optional): Its weights. None is allowed for a model that was handed over built
             (``trusted``) or when ``allow_missing`` covers all.
         trusted (bool): The module arrived with its weights.
-        allow_missing (Sequence[str]): See :func:`load_teacher_weights`; ``('*',)`` allows a random
+        allow_missing (Sequence[str]): See ``load_teacher_weights``; ``('*',)`` allows a random
             teacher.
         fold_bn (bool, optional): Fold BN layers into the convolutions before them. Default None: as
             True, where ``mmkd_sod/models/acceleration`` is there, whose ``Accelerator`` says more
@@ -95,27 +104,35 @@ class FrozenTeacher:
             module's own, bit for bit.
     """
 
-    def __init__(self,
-                 module: BaseModel,
-                 ckpt: str | None = None,
-                 trusted: bool = False,
-                 allow_missing: Sequence[str] = (),
-                 fold_bn: bool | None = None,
-                 channels_last: bool | None = None,
-                 autocast: str | None = None,
-                 compile: bool = False,
-                 exact: bool = False) -> None:
+    def __init__(
+        self,
+        module: BaseModel,
+        ckpt: str | None = None,
+        trusted: bool = False,
+        allow_missing: Sequence[str] = (),
+        fold_bn: bool | None = None,
+        channels_last: bool | None = None,
+        autocast: str | None = None,
+        compile: bool = False,
+        exact: bool = False,
+    ) -> None:
         if autocast is not None and autocast not in _AUTOCAST:
-            raise ConfigError(f'DenseDistill: teacher_autocast={autocast!r}; choose bf16, fp16 or '
-                              'None')
+            raise ConfigError(
+                f'DenseDistill: teacher_autocast={autocast!r}; choose bf16, fp16 or None'
+            )
         self.module = revert_sync_batchnorm(module)
         self.ckpt = ckpt
         self.trusted = trusted
         self.allow_missing = tuple(allow_missing)
         self.autocast = None if exact else autocast
         self._loaded = False
-        self._accelerator = None if exact else _accelerate(
-            self.module, fold_bn=fold_bn, channels_last=channels_last, compile=compile)
+        self._accelerator = (
+            None
+            if exact
+            else _accelerate(
+                self.module, fold_bn=fold_bn, channels_last=channels_last, compile=compile
+            )
+        )
         self.module.eval()
         self.module.requires_grad_(False)
 
@@ -141,7 +158,8 @@ class FrozenTeacher:
         elif not self.trusted and '*' not in self.allow_missing:
             raise CheckpointError(
                 'DenseDistill: teacher_ckpt is None, so the teacher would be random; give the '
-                "teacher's checkpoint, or teacher_allow_missing=['*'] if that is what you want")
+                "teacher's checkpoint, or teacher_allow_missing=['*'] if that is what you want"
+            )
         self._loaded = True
 
     def tune(self) -> None:
@@ -161,8 +179,11 @@ class FrozenTeacher:
             inputs (Tensor): (N, C, H, W), preprocessed.
             data_samples (list, optional): Meta data of the images; labels are not looked at.
         """
-        context = nullcontext() if self.autocast is None else torch.autocast(
-            inputs.device.type, dtype=_AUTOCAST[self.autocast])
+        context = (
+            nullcontext()
+            if self.autocast is None
+            else torch.autocast(inputs.device.type, dtype=_AUTOCAST[self.autocast])
+        )
         with context, hooks_fire(self.module):
             return self.module(inputs, data_samples, mode='tensor')
 

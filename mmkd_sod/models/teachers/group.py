@@ -1,4 +1,5 @@
 """One teacher or several, each frozen, each with its own input."""
+
 from collections.abc import Sequence
 
 from mmengine.model import BaseModel
@@ -15,8 +16,12 @@ from .teacher_input import TeacherInput, equal_size
 
 def is_named(teacher) -> bool:
     """Return whether a ``teacher`` setting holds several teachers by name, not one model."""
-    return (isinstance(teacher, dict) and bool(teacher) and not {'type', 'cfg_path'} & set(teacher)
-            and all(isinstance(value, (dict, BaseModel)) for value in teacher.values()))
+    return (
+        isinstance(teacher, dict)
+        and bool(teacher)
+        and not {'type', 'cfg_path'} & set(teacher)
+        and all(isinstance(value, (dict, BaseModel)) for value in teacher.values())
+    )
 
 
 def _by_name(setting: str, value, names: Sequence[str]) -> dict:
@@ -24,12 +29,16 @@ def _by_name(setting: str, value, names: Sequence[str]) -> dict:
     if value is None:
         return dict.fromkeys(names)
     if not isinstance(value, dict):
-        raise ConfigError(f'DenseDistill: {setting}={value!r}, but there are the teachers '
-                          f'{list(names)}; give a dict with an entry for each')
+        raise ConfigError(
+            f'DenseDistill: {setting}={value!r}, but there are the teachers '
+            f'{list(names)}; give a dict with an entry for each'
+        )
     unknown = sorted(set(value) - set(names))
     if unknown:
-        raise ConfigError(f"DenseDistill: {setting} names '{unknown[0]}', there are the teachers "
-                          f'{list(names)}; use these names')
+        raise ConfigError(
+            f"DenseDistill: {setting} names '{unknown[0]}', there are the teachers "
+            f'{list(names)}; use these names'
+        )
     return {name: value.get(name) for name in names}
 
 
@@ -40,7 +49,7 @@ def build_teachers(teacher, ckpt, allow_missing, teacher_input, **speed) -> 'Tea
         teacher (dict | BaseModel, optional): One, or several by name.
         ckpt (str | dict, optional): Its weights, or those of several by name.
         allow_missing (Sequence[str] | dict): For all, or by name.
-        teacher_input (dict, optional): Arguments of :class:`TeacherInput`, or of several by name.
+        teacher_input (dict, optional): Arguments of ``TeacherInput``, or of several by name.
         speed: ``fold_bn``, ``channels_last``, ``autocast``, ``compile`` and ``exact``, for all.
 
     Raises:
@@ -48,40 +57,57 @@ def build_teachers(teacher, ckpt, allow_missing, teacher_input, **speed) -> 'Tea
     """
     if not is_named(teacher):
         if isinstance(ckpt, dict):
-            raise ConfigError(f'DenseDistill: teacher_ckpt names {sorted(ckpt)}, but there is one '
-                              "teacher; give a path, or teacher=dict(name=..., ...)")
+            raise ConfigError(
+                f'DenseDistill: teacher_ckpt names {sorted(ckpt)}, but there is one '
+                'teacher; give a path, or teacher=dict(name=..., ...)'
+            )
         teacher, ckpt = {'': teacher}, {'': ckpt}
         missing, inputs = {'': allow_missing}, {'': teacher_input}
     else:
         names = tuple(teacher)
         ckpt = _by_name('teacher_ckpt', ckpt, names)
-        missing = (_by_name('teacher_allow_missing', allow_missing, names)
-                   if isinstance(allow_missing, dict) else dict.fromkeys(names, allow_missing))
+        missing = (
+            _by_name('teacher_allow_missing', allow_missing, names)
+            if isinstance(allow_missing, dict)
+            else dict.fromkeys(names, allow_missing)
+        )
         inputs = _by_name('teacher_input', teacher_input, names)
     frozen = {
-        name: AbsentTeacher() if cfg is None else FrozenTeacher(
-            build_model(cfg, f'teacher.{name}' if name else 'teacher'), ckpt[name],
-            trusted=isinstance(cfg, BaseModel), allow_missing=missing[name] or (), **speed)
-        for name, cfg in teacher.items()}
-    return Teachers(frozen, {name: None if cfg is None else TeacherInput(**cfg)
-                             for name, cfg in inputs.items()})
+        name: AbsentTeacher()
+        if cfg is None
+        else FrozenTeacher(
+            build_model(cfg, f'teacher.{name}' if name else 'teacher'),
+            ckpt[name],
+            trusted=isinstance(cfg, BaseModel),
+            allow_missing=missing[name] or (),
+            **speed,
+        )
+        for name, cfg in teacher.items()
+    }
+    return Teachers(
+        frozen, {name: None if cfg is None else TeacherInput(**cfg) for name, cfg in inputs.items()}
+    )
 
 
 class Teachers:
-    """The frozen teachers of a student. Like :class:`FrozenTeacher`, not an ``nn.Module``.
+    """The frozen teachers of a student. Like ``FrozenTeacher``, not an ``nn.Module``.
 
     Args:
         frozen (dict): Name to teacher; the only one has the name ''.
-        inputs (dict): Name to :class:`TeacherInput`; None where it gets the student's input.
+        inputs (dict): Name to ``TeacherInput``; None where it gets the student's input.
     """
 
-    def __init__(self, frozen: dict[str, FrozenTeacher | AbsentTeacher],
-                 inputs: dict[str, TeacherInput | None]) -> None:
+    def __init__(
+        self,
+        frozen: dict[str, FrozenTeacher | AbsentTeacher],
+        inputs: dict[str, TeacherInput | None],
+    ) -> None:
         self.frozen = frozen
         self.inputs = inputs
         if inputs.get('') is not None and self.first.module is None:
-            raise ConfigError('DenseDistill: teacher_input is given, but teacher=None; leave it '
-                              'out')
+            raise ConfigError(
+                'DenseDistill: teacher_input is given, but teacher=None; leave it out'
+            )
 
     @property
     def first(self) -> FrozenTeacher | AbsentTeacher:
@@ -91,8 +117,9 @@ class Teachers:
     @property
     def modules(self) -> dict[str, BaseModel]:
         """The teachers' networks by name."""
-        return {name: frozen.module for name, frozen in self.frozen.items()
-                if frozen.module is not None}
+        return {
+            name: frozen.module for name, frozen in self.frozen.items() if frozen.module is not None
+        }
 
     def __deepcopy__(self, memo) -> 'Teachers':
         return self.share(memo)
@@ -124,8 +151,9 @@ class Teachers:
             if teacher_input is not None and teacher_input.scale not in (None, 1):
                 distiller.check_teacher_size(name, f'teacher_input.scale={teacher_input.scale}')
 
-    def __call__(self, distiller: Distiller, inputs: Tensor,
-                 data_samples: list | None) -> dict[str, Record]:
+    def __call__(
+        self, distiller: Distiller, inputs: Tensor, data_samples: list | None
+    ) -> dict[str, Record]:
         """Run the teachers that the current step needs.
 
         Args:
@@ -145,14 +173,17 @@ class Teachers:
                     frozen(*batch)
         return records
 
-    def _batch(self, distiller: Distiller, name: str, inputs: Tensor,
-               data_samples: list | None) -> tuple[Tensor, list | None]:
+    def _batch(
+        self, distiller: Distiller, name: str, inputs: Tensor, data_samples: list | None
+    ) -> tuple[Tensor, list | None]:
         teacher_input = self.inputs[name]
         if teacher_input is None:
             return inputs, data_samples
         batch = teacher_input(inputs, data_samples, self.frozen[name].module)
         if not equal_size(inputs, batch[0]):
             distiller.check_teacher_size(
-                name, f'the teacher gets {tuple(batch[0].shape[2:])}, the student '
-                f'{tuple(inputs.shape[2:])} (height, width)')
+                name,
+                f'the teacher gets {tuple(batch[0].shape[2:])}, the student '
+                f'{tuple(inputs.shape[2:])} (height, width)',
+            )
         return batch

@@ -1,4 +1,5 @@
 """``python -m mmkd_sod compat``."""
+
 import json
 
 from mmkd_sod import compat

@@ -1,4 +1,5 @@
 """``python -m mmkd_sod doctor`` and `tools/doctor.py`."""
+
 import json
 
 import pytest
@@ -14,17 +15,31 @@ def _root(monkeypatch):
 
 
 def test_json_is_all_of_stdout(scenes, capsys):
-    main(['doctor', DEMO.format('student'), '--json', '--images', '1', '--steps', '1',
-          '--cfg-options', *on(scenes), *TINY_STUDENT])
+    main(
+        [
+            'doctor',
+            DEMO.format('student'),
+            '--json',
+            '--images',
+            '1',
+            '--steps',
+            '1',
+            '--cfg-options',
+            *on(scenes),
+            *TINY_STUDENT,
+        ]
+    )
     found = json.loads(capsys.readouterr().out)
     assert found['ok'] and found['errors'] == []
     assert found['config'].endswith('scenes_gfl_student.py')
     assert found['sections']['steps']['eta_seconds'] > 0
 
 
-@pytest.mark.parametrize('start', [
-    lambda *args: main(['doctor', *args]), lambda *args: tool('doctor', *args)],
-    ids=['command', 'tool'])
+@pytest.mark.parametrize(
+    'start',
+    [lambda *args: main(['doctor', *args]), lambda *args: tool('doctor', *args)],
+    ids=['command', 'tool'],
+)
 def test_a_run_that_would_fail_leaves_with_1(tmp_path, start, capsys):
     path = tmp_path / 'broken.py'
     path.write_text("model = dict(type='NoSuchModel')\n")

@@ -1,4 +1,5 @@
 """`python -m mmkd_sod ship` and tools/ship.py: arguments, and what is printed."""
+
 import pytest
 
 from mmkd_sod.__main__ import main
@@ -16,7 +17,7 @@ def calls(monkeypatch, tmp_path):
 
     def ship(cfg, checkpoint, out, *args):
         seen.append((cfg, checkpoint, str(out), *args))
-        return Agreement(1, dict(mAP=.5), dict(mAP=.5001), dict(mAP=1e-4), 10., 5.)
+        return Agreement(1, dict(mAP=0.5), dict(mAP=0.5001), dict(mAP=1e-4), 10.0, 5.0)
 
     monkeypatch.setattr(shipment, 'ship', ship)
     (tmp_path / 'a.pth').write_bytes(b'')
@@ -24,8 +25,20 @@ def calls(monkeypatch, tmp_path):
 
 
 def test_arguments_are_handed_on(calls, tmp_path, capsys):
-    main(['ship', CONFIG, str(tmp_path / 'a.pth'), '--out', 'x', '--split', 'val', '--force',
-          '--cfg-options', 'model.decode_head.channels=8'])
+    main(
+        [
+            'ship',
+            CONFIG,
+            str(tmp_path / 'a.pth'),
+            '--out',
+            'x',
+            '--split',
+            'val',
+            '--force',
+            '--cfg-options',
+            'model.decode_head.channels=8',
+        ]
+    )
     cfg, *rest = calls[0]
     assert cfg.model.decode_head.channels == 8
     assert rest == [str(tmp_path / 'a.pth'), 'x', 'human_seg_scfnet_student', 'val', True]
@@ -38,9 +51,13 @@ def test_the_tool_is_the_same_command(calls, tmp_path, capsys):
     assert calls[0][1:] == (str(tmp_path / 'a.pth'), 'x', 'n', 'test', False)
 
 
-@pytest.mark.parametrize('config, checkpoint, part', [
-    ('nowhere.py', 'a.pth', "config 'nowhere.py' does not exist"),
-    (CONFIG, 'nowhere.pth', "checkpoint 'nowhere.pth' does not exist")])
+@pytest.mark.parametrize(
+    'config, checkpoint, part',
+    [
+        ('nowhere.py', 'a.pth', "config 'nowhere.py' does not exist"),
+        (CONFIG, 'nowhere.pth', "checkpoint 'nowhere.pth' does not exist"),
+    ],
+)
 def test_missing_files_are_told(calls, config, checkpoint, part, capsys):
     with pytest.raises(SystemExit) as exit_info:
         main(['ship', config, checkpoint, '--out', 'x'])

@@ -1,4 +1,5 @@
 """Run mmcv's own functions on our operators and on the compiled ones, and compare."""
+
 import importlib
 from collections.abc import Callable
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -24,7 +25,8 @@ def family(name: str) -> ModuleType:
 
 
 needs_compiled = pytest.mark.skipif(
-    not _is_compiled(), reason='mmcv has no compiled operators here to compare with')
+    not _is_compiled(), reason='mmcv has no compiled operators here to compare with'
+)
 
 
 class Operators:
@@ -66,7 +68,7 @@ def difference(ours: torch.Tensor, theirs: torch.Tensor) -> float:
     """Largest difference over the largest magnitude; 0 for two empty tensors."""
     assert ours.shape == theirs.shape and ours.dtype == theirs.dtype
     if not theirs.numel():
-        return 0.
+        return 0.0
     ours, theirs = ours.double(), theirs.double()
     assert torch.isfinite(ours).all() and torch.isfinite(theirs).all()
     return float((ours - theirs).abs().max() / theirs.abs().max().clamp(min=1e-30))

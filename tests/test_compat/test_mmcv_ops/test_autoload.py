@@ -1,4 +1,5 @@
 """torch offers the operators of an installed mmkd_sod, whatever a program imports first."""
+
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from tests.conftest import ROOT
 METADATA = 'Metadata-Version: 2.1\nName: mmkd_sod\nVersion: 0.1\n'
 ENTRY_POINTS = '[torch.backends]\nmmkd_sod = mmkd_sod_autoload:offer\n'
 # Neither process imports anything of ours.
-SPAWN = '''
+SPAWN = """
 from torch.utils.data import DataLoader, Dataset
 from mmdet.structures.mask import BitmapMasks
 import numpy as np
@@ -32,7 +33,7 @@ class Masks(Dataset):
 if __name__ == '__main__':
     loader = DataLoader(Masks(), num_workers=1, multiprocessing_context='spawn')
     print([int(item) for item in loader])
-'''
+"""
 
 
 @pytest.fixture
@@ -45,11 +46,16 @@ def start(tmp_path):
     path = os.pathsep.join([str(info.parent), str(ROOT)])
 
     def run(*command):
-        done = subprocess.run([sys.executable, '-W', 'ignore', *map(str, command)], text=True,
-                              env=dict(os.environ, PYTHONPATH=path), cwd=tmp_path,
-                              capture_output=True)
+        done = subprocess.run(
+            [sys.executable, '-W', 'ignore', *map(str, command)],
+            text=True,
+            env=dict(os.environ, PYTHONPATH=path),
+            cwd=tmp_path,
+            capture_output=True,
+        )
         assert done.returncode == 0, done.stderr[-2000:]
         return done.stdout
+
     return run
 
 

@@ -1,4 +1,5 @@
 """Overlaps of boxes."""
+
 import pytest
 import torch
 
@@ -14,12 +15,12 @@ def operators(monkeypatch):
 
 
 def test_by_hand(operators):
-    one = torch.tensor([[0., 0, 10, 10], [10, 10, 20, 20], [32, 32, 38, 42]])
-    other = torch.tensor([[0., 0, 10, 20], [0, 10, 10, 19], [10, 10, 20, 20]])
+    one = torch.tensor([[0.0, 0, 10, 10], [10, 10, 20, 20], [32, 32, 38, 42]])
+    other = torch.tensor([[0.0, 0, 10, 20], [0, 10, 10, 19], [10, 10, 20, 20]])
     ious = operators.bbox_overlaps(one, other)
-    torch.testing.assert_close(ious, torch.tensor([[.5, 0, 0], [0, 0, 1], [0, 0, 0]]))
+    torch.testing.assert_close(ious, torch.tensor([[0.5, 0, 0], [0, 0, 1], [0, 0, 0]]))
     aligned = operators.bbox_overlaps(one, other, 'iof', True)
-    torch.testing.assert_close(aligned, torch.tensor([1., 0, 0]))
+    torch.testing.assert_close(aligned, torch.tensor([1.0, 0, 0]))
     shifted = operators.bbox_overlaps(one[:1], other[1:2], offset=1)
     torch.testing.assert_close(shifted, torch.tensor([[11 / (121 + 110 - 11)]]))
 
@@ -39,5 +40,7 @@ def test_agrees_with_the_compiled_one(operators, mode, offset, dtype):
         for boxes in (one, one.flip(0)[::1], one.mT.contiguous().mT, one.round()):
             mine, theirs = operators.both(
                 lambda boxes=boxes, aligned=aligned: operators.bbox_overlaps(
-                    boxes, other, mode, aligned, offset))
+                    boxes, other, mode, aligned, offset
+                )
+            )
             assert difference(mine, theirs) <= FORWARD

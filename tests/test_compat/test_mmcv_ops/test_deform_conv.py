@@ -1,4 +1,5 @@
 """Deformable convolution."""
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -9,9 +10,13 @@ from .parity import FORWARD, Operators, assert_alike, difference, needs_compiled
 
 # Channels, outputs, kernel, stride, padding, dilation, groups, deformable groups.
 GEOMETRIES = [
-    (4, 6, (3, 3), 1, 1, 1, 1, 1), (4, 6, (3, 3), 2, 1, 1, 2, 1), (8, 4, (3, 3), 1, 2, 2, 1, 4),
-    (8, 8, (3, 3), 2, 0, 1, 4, 2), (4, 4, (1, 1), 1, 0, 1, 1, 2), (6, 3, (2, 5), (2, 1), (1, 3),
-                                                                   (1, 2), 3, 3)]
+    (4, 6, (3, 3), 1, 1, 1, 1, 1),
+    (4, 6, (3, 3), 2, 1, 1, 2, 1),
+    (8, 4, (3, 3), 1, 2, 2, 1, 4),
+    (8, 8, (3, 3), 2, 0, 1, 4, 2),
+    (4, 4, (1, 1), 1, 0, 1, 1, 2),
+    (6, 3, (2, 5), (2, 1), (1, 3), (1, 2), 3, 3),
+]
 
 
 @pytest.fixture
@@ -19,7 +24,7 @@ def operators(monkeypatch):
     return Operators('deform_conv', ours, monkeypatch)
 
 
-def made(geometry, size=(9, 11), spread=2., number=2, dtype=torch.float32):
+def made(geometry, size=(9, 11), spread=2.0, number=2, dtype=torch.float32):
     """Images, offsets that reach beyond the border, kernel, and the other arguments."""
     channels, outputs, kernel, *others, groups, deform_groups = geometry
     weight = torch.randn(outputs, channels // groups, *kernel, dtype=dtype)
@@ -38,14 +43,14 @@ def test_without_offsets_it_is_a_convolution(operators, geometry):
 
 
 def test_whole_offsets_shift_and_zeros_lie_outside(operators):
-    images = torch.arange(12.).view(1, 1, 3, 4)
+    images = torch.arange(12.0).view(1, 1, 3, 4)
     offset = torch.zeros(1, 2, 3, 4)
     offset[:, 0], offset[:, 1] = 1, -2
     result = operators.deform_conv2d(images, offset, torch.ones(1, 1, 1, 1))
     assert result[0, 0].tolist() == [[0, 0, 4, 5], [0, 0, 8, 9], [0, 0, 0, 0]]
-    offset[:, 0], offset[:, 1] = -.5, 0.
+    offset[:, 0], offset[:, 1] = -0.5, 0.0
     result = operators.deform_conv2d(images, offset, torch.ones(1, 1, 1, 1))
-    assert result[0, 0].tolist() == [[0, .5, 1, 1.5], [2, 3, 4, 5], [6, 7, 8, 9]]
+    assert result[0, 0].tolist() == [[0, 0.5, 1, 1.5], [2, 3, 4, 5], [6, 7, 8, 9]]
 
 
 def test_parts_change_nothing(operators, monkeypatch):
@@ -67,7 +72,9 @@ def test_gradients_are_those_of_the_output(operators, geometry):
     inputs, arguments = made(geometry, (4, 5), number=1, dtype=torch.float64)
     assert torch.autograd.gradcheck(
         lambda *args: operators.deform_conv2d(*args, *arguments),
-        [one.requires_grad_() for one in inputs], fast_mode=True)
+        [one.requires_grad_() for one in inputs],
+        fast_mode=True,
+    )
 
 
 def test_an_offset_that_is_nan_gives_zero(operators):
@@ -112,8 +119,13 @@ def test_agrees_in_double_precision(operators, geometry):
 def test_agrees_at_whole_positions_and_at_the_border(operators):
     """Where the gradient by the offset is not unique: zero offsets are how a training begins."""
     (images, offset, weight), arguments = made(GEOMETRIES[2], spread=3)
-    assert_alike(operators, lambda *args: operators.deform_conv2d(*args, *arguments),
-                 images, offset.round(), weight)
+    assert_alike(
+        operators,
+        lambda *args: operators.deform_conv2d(*args, *arguments),
+        images,
+        offset.round(),
+        weight,
+    )
 
 
 @needs_compiled
@@ -132,8 +144,10 @@ def test_strides_change_nothing(operators):
         result = operators.deform_conv2d(*leaves, *arguments)
         return result, *torch.autograd.grad((result * weighting).sum(), leaves)
 
-    for strided in ([one.to(memory_format=torch.channels_last) for one in inputs],
-                    [one.mT.contiguous().mT for one in inputs]):
+    for strided in (
+        [one.to(memory_format=torch.channels_last) for one in inputs],
+        [one.mT.contiguous().mT for one in inputs],
+    ):
         for one, other in zip(run(*strided), run(*inputs), strict=True):
             torch.testing.assert_close(one, other)
 
@@ -142,8 +156,9 @@ def test_strides_change_nothing(operators):
 @pytest.mark.parametrize('step', [1, 2, 32])
 def test_agrees_at_any_im2col_step(operators, step):
     inputs, arguments = made(GEOMETRIES[0], number=4)
-    assert_alike(operators, lambda *args: operators.deform_conv2d(
-        *args, *arguments, False, step), *inputs)
+    assert_alike(
+        operators, lambda *args: operators.deform_conv2d(*args, *arguments, False, step), *inputs
+    )
 
 
 @needs_compiled

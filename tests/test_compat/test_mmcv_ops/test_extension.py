@@ -1,4 +1,5 @@
 """mmcv finds its operators: the compiled ones where they load, else those in plain torch."""
+
 import importlib
 import os
 import subprocess
@@ -32,10 +33,13 @@ def plain(tmp_path):
 
 
 def test_the_operators_of_every_family_are_offered(plain):
-    modules = {path.stem: importlib.import_module(f'mmkd_sod.compat.mmcv_ops.{path.stem}')
-               for path in HERE.glob('[!_]*.py')}
+    modules = {
+        path.stem: importlib.import_module(f'mmkd_sod.compat.mmcv_ops.{path.stem}')
+        for path in HERE.glob('[!_]*.py')
+    }
     assert {name for name, module in modules.items() if hasattr(module, 'OPERATORS')} == set(
-        extension.FAMILIES)
+        extension.FAMILIES
+    )
     asked = asked_operators()
     assert len(asked) > 100
     for family in extension.FAMILIES:
@@ -88,21 +92,31 @@ def test_the_finder_stands_once():
 
 
 # Like tools/test.py of mmdet, which reads its config, and with it `custom_imports`, later.
-LATE = '''
+LATE = """
 import sys, torch
 {start}
 from mmcv.ops import nms
 print("mmkd_sod" in sys.modules, sys.modules["mmcv._ext"].__spec__.origin)
-'''
+"""
 
 
-@pytest.mark.parametrize(('start', 'shown'), [
-    # As torch calls it in an environment where mmkd_sod is installed.
-    ('import mmkd_sod_autoload; mmkd_sod_autoload.offer()', None), ('import mmkd_sod', True)])
+@pytest.mark.parametrize(
+    ('start', 'shown'),
+    [
+        # As torch calls it in an environment where mmkd_sod is installed.
+        ('import mmkd_sod_autoload; mmkd_sod_autoload.offer()', None),
+        ('import mmkd_sod', True),
+    ],
+)
 def test_operators_are_there_before_mmcv_asks(start, shown):
     env = dict(os.environ, TORCH_DEVICE_BACKEND_AUTOLOAD='0')
-    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', LATE.format(start=start)], env=env,
-                          cwd=ROOT, text=True, capture_output=True)
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', LATE.format(start=start)],
+        env=env,
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+    )
     assert done.returncode == 0, done.stderr
     imported, origin = done.stdout.split()
     assert (origin == 'mmkd_sod') == (not COMPILED)
@@ -111,10 +125,16 @@ def test_operators_are_there_before_mmcv_asks(start, shown):
 
 
 @pytest.mark.skipif(bool(COMPILED), reason='a compiled mmcv is installed')
-@pytest.mark.parametrize('start', ['import mmkd_sod_autoload; mmkd_sod_autoload.offer()',
-                                   'import mmkd_sod'])
+@pytest.mark.parametrize(
+    'start', ['import mmkd_sod_autoload; mmkd_sod_autoload.offer()', 'import mmkd_sod']
+)
 def test_the_switch_of_the_entry_holds_everywhere(start):
     env = dict(os.environ, MMKD_COMPAT_OFF='mmcv_operators', TORCH_DEVICE_BACKEND_AUTOLOAD='0')
-    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', LATE.format(start=start)], env=env,
-                          cwd=ROOT, text=True, capture_output=True)
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', LATE.format(start=start)],
+        env=env,
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+    )
     assert "No module named 'mmcv._ext'" in done.stderr

@@ -1,4 +1,5 @@
 """Convolution at some pixels only; mmcv has no compiled operator of it on a CPU."""
+
 import pytest
 import torch
 import torch.nn.functional as F

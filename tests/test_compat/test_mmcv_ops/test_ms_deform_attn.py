@@ -1,4 +1,5 @@
 """Multi-scale deformable attention; mmcv has no compiled operator of it on a CPU."""
+
 import pytest
 import torch
 
@@ -26,10 +27,18 @@ def made(dtype=torch.float32, number=2, queries=7, heads=3, points=4, channels=5
 def test_agrees_with_the_function_mmcv_uses_on_a_cpu(operators, monkeypatch, dtype, entries):
     monkeypatch.setitem(ours.ENTRIES, 'cpu', entries)
     (shapes, starts), inputs = made(dtype, number=3)
-    mine = gradients(lambda value, *others: operators.MultiScaleDeformableAttnFunction.apply(
-        value, shapes, starts, *others, 64), *inputs)
-    theirs = gradients(lambda value, *others: operators.multi_scale_deformable_attn_pytorch(
-        value, shapes, *others), *inputs)
+    mine = gradients(
+        lambda value, *others: operators.MultiScaleDeformableAttnFunction.apply(
+            value, shapes, starts, *others, 64
+        ),
+        *inputs,
+    )
+    theirs = gradients(
+        lambda value, *others: operators.multi_scale_deformable_attn_pytorch(
+            value, shapes, *others
+        ),
+        *inputs,
+    )
     assert difference(mine[0], theirs[0]) <= FORWARD
     for one, other in zip(mine[1], theirs[1], strict=True):
         assert difference(one, other) <= BACKWARD
@@ -39,8 +48,11 @@ def test_gradients_are_those_of_the_output(operators):
     (shapes, starts), inputs = made(torch.float64)
     assert torch.autograd.gradcheck(
         lambda value, *others: operators.MultiScaleDeformableAttnFunction.apply(
-            value, shapes, starts, *others, 64),
-        [one.requires_grad_() for one in inputs], fast_mode=True)
+            value, shapes, starts, *others, 64
+        ),
+        [one.requires_grad_() for one in inputs],
+        fast_mode=True,
+    )
 
 
 def test_no_queries_no_images_and_half_precision(operators):
@@ -48,7 +60,8 @@ def test_no_queries_no_images_and_half_precision(operators):
 
     def run(value, locations, attention):
         return operators.MultiScaleDeformableAttnFunction.apply(
-            value, shapes, starts, locations, attention, 64)
+            value, shapes, starts, locations, attention, 64
+        )
 
     assert run(value, locations[:, :0], attention[:, :0]).shape == (2, 0, 15)
     assert run(value[:0], locations[:0], attention[:0]).shape == (0, 7, 15)

@@ -1,4 +1,5 @@
 """Greedy, matched and soft suppression."""
+
 import numpy as np
 import pytest
 import torch
@@ -16,7 +17,7 @@ def operators(monkeypatch):
     return Operators('nms', ours, monkeypatch)
 
 
-def made(count, size=60., seed=0):
+def made(count, size=60.0, seed=0):
     generator = torch.Generator().manual_seed(seed)
     corner = torch.rand(count, 2, generator=generator) * 300
     extent = torch.rand(count, 2, generator=generator) * size + 1
@@ -29,10 +30,12 @@ def by_hand(boxes, scores, threshold, offset=0):
     for index in sorted(range(len(boxes)), key=lambda i: -scores[i]):
         for other in kept:
             (a, b, c, d), (e, f, g, h) = boxes[index], boxes[other]
-            overlap = (max(0, min(c, g) - max(a, e) + offset)
-                       * max(0, min(d, h) - max(b, f) + offset))
-            union = ((c - a + offset) * (d - b + offset) + (g - e + offset) * (h - f + offset)
-                     - overlap)
+            overlap = max(0, min(c, g) - max(a, e) + offset) * max(
+                0, min(d, h) - max(b, f) + offset
+            )
+            union = (
+                (c - a + offset) * (d - b + offset) + (g - e + offset) * (h - f + offset) - overlap
+            )
             if overlap > threshold * union:
                 break
         else:
@@ -51,7 +54,7 @@ def test_nms_is_the_greedy_loop(operators, size, offset):
 
 def test_a_chain_of_boxes_each_removing_the_next(operators):
     """The worst case of the fixed point: every round settles one box."""
-    start = torch.arange(600.)
+    start = torch.arange(600.0)
     boxes = torch.stack([start, start * 0, start + 3, start * 0 + 2], 1)
     kept = operators.nms(boxes, -start, 0.45)[1]
     assert kept.tolist() == list(range(0, 600, 2))
@@ -83,11 +86,11 @@ def test_no_boxes(operators):
 
 
 def test_identical_boxes_and_boxes_without_area(operators):
-    same = torch.tensor([[3., 3, 9, 9]]).repeat(5, 1)
+    same = torch.tensor([[3.0, 3, 9, 9]]).repeat(5, 1)
     assert operators.nms(same, torch.ones(5), 0.99)[1].tolist() == [0]
     # 0 / 0 is not above any threshold.
-    flat = torch.tensor([[3., 3, 3, 9]]).repeat(5, 1)
-    assert operators.nms(flat, torch.ones(5), 0.)[1].tolist() == [0, 1, 2, 3, 4]
+    flat = torch.tensor([[3.0, 3, 3, 9]]).repeat(5, 1)
+    assert operators.nms(flat, torch.ones(5), 0.0)[1].tolist() == [0, 1, 2, 3, 4]
 
 
 def test_score_threshold_and_number(operators):
@@ -98,23 +101,24 @@ def test_score_threshold_and_number(operators):
 
 
 def test_nms_match_groups(operators):
-    boxes = torch.tensor([[0., 0, 10, 10], [0, 0, 10, 9], [50, 50, 60, 60], [0, 0, 10, 8],
-                          [50, 50, 60, 59]])
-    scores = torch.tensor([.5, .9, .3, .8, .7])
+    boxes = torch.tensor(
+        [[0.0, 0, 10, 10], [0, 0, 10, 9], [50, 50, 60, 60], [0, 0, 10, 8], [50, 50, 60, 59]]
+    )
+    scores = torch.tensor([0.5, 0.9, 0.3, 0.8, 0.7])
     groups = operators.nms_match(torch.cat([boxes, scores[:, None]], 1), 0.7)
     assert [group.tolist() for group in groups] == [[1, 3, 0], [4, 2]]
 
 
 def test_soft_nms_by_hand(operators):
-    boxes = torch.tensor([[0., 0, 10, 10], [0, 0, 10, 5], [20, 20, 30, 30]])
-    scores = torch.tensor([.9, .8, .7])
+    boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 5], [20, 20, 30, 30]])
+    scores = torch.tensor([0.9, 0.8, 0.7])
     dets, kept = operators.soft_nms(boxes, scores, 0.3, method='linear')
     assert kept.tolist() == [0, 2, 1]
-    torch.testing.assert_close(dets[:, 4], torch.tensor([.9, .7, .4]))
+    torch.testing.assert_close(dets[:, 4], torch.tensor([0.9, 0.7, 0.4]))
     dets, kept = operators.soft_nms(boxes, scores, 0.3, method='naive')
     assert kept.tolist() == [0, 2]
     dets, kept = operators.soft_nms(boxes, scores, sigma=0.5, method='gaussian')
-    torch.testing.assert_close(dets[:, 4], torch.tensor([.9, .7, .8 * np.exp(-.5).item()]))
+    torch.testing.assert_close(dets[:, 4], torch.tensor([0.9, 0.7, 0.8 * np.exp(-0.5).item()]))
 
 
 @needs_compiled
@@ -122,13 +126,17 @@ def test_soft_nms_by_hand(operators):
 @pytest.mark.parametrize('count', [1, 2, 255, 1500])
 @pytest.mark.parametrize('size', SIZES)
 def test_nms_keeps_what_the_compiled_one_keeps(operators, size, count, offset):
-    for seed, threshold in enumerate((0., 0.1, 0.5, 0.95)):
+    for seed, threshold in enumerate((0.0, 0.1, 0.5, 0.95)):
         boxes, scores = made(count, size, seed)
         # Equal scores, whole coordinates with equal boxes among them, and boxes without area.
-        for case in ((boxes, scores), (boxes, (scores * 8).round() / 8),
-                     ((boxes / 16).round(), (scores * 8).round())):
+        for case in (
+            (boxes, scores),
+            (boxes, (scores * 8).round() / 8),
+            ((boxes / 16).round(), (scores * 8).round()),
+        ):
             mine, other = operators.both(
-                lambda case=case, threshold=threshold: operators.nms(*case, threshold, offset))
+                lambda case=case, threshold=threshold: operators.nms(*case, threshold, offset)
+            )
             assert torch.equal(mine[1], other[1]) and torch.equal(mine[0], other[0])
 
 
@@ -145,8 +153,10 @@ def test_strided_boxes(operators):
 def test_nms_match_is_the_compiled_one(operators, size):
     for seed, count in enumerate((1, 3, 300, 700)):
         boxes, scores = made(count, size, seed)
-        for dets in (torch.cat([boxes, scores[:, None]], 1),
-                     torch.cat([(boxes / 16).round(), (scores[:, None] * 8).round()], 1)):
+        for dets in (
+            torch.cat([boxes, scores[:, None]], 1),
+            torch.cat([(boxes / 16).round(), (scores[:, None] * 8).round()], 1),
+        ):
             mine, other = operators.both(lambda dets=dets: operators.nms_match(dets, 0.4))
             assert [one.tolist() for one in mine] == [one.tolist() for one in other]
 
@@ -155,12 +165,16 @@ def test_nms_match_is_the_compiled_one(operators, size):
 @pytest.mark.parametrize('offset', [0, 1])
 @pytest.mark.parametrize('method', ['naive', 'linear', 'gaussian'])
 def test_soft_nms_is_the_compiled_one(operators, method, offset):
-    for seed, (count, size, least) in enumerate([(1, 60, 1e-3), (40, 400, 0.3), (600, 60, 1e-3),
-                                                 (600, 60, 0.2), (500, 0.01, 0.05)]):
+    for seed, (count, size, least) in enumerate(
+        [(1, 60, 1e-3), (40, 400, 0.3), (600, 60, 1e-3), (600, 60, 0.2), (500, 0.01, 0.05)]
+    ):
         boxes, scores = made(count, size, seed)
         for case in ((boxes, scores), (boxes, (scores * 8).round() / 8)):
-            mine, other = operators.both(lambda case=case, least=least: operators.soft_nms(
-                *case, 0.3, 0.5, least, method, offset))
+            mine, other = operators.both(
+                lambda case=case, least=least: operators.soft_nms(
+                    *case, 0.3, 0.5, least, method, offset
+                )
+            )
             assert torch.equal(mine[1], other[1])
             assert difference(mine[0], other[0]) <= FORWARD
 
@@ -169,9 +183,13 @@ def test_soft_nms_is_the_compiled_one(operators, method, offset):
 def test_batched_nms_runs_on_ours(operators):
     boxes, scores = made(500)
     classes = torch.arange(500) % 3
-    for config in (dict(type='nms', iou_threshold=0.5), dict(type='soft_nms', iou_threshold=0.5),
-                   dict(type='nms', iou_threshold=0.5, split_thr=100, max_num=50)):
+    for config in (
+        dict(type='nms', iou_threshold=0.5),
+        dict(type='soft_nms', iou_threshold=0.5),
+        dict(type='nms', iou_threshold=0.5, split_thr=100, max_num=50),
+    ):
         mine, other = operators.both(
-            lambda config=config: operators.batched_nms(boxes, scores, classes, config))
+            lambda config=config: operators.batched_nms(boxes, scores, classes, config)
+        )
         assert torch.equal(mine[1], other[1])
         assert difference(mine[0], other[0]) <= FORWARD

@@ -1,4 +1,5 @@
 """Overlaps of rotated boxes and quadrilaterals."""
+
 import math
 
 import pytest
@@ -9,7 +10,7 @@ from mmkd_sod.compat.mmcv_ops import bbox, polygons
 from .parity import FORWARD, Operators, difference, needs_compiled
 
 
-def made(count, seed=0, size=30.):
+def made(count, seed=0, size=30.0):
     generator = torch.Generator().manual_seed(seed)
 
     def random(columns):
@@ -41,16 +42,18 @@ def suppression(monkeypatch):
 
 
 def test_by_hand(rotated):
-    square = torch.tensor([[5., 5, 2, 2, 0]])
-    diamond = torch.tensor([[5., 5, 2, 2, math.pi / 4]])
+    square = torch.tensor([[5.0, 5, 2, 2, 0]])
+    diamond = torch.tensor([[5.0, 5, 2, 2, math.pi / 4]])
     octagon = 8 * (math.sqrt(2) - 1)
-    torch.testing.assert_close(rotated.box_iou_rotated(square, diamond),
-                               torch.tensor([[octagon / (8 - octagon)]]))
-    torch.testing.assert_close(rotated.box_iou_rotated(square, diamond, 'iof', True),
-                               torch.tensor([octagon / 4]))
+    torch.testing.assert_close(
+        rotated.box_iou_rotated(square, diamond), torch.tensor([[octagon / (8 - octagon)]])
+    )
+    torch.testing.assert_close(
+        rotated.box_iou_rotated(square, diamond, 'iof', True), torch.tensor([octagon / 4])
+    )
     # From one corner down and right, 30 degrees: the signs of the angle differ.
-    bar = torch.tensor([[5., 5, 8, 0.1, 0.5]])
-    probe = torch.tensor([[5 + 3 * math.cos(.5), 5 + 3 * math.sin(.5), .2, .2, 0]])
+    bar = torch.tensor([[5.0, 5, 8, 0.1, 0.5]])
+    probe = torch.tensor([[5 + 3 * math.cos(0.5), 5 + 3 * math.sin(0.5), 0.2, 0.2, 0]])
     assert rotated.box_iou_rotated(bar, probe) > 0
     assert rotated.box_iou_rotated(bar, probe, clockwise=False) == 0
 
@@ -80,9 +83,10 @@ def test_a_box_is_itself_however_it_is_turned(rotated):
 def test_boxes_far_from_the_origin_and_without_area(rotated):
     boxes = made(50).double()
     far = boxes + torch.tensor([1e6, -1e6, 0, 0, 0])
-    torch.testing.assert_close(rotated.box_iou_rotated(far, far),
-                               rotated.box_iou_rotated(boxes, boxes))
-    flat = boxes * torch.tensor([1., 1, 0, 1, 1])
+    torch.testing.assert_close(
+        rotated.box_iou_rotated(far, far), rotated.box_iou_rotated(boxes, boxes)
+    )
+    flat = boxes * torch.tensor([1.0, 1, 0, 1, 1])
     assert not rotated.box_iou_rotated(flat, flat).any()
     assert rotated.box_iou_rotated(boxes[:0], boxes).shape == (0, 50)
     assert rotated.box_iou_rotated(boxes, boxes[:0]).shape == (50, 0)
@@ -90,18 +94,18 @@ def test_boxes_far_from_the_origin_and_without_area(rotated):
 
 def test_quadrilaterals_that_are_no_rectangles(quadri):
     """The compiled one takes them for parallelograms and counts all of the square, 1 / 16."""
-    trapezium = torch.tensor([[0., 0, 10, 0, 6, 4, 4, 4]])
-    square = torch.tensor([[.5, 1, 2, 1, 2, 2, .5, 2]])
+    trapezium = torch.tensor([[0.0, 0, 10, 0, 6, 4, 4, 4]])
+    square = torch.tensor([[0.5, 1, 2, 1, 2, 2, 0.5, 2]])
     for one in (trapezium, trapezium.view(4, 2).flip(0).view(1, 8)):
-        assert quadri.box_iou_quadri(one, square, 'iof').item() == pytest.approx(.5 / 24)
-    union = 24 + 1.5 - .5
-    assert quadri.box_iou_quadri(square, trapezium).item() == pytest.approx(.5 / union)
+        assert quadri.box_iou_quadri(one, square, 'iof').item() == pytest.approx(0.5 / 24)
+    union = 24 + 1.5 - 0.5
+    assert quadri.box_iou_quadri(square, trapezium).item() == pytest.approx(0.5 / union)
 
 
 def test_suppression_by_labels(suppression):
     """Boxes of other labels stay; the compiled operator ignores labels on a CPU."""
-    boxes = torch.tensor([[5., 5, 4, 4, 0], [5, 5, 4, 4, .1], [5, 5, 4, 4, .2]])
-    scores, labels = torch.tensor([.5, .9, .7]), torch.tensor([0., 0, 1])
+    boxes = torch.tensor([[5.0, 5, 4, 4, 0], [5, 5, 4, 4, 0.1], [5, 5, 4, 4, 0.2]])
+    scores, labels = torch.tensor([0.5, 0.9, 0.7]), torch.tensor([0.0, 0, 1])
     assert suppression.nms_rotated(boxes, scores, 0.5)[1].tolist() == [1]
     assert suppression.nms_rotated(boxes, scores, 0.5, labels)[1].tolist() == [1, 2]
     quads = as_quadrilaterals(boxes)
@@ -117,11 +121,13 @@ def test_agrees_with_the_compiled_one(rotated, quadri, mode, size):
     for aligned in (False, True):
         pair = (one[:50], other) if aligned else (one, other)
         mine, theirs = rotated.both(
-            lambda pair=pair, aligned=aligned: rotated.box_iou_rotated(*pair, mode, aligned))
+            lambda pair=pair, aligned=aligned: rotated.box_iou_rotated(*pair, mode, aligned)
+        )
         assert difference(mine, theirs) <= FORWARD
         pair = [as_quadrilaterals(boxes) for boxes in pair]
         mine, theirs = quadri.both(
-            lambda pair=pair, aligned=aligned: quadri.box_iou_quadri(*pair, mode, aligned))
+            lambda pair=pair, aligned=aligned: quadri.box_iou_quadri(*pair, mode, aligned)
+        )
         assert difference(mine, theirs) <= FORWARD
 
 
@@ -134,10 +140,14 @@ def test_keeps_what_the_compiled_one_keeps(suppression, count):
         for clockwise in (True, False):
             mine, theirs = suppression.both(
                 lambda threshold=threshold, clockwise=clockwise: suppression.nms_rotated(
-                    boxes, scores, threshold, clockwise=clockwise))
+                    boxes, scores, threshold, clockwise=clockwise
+                )
+            )
             assert torch.equal(mine[1], theirs[1]) and torch.equal(mine[0], theirs[0])
         quads = as_quadrilaterals(boxes)
         mine, theirs = suppression.both(
             lambda threshold=threshold, quads=quads: suppression.nms_quadri(
-                quads, scores, threshold))
+                quads, scores, threshold
+            )
+        )
         assert torch.equal(mine[1], theirs[1])

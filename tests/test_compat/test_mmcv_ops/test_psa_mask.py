@@ -1,4 +1,5 @@
 """Point-wise spatial attention masks."""
+
 import pytest
 import torch
 

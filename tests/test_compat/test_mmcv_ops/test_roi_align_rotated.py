@@ -1,4 +1,5 @@
 """RoI align of rotated boxes."""
+
 import math
 
 import pytest
@@ -31,25 +32,25 @@ def test_without_an_angle_it_is_roi_align(operators, monkeypatch, ratio):
     half = rois[:, 3:5] / 2
     boxes = torch.cat([rois[:, :1], rois[:, 1:3] - half, rois[:, 1:3] + half], 1)
     for aligned in (True, False):
-        result = operators.roi_align_rotated(maps, rois, 3, .25, ratio, aligned)
+        result = operators.roi_align_rotated(maps, rois, 3, 0.25, ratio, aligned)
         if aligned:
-            expected = upright.roi_align(maps, boxes, 3, .25, ratio, 'avg', aligned)
+            expected = upright.roi_align(maps, boxes, 3, 0.25, ratio, 'avg', aligned)
             torch.testing.assert_close(result, expected)
 
 
 def test_a_quarter_turn_turns_the_bins(operators):
     maps = torch.randn(1, 2, 8, 8)
-    rois = torch.tensor([[0., 4, 4, 4, 4, 0], [0, 4, 4, 4, 4, math.pi / 2]])
-    plain, turned = operators.roi_align_rotated(maps, rois, 4, 1., 1, True, False)
+    rois = torch.tensor([[0.0, 4, 4, 4, 4, 0], [0, 4, 4, 4, 4, math.pi / 2]])
+    plain, turned = operators.roi_align_rotated(maps, rois, 4, 1.0, 1, True, False)
     torch.testing.assert_close(turned, plain.rot90(-1, (1, 2)))
-    turned = operators.roi_align_rotated(maps, rois[1:], 4, 1., 1, True, True)[0]
+    turned = operators.roi_align_rotated(maps, rois[1:], 4, 1.0, 1, True, True)[0]
     torch.testing.assert_close(turned, plain.rot90(1, (1, 2)))
 
 
 def test_no_rois(operators):
     maps = torch.randn(2, 3, 5, 5).requires_grad_()
     for ratio in (0, 2):
-        result = operators.roi_align_rotated(maps, torch.zeros(0, 6), 3, 1., ratio)
+        result = operators.roi_align_rotated(maps, torch.zeros(0, 6), 3, 1.0, ratio)
         assert result.shape == (0, 3, 3, 3)
         assert not torch.autograd.grad(result.sum(), maps)[0].any()
 
@@ -58,8 +59,10 @@ def test_no_rois(operators):
 def test_gradients_are_those_of_the_output(operators, ratio):
     maps, rois = made(torch.float64, size=(5, 6))
     assert torch.autograd.gradcheck(
-        lambda maps: operators.roi_align_rotated(maps, rois, (2, 3), .25, ratio),
-        maps.requires_grad_(), fast_mode=True)
+        lambda maps: operators.roi_align_rotated(maps, rois, (2, 3), 0.25, ratio),
+        maps.requires_grad_(),
+        fast_mode=True,
+    )
 
 
 @needs_compiled
@@ -70,5 +73,10 @@ def test_agrees_with_the_compiled_one(operators, ratio, clockwise, aligned):
     for bins in (1, (3, 5), 7):
         for dtype in (torch.float32, torch.float64):
             maps, rois = made(dtype)
-            assert_alike(operators, lambda maps, rois=rois, bins=bins: operators.roi_align_rotated(
-                maps, rois, bins, .25, ratio, aligned, clockwise), maps)
+            assert_alike(
+                operators,
+                lambda maps, rois=rois, bins=bins: operators.roi_align_rotated(
+                    maps, rois, bins, 0.25, ratio, aligned, clockwise
+                ),
+                maps,
+            )

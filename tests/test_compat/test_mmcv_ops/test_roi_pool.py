@@ -1,4 +1,5 @@
 """RoI pooling; mmcv has no compiled operator of it on a CPU."""
+
 import math
 
 import pytest
@@ -27,12 +28,21 @@ def by_hand(maps, rois, bins, scale):
             continue
         for row in range(bins[0]):
             for column in range(bins[1]):
-                y, x = ([min(max(one, 0), size) for one in (
-                    math.floor(place * step + start), math.ceil((place + 1) * step + start))]
-                    for place, step, start, size in ((row, steps[0], top, height),
-                                                     (column, steps[1], left, width)))
+                y, x = (
+                    [
+                        min(max(one, 0), size)
+                        for one in (
+                            math.floor(place * step + start),
+                            math.ceil((place + 1) * step + start),
+                        )
+                    ]
+                    for place, step, start, size in (
+                        (row, steps[0], top, height),
+                        (column, steps[1], left, width),
+                    )
+                )
                 for channel in range(maps.shape[1]):
-                    part = maps[int(image), channel, y[0]:y[1], x[0]:x[1]]
+                    part = maps[int(image), channel, y[0] : y[1], x[0] : x[1]]
                     if part.numel():
                         result[number, channel, row, column] = part.max()
                         down, right = divmod(int(part.flatten().argmax()), part.shape[1])
@@ -45,18 +55,18 @@ def test_each_bin_is_its_largest_pixel(operators, monkeypatch, bins):
     maps, rois = made(torch.float64)
     # Equal values: the first counts.
     for values in (maps, maps.round()):
-        expected = by_hand(values, rois, bins, .25)
+        expected = by_hand(values, rois, bins, 0.25)
         for limit in (ours.ENTRIES['cpu'], 100):
             monkeypatch.setitem(ours.ENTRIES, 'cpu', limit)
             leaf = values.clone().requires_grad_()
-            result = operators.roi_pool(leaf, rois, bins, .25)
+            result = operators.roi_pool(leaf, rois, bins, 0.25)
             torch.testing.assert_close(result, expected[0])
             torch.testing.assert_close(torch.autograd.grad(result.sum(), leaf)[0], expected[1])
 
 
 def test_no_rois_and_malformed_ones(operators):
     maps = torch.randn(2, 3, 5, 5).requires_grad_()
-    for rois in (torch.zeros(0, 5), torch.tensor([[1., 4, 4, 1, 1], [0, 90, 90, 95, 95]])):
+    for rois in (torch.zeros(0, 5), torch.tensor([[1.0, 4, 4, 1, 1], [0, 90, 90, 95, 95]])):
         result = operators.roi_pool(maps, rois, 2)
         assert result.shape == (len(rois), 3, 2, 2) and not result.any()
         assert not torch.autograd.grad(result.sum(), maps)[0].any()
@@ -65,5 +75,6 @@ def test_no_rois_and_malformed_ones(operators):
 def test_half_precision_and_the_module(operators):
     maps, rois = made()
     module = operators.RoIPool((2, 2), 0.25)
-    torch.testing.assert_close(module(maps.half(), rois).float(), module(maps, rois), rtol=1e-3,
-                               atol=1e-3)
+    torch.testing.assert_close(
+        module(maps.half(), rois).float(), module(maps, rois), rtol=1e-3, atol=1e-3
+    )

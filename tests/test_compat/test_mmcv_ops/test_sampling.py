@@ -1,4 +1,5 @@
 """Bilinear weights and sums of rows."""
+
 import torch
 import torch.nn.functional as F
 
@@ -20,7 +21,7 @@ def values(rule, positions, line):
 
 
 def test_beyond_the_border():
-    positions, line = [-1.5, -1., -.5, 0., .5, 2., 2.5, 3., 3.5, torch.nan], [2., 4., 8.]
+    positions, line = [-1.5, -1.0, -0.5, 0.0, 0.5, 2.0, 2.5, 3.0, 3.5, torch.nan], [2.0, 4.0, 8.0]
     assert values(zero_padded, positions, line) == [0, 0, 1, 2, 3, 8, 4, 0, 0, 0]
     assert values(edge_padded, positions[:-1], line) == [0, 2, 2, 2, 3, 8, 8, 8, 0]
     for rule in (zero_padded, edge_padded):
@@ -32,7 +33,7 @@ def test_zero_padded_is_grid_sampling():
     maps = torch.randn(2, 3, 5, 7, dtype=torch.float64)
     grid = torch.rand(2, 4, 6, 2, dtype=torch.float64) * 3 - 1.5
     expected = F.grid_sample(maps, grid, align_corners=False)
-    x, y = ((grid[..., axis] + 1) * size / 2 - .5 for axis, size in ((0, 7), (1, 5)))
+    x, y = ((grid[..., axis] + 1) * size / 2 - 0.5 for axis, size in ((0, 7), (1, 5)))
     index, weight = crossed(zero_padded(y, 5), zero_padded(x, 7), 7)
     index = index + torch.arange(2).view(2, 1, 1, 1).int() * 35
     rows = weighted_rows(to_rows(maps), index.flatten(0, 2), weight.flatten(0, 2))
@@ -56,4 +57,5 @@ def test_spreading_is_the_gradient_of_summing():
     source = torch.arange(6).repeat_interleave(3).int()
     torch.testing.assert_close(
         spread_rows(grad, source, index.flatten(), weight.flatten(), 9),
-        torch.autograd.grad(sums, table, grad)[0])
+        torch.autograd.grad(sums, table, grad)[0],
+    )

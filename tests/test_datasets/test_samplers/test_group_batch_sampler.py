@@ -1,4 +1,5 @@
 """GroupBatchSampler: one group per batch; seeded, resumable, as many steps on each rank."""
+
 import pytest
 from mmengine.dataset import ConcatDataset, DefaultSampler
 
@@ -12,6 +13,7 @@ SIZES = dict(one=1, few=5, many=20)
 
 class Groups:
     """Data set with interleaved groups."""
+
     metainfo = {}
 
     def __init__(self, sizes, name=None):
@@ -31,8 +33,10 @@ class Groups:
 def build(dataset=None, epoch=0, seed=3, batch_size=8, **kwargs):
     sampler = DefaultSampler(dataset or Groups(SIZES), shuffle=True, seed=seed)
     sampler.set_epoch(epoch)
-    return DATA_SAMPLERS.build(dict(type='mmkd_sod.GroupBatchSampler', **kwargs), default_args=dict(
-        sampler=sampler, batch_size=batch_size))
+    return DATA_SAMPLERS.build(
+        dict(type='mmkd_sod.GroupBatchSampler', **kwargs),
+        default_args=dict(sampler=sampler, batch_size=batch_size),
+    )
 
 
 def on_rank(monkeypatch, rank, world_size, **kwargs):
@@ -82,7 +86,7 @@ def test_ranks_share_the_batches(monkeypatch, all_images):
     assert [len(share) for share in shares] == [len(sampler) for sampler in ranks]
     assert len(shares[0]) == len(shares[1]) == (len(whole) + 1) // 2
     mixed = [batch for step in zip(*shares, strict=True) for batch in step]
-    assert mixed == (whole + whole)[:len(mixed)]
+    assert mixed == (whole + whole)[: len(mixed)]
 
 
 def test_more_ranks_than_groups(monkeypatch):
@@ -103,5 +107,5 @@ def test_refusals():
         build(batch_size=0)
     with pytest.raises(ConfigError, match='samples of list have no group'):
         GroupBatchSampler(DefaultSampler([1, 2], shuffle=False, seed=0), 2)
-    with pytest.raises(ConfigError, match="object has no dataset and no seed and no set_epoch"):
+    with pytest.raises(ConfigError, match='object has no dataset and no seed and no set_epoch'):
         GroupBatchSampler(object(), 2)

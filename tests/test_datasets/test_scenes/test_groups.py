@@ -1,4 +1,5 @@
 """Generated groups: a common shape, consistent image, depth and mask, reproducible files."""
+
 import cv2
 import numpy as np
 import pytest
@@ -36,8 +37,7 @@ def test_one_shape_is_common(group):
         scene, depth, mask = make_group_image(SMALL, 'train', group, index)
         assert scene.labels.count(label) == 1
         others |= set(scene.labels) - {label}
-        np.testing.assert_array_equal(mask > 0,
-                                      scene.instances == 1 + scene.labels.index(label))
+        np.testing.assert_array_equal(mask > 0, scene.instances == 1 + scene.labels.index(label))
         assert depth.shape == mask.shape == scene.image.shape[:2]
     assert len(others) >= 2
 
@@ -51,8 +51,8 @@ def test_depth_is_noisy():
         true = scene.depth.astype(float)
         scale = (depth * true).sum() / np.square(true).sum()
         error.append(np.abs(depth - scale * true).mean() / 255)
-    assert .7 < np.mean(nearest) < .99
-    assert .02 < np.mean(error) < .1
+    assert 0.7 < np.mean(nearest) < 0.99
+    assert 0.02 < np.mean(error) < 0.1
 
 
 def test_the_same_settings_give_the_same_picture():

@@ -1,4 +1,5 @@
 """Placement of objects."""
+
 import numpy as np
 import pytest
 

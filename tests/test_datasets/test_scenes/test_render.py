@@ -1,4 +1,5 @@
 """Images and labels agree."""
+
 from dataclasses import replace
 from itertools import pairwise
 
@@ -10,16 +11,16 @@ from mmkd_sod.datasets.scenes.render import render, salient_instance, visible_ob
 from mmkd_sod.datasets.scenes.shapes import SHAPES
 from mmkd_sod.datasets.scenes.textures import Texture
 
-RED = Texture('plain', ((0, 0, 255), (0, 0, 255)), 10., 0., 0)
+RED = Texture('plain', ((0, 0, 255), (0, 0, 255)), 10.0, 0.0, 0)
 
 
 def layout_of(*objects):
     layout = random_layout(np.random.default_rng(0), 100, 80)
-    return replace(layout, objects=objects, strokes=(), light=(0., 0.), noise=0.)
+    return replace(layout, objects=objects, strokes=(), light=(0.0, 0.0), noise=0.0)
 
 
 def disk(x, y, radius, depth):
-    return SceneObject('disk', (x, y), radius, 1., 0., depth, RED)
+    return SceneObject('disk', (x, y), radius, 1.0, 0.0, depth, RED)
 
 
 def test_render_is_deterministic():
@@ -55,8 +56,10 @@ def test_depth_follows_the_order_of_occlusion_everywhere():
     for seed in range(10):
         scene = render(random_layout(np.random.default_rng(seed), 160, 160))
         # Instances are numbered from near to far; the background is farther than all.
-        ranges = [scene.depth[scene.instances == number]
-                  for number in (*range(1, len(scene.labels) + 1), 0)]
+        ranges = [
+            scene.depth[scene.instances == number]
+            for number in (*range(1, len(scene.labels) + 1), 0)
+        ]
         for nearer, farther in pairwise(ranges):
             assert int(nearer.min()) >= int(farther.max())
 

@@ -1,4 +1,5 @@
 """Outlines of the shapes."""
+
 import math
 
 import numpy as np
@@ -8,7 +9,7 @@ from mmkd_sod.datasets.scenes.shapes import SHAPES, draw_mask
 
 
 def draw(shape, **kwargs):
-    options = dict(center=(50.5, 50.5), radius=30, aspect=1., angle=0., width=101, height=101)
+    options = dict(center=(50.5, 50.5), radius=30, aspect=1.0, angle=0.0, width=101, height=101)
     return draw_mask(shape, **{**options, **kwargs})
 
 

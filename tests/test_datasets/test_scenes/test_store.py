@@ -1,4 +1,5 @@
 """Sets are written atomically and other folders are not changed."""
+
 import json
 
 import numpy as np
@@ -20,7 +21,8 @@ def test_made_once(tmp_path):
     root = tmp_path / 'deep' / 'set'
     assert write(root, dict(seed=3)) and not write(root, dict(seed=3))
     assert json.loads((root / 'meta.json').read_text()) == dict(
-        version=1, settings=dict(seed=3), classes=['x'])
+        version=1, settings=dict(seed=3), classes=['x']
+    )
     assert [path.name for path in root.parent.iterdir()] == ['set']
     with pytest.raises(DataError, match='seed=3 instead of 4'):
         write(root, dict(seed=4))

@@ -1,4 +1,5 @@
 """Colours of textures."""
+
 import numpy as np
 import pytest
 
@@ -7,7 +8,7 @@ from mmkd_sod.datasets.scenes.textures import TEXTURES, Texture, blend_weights, 
 
 @pytest.mark.parametrize('kind', TEXTURES)
 def test_texture(kind):
-    texture = Texture(kind, ((10, 20, 30), (200, 120, 230)), period=8., angle=0.4, seed=3)
+    texture = Texture(kind, ((10, 20, 30), (200, 120, 230)), period=8.0, angle=0.4, seed=3)
     weight = blend_weights(texture, 21, 33)
     assert weight.shape == (21, 33) and weight.dtype == np.float32
     assert weight.min() >= 0 and weight.max() <= 1 and weight.std() > 0

@@ -1,4 +1,5 @@
 """Sets on disk are complete, consistent and never overwritten."""
+
 import json
 
 import cv2
@@ -20,8 +21,11 @@ def scenes(tmp_path_factory):
 
 
 def contents(root):
-    return {path.relative_to(root): path.read_bytes()
-            for path in sorted(root.rglob('*')) if path.is_file()}
+    return {
+        path.relative_to(root): path.read_bytes()
+        for path in sorted(root.rglob('*'))
+        if path.is_file()
+    }
 
 
 def test_files(scenes):
@@ -71,8 +75,11 @@ def test_an_image_does_not_depend_on_the_size_of_the_set(scenes, tmp_path):
 
 
 def test_splits_and_seeds_differ():
-    images = [make_scene(SceneSettings(seed=seed), split, 0).image.tobytes()
-              for seed in (0, 1) for split in ('train', 'val')]
+    images = [
+        make_scene(SceneSettings(seed=seed), split, 0).image.tobytes()
+        for seed in (0, 1)
+        for split in ('train', 'val')
+    ]
     assert len(set(images)) == 4
 
 

@@ -1,4 +1,5 @@
 """The augmentations of KD-SCFNet: bounds, rates, and alignment of the maps."""
+
 import numpy as np
 import pytest
 from mmengine.config import Config
@@ -10,8 +11,12 @@ from mmkd_sod.registry import TRANSFORMS
 def ramp(height, width):
     """Return an image and maps whose values are their coordinates."""
     y, x = np.mgrid[:height, :width]
-    return dict(img=np.dstack([y, x, x * 0]).astype(np.uint8), gt_seg_map=y.astype(np.uint8),
-                weak_label=x.astype(np.float32), seg_fields=['gt_seg_map', 'weak_label'])
+    return dict(
+        img=np.dstack([y, x, x * 0]).astype(np.uint8),
+        gt_seg_map=y.astype(np.uint8),
+        weak_label=x.astype(np.float32),
+        seg_fields=['gt_seg_map', 'weak_label'],
+    )
 
 
 def test_crop_moves_all_maps_and_stays_in_bounds():
@@ -39,7 +44,7 @@ def test_contrast_and_brightness():
     for _ in range(50):
         out = RandomContrastBrightness()(dict(img=img.copy()))['img'].astype(float)
         assert out.dtype == float and -16 <= out[0, 0, 0] <= 16
-        assert .5 * 100 - 16 <= out[100, 0, 0] <= 1.5 * 100 + 16
+        assert 0.5 * 100 - 16 <= out[100, 0, 0] <= 1.5 * 100 + 16
         assert (np.diff(out[:, 0, 0]) >= 0).all()
     still = RandomContrastBrightness(contrast=(1, 1), brightness=0)(dict(img=img.copy()))['img']
     np.testing.assert_array_equal(still, img)
@@ -51,7 +56,7 @@ def test_blur_rate_and_effect():
     img = np.random.randint(0, 256, (32, 32, 3), dtype=np.uint8)
     changed = sum(not np.array_equal(RandomBlur()(dict(img=img))['img'], img) for _ in range(2000))
     assert changed == pytest.approx(200, abs=45)
-    assert RandomBlur(prob=1.)(dict(img=img))['img'].std() < img.std()
+    assert RandomBlur(prob=1.0)(dict(img=img))['img'].std() < img.std()
 
 
 def test_the_recipe_flips_every_map_at_the_papers_rates(root):

@@ -1,4 +1,5 @@
 """Loading and packing of saliency samples, and errors of malformed ones."""
+
 import cv2
 import numpy as np
 import pytest
@@ -9,8 +10,11 @@ from mmkd_sod.errors import DataError
 from mmkd_sod.registry import TRANSFORMS
 from tests.sod_data import disc, write_set
 
-PIPELINE = [dict(type='mmkd_sod.LoadSODImage'), dict(type='mmkd_sod.LoadSODMask'),
-            dict(type='mmkd_sod.PackSODInputs')]
+PIPELINE = [
+    dict(type='mmkd_sod.LoadSODImage'),
+    dict(type='mmkd_sod.LoadSODMask'),
+    dict(type='mmkd_sod.PackSODInputs'),
+]
 
 
 def test_sample(tmp_path):
@@ -32,7 +36,7 @@ def test_small_masks_are_resized_and_others_refused(tmp_path):
     cv2.imwrite(str(root / 'mask/1.png'), mask)
     dataset = SODDataset(data_root=str(root), pipeline=PIPELINE)
     label = dataset[0]['data_samples'].gt_sem_seg.data[0].numpy()
-    assert label.shape == (40, 60) and np.mean(label != (mask > 128)) < .03
+    assert label.shape == (40, 60) and np.mean(label != (mask > 128)) < 0.03
     with pytest.raises(DataError, match=r"mask/1.png' is 60 x 40, its image 50 x 50"):
         dataset[1]
 
@@ -58,5 +62,6 @@ def test_weak_label_is_packed():
     pack = TRANSFORMS.build(dict(type='mmkd_sod.PackSODInputs'))
     weak = np.random.rand(5, 6).astype(np.float32)
     packed = pack(dict(img=np.zeros((5, 6, 3), np.uint8), weak_label=weak[:, ::-1]))
-    torch.testing.assert_close(packed['data_samples'].weak_label.data[0],
-                               torch.from_numpy(weak).flip(1))
+    torch.testing.assert_close(
+        packed['data_samples'].weak_label.data[0], torch.from_numpy(weak).flip(1)
+    )

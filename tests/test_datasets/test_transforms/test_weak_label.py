@@ -1,4 +1,5 @@
 """Weak labels in training: the image's flips and crops, and refusal of stale labels."""
+
 import numpy as np
 import pytest
 import torch
@@ -24,23 +25,27 @@ def labels(tmp_path):
     images = dataset(root)
     WeakLabelWriter(
         SaliencyInferencer(*teacher, side=SIDE, batch_size=1),
-        [images.get_data_info(i) for i in range(3)], tmp_path / 'out',
-        root / 'image').run(show=False)
+        [images.get_data_info(i) for i in range(3)],
+        tmp_path / 'out',
+        root / 'image',
+    ).run(show=False)
     return root, teacher, tmp_path / 'out'
 
 
 def dataset(root, *transforms):
     pipeline = Config.fromfile(ROOT / 'configs/_base_/datasets/sod_sets.py').unlabelled_pipeline
     pipeline = [pipeline[0], *transforms, *pipeline[1:]] if transforms else []
-    return UnlabelledImageDataset(data_root=str(root), data_prefix=dict(img_path='image'),
-                                  pipeline=pipeline)
+    return UnlabelledImageDataset(
+        data_root=str(root), data_prefix=dict(img_path='image'), pipeline=pipeline
+    )
 
 
 def test_augmented_labels_equal_augmenting_the_online_map(labels):
     root, teacher, out = labels
     offline = dataset(root, dict(type='mmkd_sod.LoadWeakLabel', label_root=str(out)))
-    predict = dict(type='mmkd_sod.PredictWeakLabel', teacher=teacher[0], teacher_ckpt=teacher[1],
-                   side=SIDE)
+    predict = dict(
+        type='mmkd_sod.PredictWeakLabel', teacher=teacher[0], teacher_ckpt=teacher[1], side=SIDE
+    )
     online, unrounded = dataset(root, predict), dataset(root, dict(predict, bits=None))
     flips = set()
     for seed in range(8):
@@ -64,8 +69,13 @@ def load(results):
 
 def test_stale_missing_and_damaged_labels_are_refused(labels, tmp_path):
     root, teacher, out = labels
-    cfg = dict(type='mmkd_sod.LoadWeakLabel', label_root=str(out), teacher=teacher[0],
-               teacher_ckpt=teacher[1], side=SIDE)
+    cfg = dict(
+        type='mmkd_sod.LoadWeakLabel',
+        label_root=str(out),
+        teacher=teacher[0],
+        teacher_ckpt=teacher[1],
+        side=SIDE,
+    )
     transform = TRANSFORMS.build(cfg)
     assert transform(load({}))['weak_label'].dtype == np.float32
     with pytest.raises(DataError, match='stale: teacher is'):
@@ -73,7 +83,7 @@ def test_stale_missing_and_damaged_labels_are_refused(labels, tmp_path):
     other = save_network(tmp_path, 'other', seed=1)
     with pytest.raises(DataError, match='stale'):
         TRANSFORMS.build(dict(cfg, teacher_ckpt=other[1]))
-    with pytest.raises(DataError, match=r"has no weak labels \(labels.json does not exist\)"):
+    with pytest.raises(DataError, match=r'has no weak labels \(labels.json does not exist\)'):
         TRANSFORMS.build(dict(cfg, label_root=str(root)))
     with pytest.raises(DataError, match=r"9.png' does not exist"):
         transform(load(dict(img_name='9')))

@@ -1,4 +1,5 @@
 """EpochScheduleHook: the window follows the epoch, also after a resume."""
+
 from types import SimpleNamespace
 
 import pytest
@@ -37,13 +38,26 @@ def run(tmp_path, train_cfg, hook, resume=False, model=None):
     watch = Watch()
     data = [dict(x=torch.randn(1, 8, 8), label=torch.ones(8, 8)) for _ in range(4)]
     runner = Runner(
-        model or Toy(), work_dir=str(tmp_path), resume=resume, custom_hooks=[hook, watch],
-        train_dataloader=dict(dataset=data, batch_size=2, collate_fn=dict(type='default_collate'),
-                              sampler=dict(type='DefaultSampler', shuffle=False)),
-        optim_wrapper=dict(optimizer=dict(type='SGD', lr=.1)), train_cfg=train_cfg,
-        default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=1,
-                                           by_epoch=train_cfg.get('by_epoch', False))),
-        log_level='ERROR', experiment_name=f'{tmp_path.name}{resume}{id(watch)}')
+        model or Toy(),
+        work_dir=str(tmp_path),
+        resume=resume,
+        custom_hooks=[hook, watch],
+        train_dataloader=dict(
+            dataset=data,
+            batch_size=2,
+            collate_fn=dict(type='default_collate'),
+            sampler=dict(type='DefaultSampler', shuffle=False),
+        ),
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
+        train_cfg=train_cfg,
+        default_hooks=dict(
+            checkpoint=dict(
+                type='CheckpointHook', interval=1, by_epoch=train_cfg.get('by_epoch', False)
+            )
+        ),
+        log_level='ERROR',
+        experiment_name=f'{tmp_path.name}{resume}{id(watch)}',
+    )
     runner.train()
     return watch.windows
 
@@ -100,17 +114,23 @@ def test_weight_schedules_continue_after_a_resume(tmp_path):
     ramp = dict(begin=1, end=5, warmup=1, decay=1)
     model = Ramp(**ramp)
     cfg = dict(by_epoch=True, max_epochs=3)
-    assert run(by_epoch, cfg, HOOK, model=model) == [0, 0, .5, .5, 1, 1]
+    assert run(by_epoch, cfg, HOOK, model=model) == [0, 0, 0.5, 0.5, 1, 1]
     assert run(by_epoch, dict(cfg, max_epochs=6), HOOK, True, Ramp(**ramp)) == [
-        1, 1, .5, .5, 0, 0]
+        1,
+        1,
+        0.5,
+        0.5,
+        0,
+        0,
+    ]
     model = Ramp(by_epoch=False, **ramp)
-    assert run(by_iter, cfg, HOOK, model=model) == [0, .5, 1, 1, .5, 0]
+    assert run(by_iter, cfg, HOOK, model=model) == [0, 0.5, 1, 1, 0.5, 0]
 
 
 def test_iterations_alone_need_no_epochs(tmp_path):
     ramp = dict(begin=2, warmup=1, by_epoch=False)
     cfg = dict(type='IterBasedTrainLoop', max_iters=3)
-    assert run(tmp_path, cfg, HOOK, model=Ramp(**ramp)) == [0, 0, .5]
+    assert run(tmp_path, cfg, HOOK, model=Ramp(**ramp)) == [0, 0, 0.5]
     assert run(tmp_path, dict(cfg, max_iters=5), HOOK, True, Ramp(**ramp)) == [1, 1]
     with pytest.raises(ConfigError, match='set iters_per_epoch'):
         run(tmp_path, dict(cfg, max_iters=6), HOOK, True, Ramp(begin=2))

@@ -1,4 +1,5 @@
 """A NaN or infinite loss stops the run, or skips the step, before the weights change."""
+
 import math
 
 import pytest
@@ -10,8 +11,12 @@ from mmkd_sod.utils.checkpoint_files import latest_checkpoint
 from tests.methods import FOUR, build, runner
 
 # A term of each method.
-TERMS = dict(crosskd='distill.loss_reg_kd', cskd_resampled='distill.loss_cam',
-             weak_label='distill.loss_weak_1', hkd='distill.loss_fpd')
+TERMS = dict(
+    crosskd='distill.loss_reg_kd',
+    cskd_resampled='distill.loss_cam',
+    weak_label='distill.loss_weak_1',
+    hkd='distill.loss_fpd',
+)
 
 
 def spoil(model, term, steps, value=math.nan):
@@ -32,8 +37,13 @@ def spoil(model, term, steps, value=math.nan):
 
 def run_of(method, folder, steps, value=math.nan, length=6, **hook):
     model = spoil(build(method), TERMS[method], steps, value)
-    return runner(method, folder, model=model, steps=length,
-                  hooks=[dict(type='mmkd_sod.FiniteLossHook', **hook)])
+    return runner(
+        method,
+        folder,
+        model=model,
+        steps=length,
+        hooks=[dict(type='mmkd_sod.FiniteLossHook', **hook)],
+    )
 
 
 def finite(model) -> bool:
@@ -65,8 +75,9 @@ def test_bad_weights_and_checkpoints_are_named(tmp_path):
     checkpoint['state_dict']['bbox_head.gfl_cls.weight'].fill_(math.nan)
     checkpoint['ema_state_dict']['module.bbox_head.gfl_cls.weight'].fill_(math.nan)
     torch.save(checkpoint, newest)
-    run = runner('crosskd', tmp_path, steps=8, resume=True,
-                 hooks=[dict(type='mmkd_sod.FiniteLossHook')])
+    run = runner(
+        'crosskd', tmp_path, steps=8, resume=True, hooks=[dict(type='mmkd_sod.FiniteLossHook')]
+    )
     with pytest.raises(TrainingError) as info:
         run.train()
     assert 'weights were NaN or infinite before this step, first' in str(info.value)
@@ -78,9 +89,12 @@ def test_skips_the_step(tmp_path, method):
     run = run_of(method, tmp_path, {2, 4, 5}, action='skip')
     run.train()
     assert run.iter == 6 and finite(run.model)
-    assert all(torch.as_tensor(value).isfinite().all()
-               for state in run.optim_wrapper.optimizer.state.values() for value in state.values()
-               if value is not None)
+    assert all(
+        torch.as_tensor(value).isfinite().all()
+        for state in run.optim_wrapper.optimizer.state.values()
+        for value in state.values()
+        if value is not None
+    )
     # Methods of model and optimizer are restored.
     assert 'parse_losses' not in run.model.__dict__
     assert 'update_params' not in run.optim_wrapper.__dict__
@@ -107,5 +121,6 @@ def test_too_many_in_a_row_stop_the_run(tmp_path):
 @pytest.mark.parametrize('options', [dict(action='ignore'), dict(max_skipped=0)])
 def test_refuses_other_settings(options):
     from mmkd_sod.engine.hooks import FiniteLossHook
+
     with pytest.raises(ConfigError, match='FiniteLossHook'):
         FiniteLossHook(**options)

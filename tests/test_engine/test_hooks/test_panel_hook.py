@@ -1,4 +1,5 @@
 """PanelHook: panels are written by all backends and do not affect the training."""
+
 import json
 from types import SimpleNamespace
 
@@ -43,14 +44,20 @@ def train(scenes, work_dir, hooks) -> Runner:
     forget_visualizers()
     cfg = Config.fromfile(DEMO.format('crosskd'))
     values = (option.split('=', 1) for option in (*TINY_DISTILL, *on(scenes)))
-    options = {key: [4, 8, 16, 32] if value.startswith('[') else
-               float(value) if key.endswith('thr') else int(value) if value.isdigit() else value
-               for key, value in values}
+    options = {
+        key: [4, 8, 16, 32]
+        if value.startswith('[')
+        else float(value)
+        if key.endswith('thr')
+        else int(value)
+        if value.isdigit()
+        else value
+        for key, value in values
+    }
     cfg.merge_from_dict(options)
     cfg.model.teacher_ckpt, cfg.model.teacher_allow_missing = None, ['*']
     cfg.work_dir, cfg.custom_hooks, cfg.log_level = str(work_dir), hooks, 'ERROR'
-    cfg.visualizer.vis_backends = [dict(type='LocalVisBackend'), dict(
-        type='RecordingVisBackend')]
+    cfg.visualizer.vis_backends = [dict(type='LocalVisBackend'), dict(type='RecordingVisBackend')]
     runner = Runner.from_cfg(cfg)
     runner.train()
     return runner
@@ -67,15 +74,18 @@ class Modes(Hook):
 
 
 def losses(work_dir) -> list:
-    path, = work_dir.glob('*/vis_data/scalars.json')
-    return [record['loss'] for record in map(json.loads, path.read_text().splitlines())
-            if 'loss' in record]
+    (path,) = work_dir.glob('*/vis_data/scalars.json')
+    return [
+        record['loss']
+        for record in map(json.loads, path.read_text().splitlines())
+        if 'loss' in record
+    ]
 
 
 def test_panels_of_a_distillation(scenes, tmp_path):
     SHOWN.clear()
     Modes.seen.clear()
-    hook = dict(type='mmkd_sod.PanelHook', interval=1, images=2, side=160, score_thr=0.)
+    hook = dict(type='mmkd_sod.PanelHook', interval=1, images=2, side=160, score_thr=0.0)
     train(scenes, tmp_path / 'with', [hook, dict(type='Modes')])
     assert [(name, step) for name, _, step in SHOWN] == [('panel', 0), ('panel', 1), ('panel', 2)]
     assert Modes.seen == [True, True]
@@ -84,8 +94,10 @@ def test_panels_of_a_distillation(scenes, tmp_path):
     first, last = (cv2.imread(str(path)) for path in (pictures[0], pictures[-1]))
     assert first.shape == last.shape == SHOWN[0][1] and first.shape[1] > 3 * 160
     third = first.shape[1] // 3
-    same = [np.array_equal(first[:, start:start + third], last[:, start:start + third])
-            for start in (0, third)]
+    same = [
+        np.array_equal(first[:, start : start + third], last[:, start : start + third])
+        for start in (0, third)
+    ]
     assert same == [True, True]  # truth and teacher
     assert not np.array_equal(first, last)  # the student changed
 
@@ -104,10 +116,12 @@ def test_panel_of_a_plain_saliency_network(tmp_path):
     cfg = scfnet_config(tmp_path)
     shown = []
     runner = SimpleNamespace(
-        iter=7, model=build_model(cfg.model),
+        iter=7,
+        model=build_model(cfg.model),
         val_loop=SimpleNamespace(dataloader=SimpleNamespace(dataset=build_dataset(cfg))),
-        visualizer=SimpleNamespace(add_image=lambda *args: shown.append(args)))
+        visualizer=SimpleNamespace(add_image=lambda *args: shown.append(args)),
+    )
     PanelHook(images=2, side=60).before_train(runner)
-    (name, panel, step), = shown
+    ((name, panel, step),) = shown
     assert (name, step) == ('panel', 7) and panel.dtype == np.uint8
     assert runner.model.training

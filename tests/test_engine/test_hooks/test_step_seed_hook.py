@@ -1,4 +1,5 @@
 """A resumed run ends with the weights of an uninterrupted one, bit for bit on a CPU."""
+
 import functools
 import random
 
@@ -41,12 +42,16 @@ def differences(one, other, where='') -> list:
         return [] if torch.equal(one, other) or (one.isnan() & other.isnan()).all() else [where]
     if isinstance(one, dict):
         assert one.keys() == other.keys()
-        return [found for key in one for found in differences(one[key], other[key],
-                                                              f'{where}.{key}')]
+        return [
+            found for key in one for found in differences(one[key], other[key], f'{where}.{key}')
+        ]
     if isinstance(one, (list, tuple)):
         assert len(one) == len(other)
-        return [found for i, (a, b) in enumerate(zip(one, other, strict=True))
-                for found in differences(a, b, f'{where}.{i}')]
+        return [
+            found
+            for i, (a, b) in enumerate(zip(one, other, strict=True))
+            for found in differences(a, b, f'{where}.{i}')
+        ]
     return [] if one == other else [where]
 
 
@@ -54,8 +59,10 @@ def final_state(work_dir) -> dict:
     """Return the training state in the newest checkpoint."""
     checkpoint = torch.load(latest_checkpoint(work_dir), weights_only=True)
     parts = ('state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers')
-    return dict({part: checkpoint[part] for part in parts},
-                place=(checkpoint['meta']['epoch'], checkpoint['meta']['iter']))
+    return dict(
+        {part: checkpoint[part] for part in parts},
+        place=(checkpoint['meta']['epoch'], checkpoint['meta']['iter']),
+    )
 
 
 def train(method, folder, stops=(), **options) -> dict:
@@ -75,9 +82,11 @@ def test_resumed_runs_equal_uninterrupted_ones(tmp_path, method):
     assert differences(straight, stopped) == []
     # The compared state includes everything that a resume restores.
     names = ' '.join(straight['state_dict'])
-    for part in dict(cskd_resampled=('gamma_cam', 'student_projection.draws'),
-                     cskd_learned=('gamma_pam', 'projection.query.weight'),
-                     hkd=('log_tau', )).get(method, ()):
+    for part in dict(
+        cskd_resampled=('gamma_cam', 'student_projection.draws'),
+        cskd_learned=('gamma_pam', 'projection.query.weight'),
+        hkd=('log_tau',),
+    ).get(method, ()):
         assert part in names
 
 
@@ -86,15 +95,18 @@ def test_runs_that_count_iterations(tmp_path, method, monkeypatch):
     # mmengine sleeps for two seconds at the end of each epoch.
     monkeypatch.setattr('mmengine.runner.loops.time.sleep', lambda _: None)
     straight = train(method, tmp_path / 'a', by_epoch=False, interval=2)
-    stopped = train(method, tmp_path / 'b', stops=(3, ), by_epoch=False, interval=2)
+    stopped = train(method, tmp_path / 'b', stops=(3,), by_epoch=False, interval=2)
     assert straight['place'] == (0, 6)
     assert differences(straight, stopped) == []
 
 
-@pytest.mark.parametrize('skip', [
-    lambda batches: [next(batches) for _ in range(2)],  # mmengine
-    lambda batches: batches.skip_iter(2),  # onedl-mmengine
-])
+@pytest.mark.parametrize(
+    'skip',
+    [
+        lambda batches: [next(batches) for _ in range(2)],  # mmengine
+        lambda batches: batches.skip_iter(2),  # onedl-mmengine
+    ],
+)
 def test_the_seed_comes_before_the_first_batch_that_is_not_skipped(skip):
     seen = []
     batches = _SeedAfter((seen.append(i) or i for i in range(5)), 2, lambda: seen.append('seed'))
@@ -106,28 +118,40 @@ def test_the_seed_comes_before_the_first_batch_that_is_not_skipped(skip):
 def amp_on_cpu(monkeypatch):
     """Return mmengine's AmpOptimWrapper with torch's scaler for CPU; it needs a GPU by default."""
     monkeypatch.setattr(amp_optimizer_wrapper, 'is_cuda_available', lambda: True)
-    monkeypatch.setattr(amp_optimizer_wrapper, 'GradScaler',
-                        functools.partial(torch.amp.GradScaler, 'cpu'))
-    return dict(type='AmpOptimWrapper', dtype='bfloat16',
-                loss_scale=dict(init_scale=256., growth_interval=2),
-                optimizer=dict(type='SGD', lr=1e-3, momentum=.9))
+    monkeypatch.setattr(
+        amp_optimizer_wrapper, 'GradScaler', functools.partial(torch.amp.GradScaler, 'cpu')
+    )
+    return dict(
+        type='AmpOptimWrapper',
+        dtype='bfloat16',
+        loss_scale=dict(init_scale=256.0, growth_interval=2),
+        optimizer=dict(type='SGD', lr=1e-3, momentum=0.9),
+    )
 
 
-@pytest.mark.parametrize('method', [
-    'cskd_learned', *(pytest.param(method, marks=pytest.mark.slow) for method in METHODS
-                      if method != 'cskd_learned')])
+@pytest.mark.parametrize(
+    'method',
+    [
+        'cskd_learned',
+        *(
+            pytest.param(method, marks=pytest.mark.slow)
+            for method in METHODS
+            if method != 'cskd_learned'
+        ),
+    ],
+)
 def test_the_scaler_of_mixed_precision_is_resumed(tmp_path, method, amp_on_cpu):
     straight = train(method, tmp_path / 'a', optim_wrapper=amp_on_cpu)
-    stopped = train(method, tmp_path / 'b', stops=(3, ), optim_wrapper=amp_on_cpu)
+    stopped = train(method, tmp_path / 'b', stops=(3,), optim_wrapper=amp_on_cpu)
     assert differences(straight, stopped) == []
     # Six steps; the scale doubles after every second one.
-    assert straight['optimizer']['loss_scaler']['scale'] == 256. * 2**3
+    assert straight['optimizer']['loss_scaler']['scale'] == 256.0 * 2**3
 
 
 def test_without_the_hook_a_resumed_run_differs(tmp_path, monkeypatch):
     monkeypatch.setattr('mmkd_sod.engine.hooks.StepSeedHook._seed', lambda *_: None)
     straight = train('cskd_resampled', tmp_path / 'a')
-    stopped = train('cskd_resampled', tmp_path / 'b', stops=(3, ))
+    stopped = train('cskd_resampled', tmp_path / 'b', stops=(3,))
     assert differences(straight, stopped) != []
 
 
@@ -135,21 +159,30 @@ def test_without_the_hook_a_resumed_run_differs(tmp_path, monkeypatch):
 def test_validation_in_between_changes_nothing(tmp_path, by_epoch, monkeypatch):
     monkeypatch.setattr('mmengine.runner.loops.time.sleep', lambda _: None)
     options = dict(by_epoch=by_epoch, interval=1 if by_epoch else 2)
-    train_cfg = (dict(by_epoch=True, max_epochs=3) if by_epoch else
-                 dict(type='IterBasedTrainLoop', max_iters=6))
+    train_cfg = (
+        dict(by_epoch=True, max_epochs=3)
+        if by_epoch
+        else dict(type='IterBasedTrainLoop', max_iters=6)
+    )
     validated = dict(
-        val_cfg=dict(), val_evaluator=Evaluator(Draws()),
-        val_dataloader=loader('crosskd', number=2), train_cfg=dict(train_cfg, val_interval=1))
+        val_cfg=dict(),
+        val_evaluator=Evaluator(Draws()),
+        val_dataloader=loader('crosskd', number=2),
+        train_cfg=dict(train_cfg, val_interval=1),
+    )
     without = train('crosskd', tmp_path / 'a', **options)
-    with_it = train('crosskd', tmp_path / 'b', stops=(4, ), **options, **validated)
+    with_it = train('crosskd', tmp_path / 'b', stops=(4,), **options, **validated)
     assert differences(without, with_it) == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('persistent', [True, False])
 def test_worker_processes_are_resumed(tmp_path, persistent):
-    options = dict(train_dataloader=dict(
-        loader('cskd_resampled'), num_workers=2, persistent_workers=persistent))
+    options = dict(
+        train_dataloader=dict(
+            loader('cskd_resampled'), num_workers=2, persistent_workers=persistent
+        )
+    )
     straight = train('cskd_resampled', tmp_path / 'a', **options)
     stopped = train('cskd_resampled', tmp_path / 'b', stops=(2, 4), **options)
     assert differences(straight, stopped) == []

@@ -1,4 +1,5 @@
 """Which accelerations a teacher gets, and when they are decided again."""
+
 import pytest
 import torch
 from mmengine.registry import init_default_scope
@@ -17,8 +18,10 @@ from tests.toy import Toy, norms
 @pytest.fixture
 def device(monkeypatch):
     """Tells the accelerator that its teacher is on another kind of device."""
+
     def move(name):
         monkeypatch.setattr(module_under_test, 'device_type', lambda _: name)
+
     return move
 
 

@@ -1,4 +1,5 @@
 """BN folding: kept where the outputs stay, undone elsewhere."""
+
 import pytest
 import torch
 from mmengine.registry import init_default_scope

@@ -1,4 +1,5 @@
 """Feature extractors through torch.compile; the compiler itself in slow tests."""
+
 import pytest
 import torch
 from torch import nn
@@ -20,6 +21,7 @@ class Counted:
         def run(*args):
             self.calls += 1
             return self.change(forward(*args))
+
         return run
 
 
@@ -29,6 +31,7 @@ def compiler(monkeypatch):
         counted = Counted(change)
         monkeypatch.setattr(module_under_test.torch, 'compile', counted)
         return counted
+
     return use
 
 
@@ -55,8 +58,10 @@ def test_other_outputs_are_refused(compiler, autocast):
     compiler(lambda x: x + 0.01)
     layers = part()
     layers.forward = CompiledForward(layers)
-    with (torch.autocast('cpu', dtype=torch.bfloat16, enabled=autocast),
-          pytest.raises(ConfigError, match="teacher's Sequential moves its outputs by 1.0e-02")):
+    with (
+        torch.autocast('cpu', dtype=torch.bfloat16, enabled=autocast),
+        pytest.raises(ConfigError, match="teacher's Sequential moves its outputs by 1.0e-02"),
+    ):
         layers(torch.rand(1, 3, 8, 8))
 
 
@@ -65,8 +70,9 @@ def test_compared_in_full_float32_under_autocast(compiler):
     compiler()
     layers, seen = part(), []
     forward = layers.forward
-    layers.forward = lambda x: seen.append((x.dtype, torch.is_autocast_enabled('cpu'))) or forward(
-        x)
+    layers.forward = lambda x: (
+        seen.append((x.dtype, torch.is_autocast_enabled('cpu'))) or forward(x)
+    )
     layers.forward = CompiledForward(layers)
     with torch.autocast('cpu', dtype=torch.bfloat16):
         found = layers(torch.rand(1, 3, 8, 8).bfloat16())

@@ -1,4 +1,5 @@
 """Backbone and neck in channels_last, with plain maps outside."""
+
 import pytest
 import torch
 from mmengine.registry import init_default_scope
@@ -58,8 +59,10 @@ def test_inside_channels_last_outside_plain():
     assert not any(is_last(m) for m in module.modules() if isinstance(m, nn.Conv2d))
     assert not module.backbone._forward_pre_hooks
     assert hooks_inside(module.backbone) == 3  # those above
-    assert all(torch.equal(a, b) for a, b in
-               zip(flat(module(image, mode='tensor')), flat(wanted), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(flat(module(image, mode='tensor')), flat(wanted), strict=True)
+    )
 
 
 @torch.no_grad()
@@ -154,8 +157,9 @@ def test_deformable_convolutions_are_found_by_name():
     assert found and all(name.startswith('bbox_head') for name in found)
 
 
-@pytest.mark.parametrize('shape', [(2, 64, 8, 10), (1, 3, 1, 1), (2, 1, 5, 7), (0, 3, 4, 4), (3, 4),
-                                   (2, 70, 61, 1)])
+@pytest.mark.parametrize(
+    'shape', [(2, 64, 8, 10), (1, 3, 1, 1), (2, 1, 5, 7), (0, 3, 4, 4), (3, 4), (2, 70, 61, 1)]
+)
 @pytest.mark.parametrize('kind', [torch.float32, torch.bfloat16, torch.int64])
 def test_contiguous(shape, kind):
     x = torch.randn(shape).mul(9).to(kind)

@@ -1,4 +1,5 @@
 """How far answers move."""
+
 import math
 
 import pytest
@@ -8,9 +9,10 @@ from mmkd_sod.models.acceleration.parity import full_float32, largest_move
 
 
 def test_moves_are_relative_to_each_maps_largest_number():
-    wanted = torch.tensor([0., 200.]), torch.tensor([0.01])
-    assert largest_move((torch.tensor([2., 200.]), torch.tensor([0.01])), wanted) == pytest.approx(
-        0.01)
+    wanted = torch.tensor([0.0, 200.0]), torch.tensor([0.01])
+    assert largest_move(
+        (torch.tensor([2.0, 200.0]), torch.tensor([0.01])), wanted
+    ) == pytest.approx(0.01)
     # Small maps are measured against 1.
     assert largest_move((wanted[0], torch.tensor([0.06])), wanted) == pytest.approx(0.05)
     assert largest_move(wanted, wanted) == 0
@@ -18,7 +20,7 @@ def test_moves_are_relative_to_each_maps_largest_number():
 
 
 def test_nan_is_no_small_move():
-    nan, one = torch.tensor([math.nan]), torch.tensor([1.])
+    nan, one = torch.tensor([math.nan]), torch.tensor([1.0])
     assert math.isnan(largest_move(nan, one))
     # Wherever it stands: a comparison with nan is false, so that max() would keep the other.
     assert math.isnan(largest_move((one + 1, nan), (one, one)))
@@ -30,16 +32,22 @@ def test_other_numbers_of_tensors_are_refused():
         largest_move([torch.rand(1)], [torch.rand(1)] * 2)
 
 
-newer = pytest.mark.skipif(not hasattr(torch.backends, 'fp32_precision'),
-                           reason='torch has it since 2.9')
+newer = pytest.mark.skipif(
+    not hasattr(torch.backends, 'fp32_precision'), reason='torch has it since 2.9'
+)
 
 
 def ops():
     backends = torch.backends
     if not hasattr(backends, 'fp32_precision'):
         return ()
-    return (backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn, backends.mkldnn.matmul,
-            backends.mkldnn.conv)
+    return (
+        backends.cuda.matmul,
+        backends.cudnn.conv,
+        backends.cudnn.rnn,
+        backends.mkldnn.matmul,
+        backends.mkldnn.conv,
+    )
 
 
 def precision():

@@ -1,4 +1,5 @@
 """3x3 convolutions by Winograd's algorithm."""
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -29,8 +30,12 @@ def test_transforms_are_exact_in_the_mathematics():
     # In float64 nothing is left of the difference: y = A^T ((G g) * (B^T d)) is a correlation.
     outputs, weights, inputs = (
         torch.tensor(rows, dtype=torch.float64)
-        for rows in (module_under_test._OUTPUTS, module_under_test._WEIGHTS,
-                     module_under_test._INPUTS))
+        for rows in (
+            module_under_test._OUTPUTS,
+            module_under_test._WEIGHTS,
+            module_under_test._INPUTS,
+        )
+    )
     taps, line = torch.randn(3).double(), torch.randn(6).double()
     found = outputs @ ((weights @ taps) * (inputs @ line))
     wanted = F.conv1d(line.view(1, 1, -1), taps.view(1, 1, -1)).flatten()
@@ -44,10 +49,10 @@ def test_equals_the_direct_convolution(eager, size, bias):
     x = torch.randn(2, 6, *size).double().requires_grad_()
     wanted = layer(x)
     weight = torch.randn_like(wanted)
-    gradient, = torch.autograd.grad((wanted * weight).sum(), x)
+    (gradient,) = torch.autograd.grad((wanted * weight).sum(), x)
     found = Winograd(layer, PLAIN).forward(x)
     torch.testing.assert_close(found, wanted.detach(), rtol=1e-9, atol=1e-9)
-    back, = torch.autograd.grad((found * weight).sum(), x)
+    (back,) = torch.autograd.grad((found * weight).sum(), x)
     torch.testing.assert_close(back, gradient, rtol=1e-9, atol=1e-9)
 
 
@@ -73,10 +78,15 @@ def test_outputs_have_the_memory_format_of_the_input(eager):
 
 @torch.no_grad()
 def test_what_it_is_not_made_for_stays(eager):
-    others = [conv(stride=2), conv(6, 6, groups=2), conv(padding_mode='reflect'),
-              nn.Conv2d(6, 5, 1), nn.Conv2d(6, 5, 3, padding=0),
-              nn.Conv2d(6, 5, 3, padding=2, dilation=2),
-              nn.ConvTranspose2d(6, 5, 3, padding=1)]
+    others = [
+        conv(stride=2),
+        conv(6, 6, groups=2),
+        conv(padding_mode='reflect'),
+        nn.Conv2d(6, 5, 1),
+        nn.Conv2d(6, 5, 3, padding=0),
+        nn.Conv2d(6, 5, 3, padding=2, dilation=2),
+        nn.ConvTranspose2d(6, 5, 3, padding=1),
+    ]
     left, taken = conv(), conv()
     undo = use_winograd(nn.ModuleList([*others, left, taken]), skip=[left])
     assert [module for module in (*others, left, taken) if 'forward' in vars(module)] == [taken]
@@ -113,19 +123,24 @@ def test_a_detectors_head_alone(eager):
     module = gfl()
     wanted = FrozenTeacher(module, trusted=True)(image)
     teacher = tuned(module)
-    taken = [name for name, part in module.named_modules()
-             if isinstance(part, nn.Conv2d) and 'forward' in vars(part)]
+    taken = [
+        name
+        for name, part in module.named_modules()
+        if isinstance(part, nn.Conv2d) and 'forward' in vars(part)
+    ]
     assert taken and all(name.startswith('bbox_head.') for name in taken)
     torch.testing.assert_close(teacher(image), wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_undone_where_the_outputs_move(eager, monkeypatch):
-    monkeypatch.setattr(module_under_test, 'transform_weights',
-                        lambda weight: transform_weights(weight) * 1.01)
+    monkeypatch.setattr(
+        module_under_test, 'transform_weights', lambda weight: transform_weights(weight) * 1.01
+    )
     module = gfl()
     tuned(module)
-    assert not any(isinstance(part, nn.Conv2d) and 'forward' in vars(part)
-                   for part in module.modules())
+    assert not any(
+        isinstance(part, nn.Conv2d) and 'forward' in vars(part) for part in module.modules()
+    )
 
 
 def test_weights_are_transformed_anew_where_they_changed(eager):

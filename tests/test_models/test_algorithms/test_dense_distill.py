@@ -1,4 +1,5 @@
 """DenseDistill: what it promises over mmrazor's SingleTeacherDistill."""
+
 import copy
 
 import pytest
@@ -17,9 +18,13 @@ PKD = dict(
     student_recorders=dict(neck=dict(type='mmrazor.ModuleOutputs', source='neck')),
     teacher_recorders=dict(neck=dict(type='mmrazor.ModuleOutputs', source='neck')),
     distill_losses=dict(loss_feat_kd=dict(type='mmrazor.PKDLoss', loss_weight=6.0)),
-    loss_forward_mappings=dict(loss_feat_kd=dict(
-        preds_S=dict(recorder='neck', from_student=True),
-        preds_T=dict(recorder='neck', from_student=False))))
+    loss_forward_mappings=dict(
+        loss_feat_kd=dict(
+            preds_S=dict(recorder='neck', from_student=True),
+            preds_T=dict(recorder='neck', from_student=False),
+        )
+    ),
+)
 
 
 def weights_of(model) -> dict:
@@ -46,8 +51,9 @@ def test_zero_weights_are_plain_training_bit_for_bit():
         assert torch.equal(sum_loss(found['student.' + key]), sum_loss(value)), key
     plain.parse_losses(wanted)[0].backward()
     model.parse_losses(found)[0].backward()
-    for (key, ours), theirs in zip(model.student.named_parameters(), plain.parameters(),
-                                   strict=True):
+    for (key, ours), theirs in zip(
+        model.student.named_parameters(), plain.parameters(), strict=True
+    ):
         assert (ours.grad is None) == (theirs.grad is None), key
         assert ours.grad is None or torch.equal(ours.grad, theirs.grad), key
 
@@ -83,9 +89,14 @@ def test_teacher_stays_in_eval_mode():
 
 def test_nothing_is_left_on_the_models_after_a_step():
     def found():
-        return [(dict(module._forward_hooks), dict(module._forward_pre_hooks),
-                 {name: vars(module).get(name) for name in ('get_targets', 'forward')})
-                for module in (*model.student.modules(), *model.teacher.modules())]
+        return [
+            (
+                dict(module._forward_hooks),
+                dict(module._forward_pre_hooks),
+                {name: vars(module).get(name) for name in ('get_targets', 'forward')},
+            )
+            for module in (*model.student.modules(), *model.teacher.modules())
+        ]
 
     model = build_distill()
     model._teacher.tune()  # its hooks stay
@@ -135,6 +146,7 @@ def test_copies_share_the_teacher():
 
 def test_ema_model_shares_the_teacher_and_saves_plain_names():
     from mmengine.model import ExponentialMovingAverage
+
     model = build_distill()
     ema = ExponentialMovingAverage(model, 0.1)
     ema.update_parameters(model)
@@ -163,11 +175,16 @@ def test_stopped_distillation_leaves_the_teacher_alone():
     assert not any(key.startswith('distill') for key in losses_of(model))
 
 
-@pytest.mark.parametrize('options', [
-    dict(), dict(teacher_channels_last=False), dict(teacher_channels_last=True),
-    dict(teacher_fold_bn=False, teacher_channels_last=True),
-    pytest.param(dict(teacher_compile=True), marks=pytest.mark.slow)
-])
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(),
+        dict(teacher_channels_last=False),
+        dict(teacher_channels_last=True),
+        dict(teacher_fold_bn=False, teacher_channels_last=True),
+        pytest.param(dict(teacher_compile=True), marks=pytest.mark.slow),
+    ],
+)
 def test_exact_teacher_options_change_nothing(options):
     torch.manual_seed(1)
     wanted = losses_of(build_distill(teacher_exact=True))
@@ -175,7 +192,8 @@ def test_exact_teacher_options_change_nothing(options):
     found = losses_of(build_distill(**options))
     for key in wanted:
         assert sum_loss(found[key]).item() == pytest.approx(
-            sum_loss(wanted[key]).item(), rel=1e-4), key
+            sum_loss(wanted[key]).item(), rel=1e-4
+        ), key
 
 
 def test_teacher_autocast_is_near():
@@ -189,7 +207,7 @@ def test_teacher_autocast_is_near():
         build_distill(teacher_autocast='int3')
 
 
-@pytest.mark.parametrize('empty', [(0, ), (0, 1)])
+@pytest.mark.parametrize('empty', [(0,), (0, 1)])
 def test_images_without_objects(empty):
     model = build_distill()
     losses = losses_of(model, batch(empty=empty))
@@ -251,10 +269,16 @@ def test_registered_under_the_root():
 
 def test_optimizer_holds_no_teacher(tmp_path):
     model = build_distill()
-    runner = Runner(model, str(tmp_path), optim_wrapper=dict(
-        optimizer=dict(type='SGD', lr=0.1)), train_dataloader=dict(
-            dataset=[], batch_size=1, num_workers=0, sampler=dict(type='DefaultSampler')),
-        train_cfg=dict(by_epoch=True, max_epochs=1), experiment_name=tmp_path.name)
+    runner = Runner(
+        model,
+        str(tmp_path),
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
+        train_dataloader=dict(
+            dataset=[], batch_size=1, num_workers=0, sampler=dict(type='DefaultSampler')
+        ),
+        train_cfg=dict(by_epoch=True, max_epochs=1),
+        experiment_name=tmp_path.name,
+    )
     wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
     held = sum(len(group['params']) for group in wrapper.param_groups)
     assert held == len(list(model.student.parameters()))

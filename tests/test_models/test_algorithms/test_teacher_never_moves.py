@@ -1,4 +1,5 @@
 """A teacher's weights and buffers are the same after an epoch, whatever happens around it."""
+
 import hashlib
 
 import pytest
@@ -34,7 +35,8 @@ def check(model, before):
 @pytest.fixture
 def gloo(tmp_path):
     torch.distributed.init_process_group(
-        'gloo', init_method=f'file://{tmp_path}/store', rank=0, world_size=1)
+        'gloo', init_method=f'file://{tmp_path}/store', rank=0, world_size=1
+    )
     yield
     torch.distributed.destroy_process_group()
 
@@ -76,8 +78,9 @@ def test_in_distributed_data_parallel(gloo, method):
     batch = [data[i] for i in range(4)]
     data = dict(data_samples=[sample['data_samples'] for sample in batch])
     if METHODS[method][1] == 'group':
-        data['inputs'] = {key: [sample['inputs'][key] for sample in batch]
-                          for key in ('img', 'depth')}
+        data['inputs'] = {
+            key: [sample['inputs'][key] for sample in batch] for key in ('img', 'depth')
+        }
     else:
         data['inputs'] = [sample['inputs'] for sample in batch]
     for module in model.modules():

@@ -1,4 +1,5 @@
 """DenseDistill looks like the student to code that was written for a plain model."""
+
 import copy
 import pickle
 
@@ -39,9 +40,10 @@ def test_parameters_have_the_students_names():
     model = build_distill(distiller=crosskd_cfg(adapter=True))
     plain = build_model(detector())
     names = [name for name, _ in model.named_parameters()]
-    assert names[:len(list(plain.parameters()))] == [name for name, _ in plain.named_parameters()]
-    assert all(name.startswith('distiller.adapters.') for name in
-               names[len(list(plain.parameters())):])
+    assert names[: len(list(plain.parameters()))] == [name for name, _ in plain.named_parameters()]
+    assert all(
+        name.startswith('distiller.adapters.') for name in names[len(list(plain.parameters())) :]
+    )
     assert set(names) <= set(model.state_dict())
     assert [name for name, _ in model.named_parameters('outer')] == [f'outer.{n}' for n in names]
     assert list(model.named_parameters(recurse=False)) == []
@@ -52,10 +54,17 @@ def test_parameters_have_the_students_names():
 
 
 def test_learning_rates_by_name_are_those_of_the_plain_model():
-    cfg = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=1., weight_decay=.1),
-               paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=.1),
-                                               'backbone.layer1': dict(lr_mult=.5),
-                                               'bbox_head.gfl_cls': dict(decay_mult=0)}))
+    cfg = dict(
+        type='OptimWrapper',
+        optimizer=dict(type='SGD', lr=1.0, weight_decay=0.1),
+        paramwise_cfg=dict(
+            custom_keys={
+                'backbone': dict(lr_mult=0.1),
+                'backbone.layer1': dict(lr_mult=0.5),
+                'bbox_head.gfl_cls': dict(decay_mult=0),
+            }
+        ),
+    )
 
     def rates(model):
         wrapper = build_optim_wrapper(model, copy.deepcopy(cfg))
@@ -74,7 +83,8 @@ def test_distillation_alone_reaches_every_parameter_under_ddp(tmp_path):
     data = model.data_preprocessor(batch(), training=True)
     assert 'distill.loss_idle' not in losses_of(model)
     distributed.init_process_group(
-        'gloo', init_method=f'file://{tmp_path}/store', rank=0, world_size=1)
+        'gloo', init_method=f'file://{tmp_path}/store', rank=0, world_size=1
+    )
     try:
         wrapped = DistributedDataParallel(model)
         for _ in range(2):

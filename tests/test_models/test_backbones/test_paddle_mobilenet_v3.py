@@ -1,4 +1,5 @@
 """PaddleMobileNetV3: shapes, released sizes, and what differs from the standard network."""
+
 import json
 
 import pytest
@@ -15,21 +16,21 @@ def test_strides_and_channels():
 
 
 def test_width_one_is_the_standard_network():
-    outs = PaddleMobileNetV3(widen_factor=1.).eval()(torch.zeros(1, 3, 64, 64))
+    outs = PaddleMobileNetV3(widen_factor=1.0).eval()(torch.zeros(1, 3, 64, 64))
     assert [o.shape[1] for o in outs] == [24, 40, 112, 160]
 
 
 def test_squeeze_excite_by_hand():
     se = SqueezeExcite(40)
     assert se.conv1.out_channels == 10
-    for conv, bias in ((se.conv1, 1.), (se.conv2, 0.)):
+    for conv, bias in ((se.conv1, 1.0), (se.conv2, 0.0)):
         torch.nn.init.zeros_(conv.weight)
         torch.nn.init.constant_(conv.bias, bias)
     x = torch.randn(2, 40, 3, 3)
-    torch.testing.assert_close(se(x), x * .5)
-    torch.nn.init.constant_(se.conv2.bias, 2.)
-    torch.testing.assert_close(se(x), x * .9)  # a slope of 1/6 would give 5/6
-    torch.nn.init.constant_(se.conv2.bias, -3.)
+    torch.testing.assert_close(se(x), x * 0.5)
+    torch.nn.init.constant_(se.conv2.bias, 2.0)
+    torch.testing.assert_close(se(x), x * 0.9)  # a slope of 1/6 would give 5/6
+    torch.nn.init.constant_(se.conv2.bias, -3.0)
     assert se(x).abs().sum() == 0
 
 

@@ -1,4 +1,5 @@
 """Shunted attention: comparison with the formula, uneven grids, gradients."""
+
 import math
 
 import pytest
@@ -42,7 +43,7 @@ def test_reduced_heads_by_hand():
         value = value + tokens(branch.local(grid(value, coarse)))
         for head in range(2):
             own = slice(4 * head, 4 * head + 4)
-            q = query[..., 8 * part:8 * part + 8][..., own]
+            q = query[..., 8 * part : 8 * part + 8][..., own]
             heads.append(attend(q, key[..., own], value[..., own]))
     expected = module.proj(torch.cat(heads, -1))
     torch.testing.assert_close(module(x, size), expected)
@@ -50,11 +51,10 @@ def test_reduced_heads_by_hand():
 
 def test_unreduced_heads_by_hand():
     module, x, size = ShuntedAttention(8, heads=2, reduction=1), torch.randn(2, 15, 8), (3, 5)
-    branch, = module.branches
+    (branch,) = module.branches
     key, value = branch.kv(x).split(8, -1)
     query = module.q(x)
-    heads = [attend(query[..., s], key[..., s], value[..., s])
-             for s in (slice(0, 4), slice(4, 8))]
+    heads = [attend(query[..., s], key[..., s], value[..., s]) for s in (slice(0, 4), slice(4, 8))]
     # The convolution of the values is added to the attention output at each position.
     expected = module.proj(torch.cat(heads, -1) + tokens(branch.local(grid(value, size))))
     torch.testing.assert_close(module(x, size), expected)
@@ -81,7 +81,7 @@ def test_every_weight_gets_a_gradient(reduction):
 
 
 def test_drop_path_skips_samples_in_training_only():
-    block = ShuntedBlock(8, 2, 1, 2, drop_path=.9)
+    block = ShuntedBlock(8, 2, 1, 2, drop_path=0.9)
     x = torch.randn(64, 4, 8)
     same = (block(x, (2, 2)) == x).flatten(1).all(1)
     assert same.sum() > 30

@@ -1,4 +1,5 @@
 """TwoStreamBackbone: each encoder sees its own channels."""
+
 import pytest
 import torch
 

@@ -1,11 +1,12 @@
 """The normalisation of any preprocessor is read in one way."""
+
 from mmdet.models import DetDataPreprocessor
 from mmengine.model import BaseDataPreprocessor
 from mmseg.models import SegDataPreProcessor
 
 from mmkd_sod.models.data_preprocessors.normalisation import normalisation_of
 
-NUMBERS = dict(mean=[1., 2., 3.], std=[4., 5., 6.])
+NUMBERS = dict(mean=[1.0, 2.0, 3.0], std=[4.0, 5.0, 6.0])
 
 
 def test_of_mmdet_and_mmseg():

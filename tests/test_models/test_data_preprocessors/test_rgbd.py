@@ -1,4 +1,5 @@
 """RGBDDataPreprocessor: processing of image, depth map and mask."""
+
 import pytest
 import torch
 from mmengine.structures import PixelData
@@ -9,21 +10,29 @@ from mmkd_sod.registry import MODELS
 
 
 def preprocessor(**kwargs):
-    return MODELS.build(dict(type='mmkd_sod.RGBDDataPreprocessor', mean=(1., 2., 3.),
-                             std=(2., 2., 4.), size_divisor=8, **kwargs))
+    return MODELS.build(
+        dict(
+            type='mmkd_sod.RGBDDataPreprocessor',
+            mean=(1.0, 2.0, 3.0),
+            std=(2.0, 2.0, 4.0),
+            size_divisor=8,
+            **kwargs,
+        )
+    )
 
 
 def data(height=8, width=8):
     img = torch.stack([torch.full((height, width), v, dtype=torch.uint8) for v in (30, 20, 10)])
     sample = SegDataSample(gt_sem_seg=PixelData(data=torch.ones(1, height, width).long()))
-    return dict(inputs=dict(img=[img], depth=[torch.full((1, height, width), .25)]),
-                data_samples=[sample])
+    return dict(
+        inputs=dict(img=[img], depth=[torch.full((1, height, width), 0.25)]), data_samples=[sample]
+    )
 
 
 def test_image_is_normalised_and_depth_is_not():
     inputs = preprocessor()(data(), training=True)['inputs']
     assert inputs.shape == (1, 6, 8, 8)
-    expected = [(10 - 1) / 2, (20 - 2) / 2, (30 - 3) / 4, .25, .25, .25]
+    expected = [(10 - 1) / 2, (20 - 2) / 2, (30 - 3) / 4, 0.25, 0.25, 0.25]
     torch.testing.assert_close(inputs[0, :, 0, 0], torch.tensor(expected))
     kept = preprocessor(bgr_to_rgb=False)(data(), training=True)['inputs']
     torch.testing.assert_close(kept[0, 0, 0, 0], torch.tensor((30 - 1) / 2))

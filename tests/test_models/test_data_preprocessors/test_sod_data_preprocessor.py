@@ -1,4 +1,5 @@
 """SODDataPreprocessor: one random side per batch, for images and all maps."""
+
 import numpy as np
 import pytest
 import torch
@@ -43,13 +44,16 @@ def test_the_seed_of_the_run_sets_the_sides():
         np.random.seed(3)
         pre = SODDataPreprocessor()
         return [pre(batch([(32, 32)]), training=True)['inputs'].shape[-1] for _ in range(5)]
+
     assert sides() == sides()
 
 
 def test_normalises_in_rgb_and_resizes_like_bilinear():
     data = batch([(32, 32)])
     image = data['inputs'][0].clone()
-    out = SODDataPreprocessor(sides=(32,), mean=(1., 2., 3.), std=(4., 5., 6.))(data, training=True)
+    out = SODDataPreprocessor(sides=(32,), mean=(1.0, 2.0, 3.0), std=(4.0, 5.0, 6.0))(
+        data, training=True
+    )
     expected = (image[0].float() - 3) / 6
     torch.testing.assert_close(out['inputs'][0, 2], expected)
 

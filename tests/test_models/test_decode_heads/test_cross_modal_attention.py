@@ -1,4 +1,5 @@
 """Cross-modal window attention: comparison with the formula, and windows at image borders."""
+
 import math
 
 import pytest
@@ -12,7 +13,7 @@ from mmkd_sod.models.decode_heads.cross_modal_attention import (
 
 
 def test_windows_are_inverted():
-    x = torch.arange(2 * 3 * 4 * 6.).view(2, 3, 4, 6)
+    x = torch.arange(2 * 3 * 4 * 6.0).view(2, 3, 4, 6)
     tokens = to_windows(x, (2, 3))
     assert tokens.shape == (2 * 4, 6, 3)
     torch.testing.assert_close(tokens[1, :, 0], x[0, 0, :2, 3:].flatten())

@@ -1,4 +1,5 @@
 """HKDHead: four maps at the image's size, weighted losses, errors."""
+
 import pytest
 import torch
 from mmengine.structures import PixelData
@@ -7,18 +8,26 @@ from mmseg.structures import SegDataSample
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.registry import MODELS
 
-SMALL = dict(type='mmkd_sod.HKDHead', in_channels=(4, 8, 8, 16), heads=(1, 2, 2, 4),
-             repeats=(1, 2, 2, 1))
+SMALL = dict(
+    type='mmkd_sod.HKDHead', in_channels=(4, 8, 8, 16), heads=(1, 2, 2, 4), repeats=(1, 2, 2, 1)
+)
 
 
 def features(size=16, batch=2):
-    return tuple(tuple(torch.randn(batch, c, size >> level, size >> level)
-                       for level, c in enumerate(SMALL['in_channels'])) for _ in range(2))
+    return tuple(
+        tuple(
+            torch.randn(batch, c, size >> level, size >> level)
+            for level, c in enumerate(SMALL['in_channels'])
+        )
+        for _ in range(2)
+    )
 
 
 def samples(size=64, batch=2):
-    return [SegDataSample(gt_sem_seg=PixelData(data=torch.randint(0, 2, (1, size, size))))
-            for _ in range(batch)]
+    return [
+        SegDataSample(gt_sem_seg=PixelData(data=torch.randint(0, 2, (1, size, size))))
+        for _ in range(batch)
+    ]
 
 
 def test_maps_and_prediction():
@@ -50,13 +59,18 @@ def test_every_weight_is_used():
 
 
 def test_any_loss_of_one_map():
-    head = MODELS.build(dict(SMALL, loss_decode=dict(
-        type='mmseg.CrossEntropyLoss', use_sigmoid=True, loss_name='loss_ce')))
+    head = MODELS.build(
+        dict(
+            SMALL,
+            loss_decode=dict(type='mmseg.CrossEntropyLoss', use_sigmoid=True, loss_name='loss_ce'),
+        )
+    )
     ours = MODELS.build(SMALL)
     ours.load_state_dict(head.state_dict())
     feats, labels = features(), samples()
-    torch.testing.assert_close(head.loss(feats, labels, None)['loss_ce_m2'],
-                               ours.loss(feats, labels, None)['loss_bce_m2'])
+    torch.testing.assert_close(
+        head.loss(feats, labels, None)['loss_ce_m2'], ours.loss(feats, labels, None)['loss_bce_m2']
+    )
 
 
 def test_refusals():

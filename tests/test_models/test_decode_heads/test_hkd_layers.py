@@ -1,4 +1,5 @@
 """Decoder branches, spatial attention and fusion of HKDNet."""
+
 import torch
 
 from mmkd_sod.models.decode_heads.hkd_layers import (
@@ -23,13 +24,15 @@ def test_dsconv_has_neither_norm_nor_activation():
 
 def test_branch_decoder_by_hand_and_at_any_size():
     decoder = BranchDecoder(CHANNELS)
-    feats = [torch.randn(1, c, *size) for c, size in zip(CHANNELS, ((9, 7), (5, 4), (3, 2)),
-                                                         strict=True)]
+    feats = [
+        torch.randn(1, c, *size) for c, size in zip(CHANNELS, ((9, 7), (5, 4), (3, 2)), strict=True)
+    ]
     other = torch.randn(1, 16, 3, 2)
     e1, e2, e3 = decoder(feats, other)
     torch.testing.assert_close(e3, decoder.seed(torch.cat([feats[2], other], 1)))
     torch.testing.assert_close(
-        e2, decoder.convs[1](torch.cat([feats[1], resize_like(e3, feats[1].shape[2:])], 1)))
+        e2, decoder.convs[1](torch.cat([feats[1], resize_like(e3, feats[1].shape[2:])], 1))
+    )
     assert e1.shape == feats[0].shape
 
 
@@ -46,7 +49,11 @@ def test_fusion_by_hand():
     attended = fusion.attention(r, d)
     big_r = fusion.merge_rgb(torch.cat([r, attended[0]], 1)) + r
     big_d = fusion.merge_depth(torch.cat([d, attended[1]], 1)) + d
-    parts = [weigh(part) for weigh, part in zip(
-        fusion.spatial, (big_r + big_d, abs(big_r - big_d), (r + d) / 2 * prior), strict=True)]
+    parts = [
+        weigh(part)
+        for weigh, part in zip(
+            fusion.spatial, (big_r + big_d, abs(big_r - big_d), (r + d) / 2 * prior), strict=True
+        )
+    ]
     fused = fusion.fuse(torch.cat([r, d, *parts], 1))
     torch.testing.assert_close(fusion(r, d, prior), fused * (1 + fused.sigmoid()))

@@ -1,4 +1,5 @@
 """The interface of distillers: records are arguments, and nothing is kept."""
+
 import gc
 import weakref
 
@@ -12,8 +13,10 @@ from mmkd_sod.models.distillers import DenseDistiller, ForwardRecorder, Recorder
 
 class Difference(DenseDistiller):
     def prepare(self, student, teacher):
-        return Recorders(student=dict(out=ForwardRecorder({'y': (student, 'output')})),
-                         teacher=dict(out=ForwardRecorder({'y': (teacher, 'output')})))
+        return Recorders(
+            student=dict(out=ForwardRecorder({'y': (student, 'output')})),
+            teacher=dict(out=ForwardRecorder({'y': (teacher, 'output')})),
+        )
 
     def compute_losses(self, student, teacher):
         return dict(loss=student['out']['y'][0] - teacher['out']['y'][0])
@@ -61,12 +64,16 @@ def test_refuses_another_size_unless_it_says_so():
     distiller.check_teacher_size('', 'scale=2')
 
 
-@pytest.mark.parametrize(('name', 'wanted'), [
-    ('compute_distill_losses', r'compute_losses\(self, student, teacher\)'),
-    ('needs_student_targets', r'Requirements\(student_targets=')])
+@pytest.mark.parametrize(
+    ('name', 'wanted'),
+    [
+        ('compute_distill_losses', r'compute_losses\(self, student, teacher\)'),
+        ('needs_student_targets', r'Requirements\(student_targets='),
+    ],
+)
 def test_the_earlier_interface_is_refused_by_name(name, wanted):
     with pytest.raises(TypeError, match=f'Old defines {name}, .*{wanted}'):
-        type('Old', (DenseDistiller, ), {name: True})
+        type('Old', (DenseDistiller,), {name: True})
 
 
 def test_prepare_must_return_recorders():

@@ -1,4 +1,5 @@
 """DenseRows."""
+
 import pytest
 import torch
 
@@ -18,8 +19,9 @@ def test_rows_by_hand():
 
 def test_channels_last():
     x = torch.randn(2, 6, 3, 4)
-    assert torch.equal(DenseRows(3)(x.contiguous(memory_format=torch.channels_last)),
-                       DenseRows(3)(x))
+    assert torch.equal(
+        DenseRows(3)(x.contiguous(memory_format=torch.channels_last)), DenseRows(3)(x)
+    )
 
 
 def test_refuses():

@@ -1,4 +1,5 @@
 """CrossKDDistiller: properties, and what it refuses."""
+
 import pytest
 import torch
 from mmengine.runner.checkpoint import get_state_dict
@@ -36,8 +37,9 @@ def test_every_split_trains_the_student_alone(head, idx):
 @pytest.mark.parametrize('idx', [0, 2, 4])
 @pytest.mark.parametrize('head', ALL)
 def test_zero_when_the_student_is_the_teacher(head, idx):
-    model = build_distill(head, crosskd_cfg(head, idx), teacher=detector(head),
-                          teacher_fold_bn=False)
+    model = build_distill(
+        head, crosskd_cfg(head, idx), teacher=detector(head), teacher_fold_bn=False
+    )
     model.student.load_state_dict(model.teacher.state_dict())
     model.student.eval()  # both normalise with the same statistics
     losses = losses_of(model)
@@ -71,12 +73,15 @@ def test_index_is_bound_by_the_shallower_head():
         build_distill(distiller=crosskd_cfg(idx=3), student=detector(convs=2))
 
 
-@pytest.mark.parametrize('teacher, idx, sentence', [
-    (dict(channels=64), 3, 'needs equal tower channels, student 32, teacher 64.*adapter=True'),
-    (dict(channels=64), 0, 'needs equal input channels, student 32, teacher 64.*adapter=True'),
-    (dict(classes=4), 3, 'classes .* must agree, student 3, teacher 4; .*class_mapping'),
-    (dict(reg_max=16), 3, 'reg_max of the heads must agree, student 8, teacher 16'),
-])
+@pytest.mark.parametrize(
+    'teacher, idx, sentence',
+    [
+        (dict(channels=64), 3, 'needs equal tower channels, student 32, teacher 64.*adapter=True'),
+        (dict(channels=64), 0, 'needs equal input channels, student 32, teacher 64.*adapter=True'),
+        (dict(classes=4), 3, 'classes .* must agree, student 3, teacher 4; .*class_mapping'),
+        (dict(reg_max=16), 3, 'reg_max of the heads must agree, student 8, teacher 16'),
+    ],
+)
 def test_heads_that_do_not_fit(teacher, idx, sentence):
     with pytest.raises(ConfigError, match=sentence):
         build_distill(distiller=crosskd_cfg(idx=idx), teacher=detector(width=8, **teacher))
@@ -88,7 +93,7 @@ def test_strides_and_box_coding_must_agree():
     with pytest.raises(ConfigError, match='strides of the heads'):
         build_distill(teacher=teacher)
     teacher = detector('retinanet', width=8)
-    teacher['bbox_head']['bbox_coder']['target_stds'] = [1., 1., 1., 1.]
+    teacher['bbox_head']['bbox_coder']['target_stds'] = [1.0, 1.0, 1.0, 1.0]
     with pytest.raises(ConfigError, match='stds of the heads'):
         build_distill('retinanet', teacher=teacher)
 
@@ -110,12 +115,15 @@ def test_heads_that_cannot_be_crossed():
         build_distill(teacher=cfg, check_preprocessor=False)
 
 
-@pytest.mark.parametrize('head, idx, student_idx', [
-    ('gfl', 3, None), ('gfl', 0, None), ('fcos', 2, 1), ('atss', 1, 0), ('retinanet', 0, 2)])
+@pytest.mark.parametrize(
+    'head, idx, student_idx',
+    [('gfl', 3, None), ('gfl', 0, None), ('fcos', 2, 1), ('atss', 1, 0), ('retinanet', 0, 2)],
+)
 def test_adapters_bridge_towers_of_other_widths(head, idx, student_idx):
     cfg = crosskd_cfg(head, idx, adapter=True, student_head_idx=student_idx)
-    model = build_distill(head, cfg, teacher=detector(head, width=8, channels=64),
-                          student=build_distill(head).student)
+    model = build_distill(
+        head, cfg, teacher=detector(head, width=8, channels=64), student=build_distill(head).student
+    )
     kernels = {name: p for name, p in model.named_parameters() if name.startswith('distiller.')}
     assert {tuple(p.shape) for p in kernels.values()} == {(64, 32, 1, 1)}
     assert set(kernels) == {f'distiller.adapters.{t}.weight' for t in ('cls_convs', 'reg_convs')}
@@ -151,8 +159,9 @@ def test_adapters_are_trained_and_saved():
     assert all(not torch.equal(state[key], before[key.removeprefix('distiller.')]) for key in names)
     other = build_distill(distiller=crosskd_cfg(adapter=True), teacher=teacher)
     other.load_state_dict(state, strict=True)
-    assert torch.equal(other.distiller.adapters.cls_convs.weight,
-                       model.distiller.adapters.cls_convs.weight)
+    assert torch.equal(
+        other.distiller.adapters.cls_convs.weight, model.distiller.adapters.cls_convs.weight
+    )
 
 
 def test_no_adapter_no_parameter():
@@ -170,8 +179,14 @@ def test_towers_of_other_depths(student_idx, idx):
         assert (grad is not None and bool(grad.any())) == (block < student_idx)
 
 
-@pytest.mark.parametrize('idx, student_idx, name', [
-    (5, 1, 'reused_teacher_head_idx=5'), (1, 4, 'student_head_idx=4'), (1, -1, 'student_head_idx')])
+@pytest.mark.parametrize(
+    'idx, student_idx, name',
+    [
+        (5, 1, 'reused_teacher_head_idx=5'),
+        (1, 4, 'student_head_idx=4'),
+        (1, -1, 'student_head_idx'),
+    ],
+)
 def test_either_index_may_be_out_of_range(idx, student_idx, name):
     cfg = crosskd_cfg(idx=idx, student_head_idx=student_idx)
     with pytest.raises(ConfigError, match=name):
@@ -184,8 +199,10 @@ def test_classes_are_mapped():
     # A teacher whose 5 classes hold those of the plain one at 4, 0 and 2.
     mapping = [4, 0, 2]
     model = build_distill(
-        distiller=crosskd_cfg(idx=2, class_mapping=mapping), student=plain.student,
-        teacher=detector(width=8, classes=5))
+        distiller=crosskd_cfg(idx=2, class_mapping=mapping),
+        student=plain.student,
+        teacher=detector(width=8, classes=5),
+    )
     state = model.teacher.state_dict()
     for key, value in plain.teacher.state_dict().items():
         if key.startswith('bbox_head.gfl_cls'):
@@ -204,19 +221,28 @@ def test_a_class_without_counterpart_takes_no_part():
     plain = build_distill()
     found = {}
     for mapping in ([0, 1, 2], [0, None, 2]):
-        model = build_distill(distiller=crosskd_cfg(class_mapping=mapping), student=plain.student,
-                              teacher=plain.teacher)
+        model = build_distill(
+            distiller=crosskd_cfg(class_mapping=mapping),
+            student=plain.student,
+            teacher=plain.teacher,
+        )
         found[str(mapping)] = losses_of(model)['distill.loss_cls_kd'].item()
     assert losses_of(plain)['distill.loss_cls_kd'].item() == pytest.approx(found['[0, 1, 2]'])
     assert 0 < found['[0, None, 2]'] < found['[0, 1, 2]']
 
 
-@pytest.mark.parametrize('mapping, sentence', [
-    ([0, 1], 'names 2 classes, the student has 3'),
-    ([0, 1, 5], 'contains 5, the teacher has the classes 0 ... 4'),
-    ([0, 1, '2'], "contains '2'"), ([0, 1, True], 'contains True'),
-    ([None] * 3, 'maps no class')])
+@pytest.mark.parametrize(
+    'mapping, sentence',
+    [
+        ([0, 1], 'names 2 classes, the student has 3'),
+        ([0, 1, 5], 'contains 5, the teacher has the classes 0 ... 4'),
+        ([0, 1, '2'], "contains '2'"),
+        ([0, 1, True], 'contains True'),
+        ([None] * 3, 'maps no class'),
+    ],
+)
 def test_mappings_that_do_not_fit(mapping, sentence):
     with pytest.raises(ConfigError, match=sentence):
-        build_distill(distiller=crosskd_cfg(class_mapping=mapping),
-                      teacher=detector(width=8, classes=5))
+        build_distill(
+            distiller=crosskd_cfg(class_mapping=mapping), teacher=detector(width=8, classes=5)
+        )

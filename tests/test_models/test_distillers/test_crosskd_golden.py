@@ -1,4 +1,5 @@
 """CrossKD agrees with the authors' program: every loss and the gradient norms."""
+
 import pytest
 import torch
 
@@ -21,10 +22,17 @@ def beyond(pairs, tolerances):
 def test_exact(path):
     far = beyond(compare(path, teacher_exact=True), EXACT)
     if far:  # no float32 program can hit what float32 itself does not settle
-        double = {pair.name: pair.found for pair in compare(path, torch.float64, teacher_exact=True)
-                  if pair.quantity == 'gradient norms'}
-        far = [pair for pair in far if pair.quantity == 'losses' or abs(pair.found - pair.wanted)
-               > 2 * abs(pair.found - double[pair.name])]
+        double = {
+            pair.name: pair.found
+            for pair in compare(path, torch.float64, teacher_exact=True)
+            if pair.quantity == 'gradient norms'
+        }
+        far = [
+            pair
+            for pair in far
+            if pair.quantity == 'losses'
+            or abs(pair.found - pair.wanted) > 2 * abs(pair.found - double[pair.name])
+        ]
     assert not far
 
 

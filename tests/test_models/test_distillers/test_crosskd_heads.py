@@ -1,4 +1,5 @@
 """CrossKD with every head: each split trains the student alone; batches at their edges."""
+
 import runpy
 
 import pytest
@@ -46,6 +47,6 @@ def test_every_split_trains_the_student_alone(name):
 @pytest.mark.parametrize('name', sorted(SMALL_DETECTORS))
 def test_batches_at_their_edges(name):
     model = TOOL['build_pair'](name)
-    for data in (batch(images=1), batch(empty=(0, )), batch(empty=(0, 1))):
+    for data in (batch(images=1), batch(empty=(0,)), batch(empty=(0, 1))):
         losses = distill_losses(model, data)
         assert all(torch.isfinite(value) and value < 1e4 for value in losses.values()), losses

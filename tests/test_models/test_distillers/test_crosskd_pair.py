@@ -1,4 +1,5 @@
 """What CrossKDDistiller refuses of two heads, beyond test_crosskd.py: other heads and softmax."""
+
 import pytest
 
 from mmkd_sod.errors import ConfigError
@@ -11,15 +12,24 @@ def reader(name):
     return find_reader(built(name).bbox_head, 'student')
 
 
-@pytest.mark.parametrize('student, teacher', [
-    ('RetinaHead', 'PISARetinaHead'), ('PISARetinaHead', 'RetinaSepBNHead'),
-    ('GFLHead', 'LDHead'), ('PAAHead', 'LADHead'), ('RTMDetHead', 'RTMDetSepBNHead')])
+@pytest.mark.parametrize(
+    'student, teacher',
+    [
+        ('RetinaHead', 'PISARetinaHead'),
+        ('PISARetinaHead', 'RetinaSepBNHead'),
+        ('GFLHead', 'LDHead'),
+        ('PAAHead', 'LADHead'),
+        ('RTMDetHead', 'RTMDetSepBNHead'),
+    ],
+)
 def test_heads_of_one_family_fit(student, teacher):
     check_pair(reader(student), reader(teacher), 1, 1)
 
 
-@pytest.mark.parametrize('student, teacher', [
-    ('ATSSHead', 'PAAHead'), ('RetinaHead', 'FSAFHead'), ('FCOSHead', 'AutoAssignHead')])
+@pytest.mark.parametrize(
+    'student, teacher',
+    [('ATSSHead', 'PAAHead'), ('RetinaHead', 'FSAFHead'), ('FCOSHead', 'AutoAssignHead')],
+)
 def test_heads_of_two_families_do_not(student, teacher):
     with pytest.raises(ConfigError, match=f'{student} and .* {teacher} have different outputs'):
         check_pair(reader(student), reader(teacher), 1, 1)

@@ -1,4 +1,5 @@
 """CSKDDistiller on small segmentors of mmseg."""
+
 import copy
 
 import pytest
@@ -23,10 +24,15 @@ def segmentor(name='FCN', classes=5, channels=None):
 
 def build(student=None, teacher=None, **distiller):
     init_default_scope('mmseg')
-    return MODELS.build(dict(
-        type='mmkd_sod.DenseDistill', architecture=student or segmentor(),
-        teacher=teacher or segmentor('PSPNet'), teacher_allow_missing=['*'],
-        distiller=dict(dict(type='mmkd_sod.CSKDDistiller', loss_feat=FEAT), **distiller))).train()
+    return MODELS.build(
+        dict(
+            type='mmkd_sod.DenseDistill',
+            architecture=student or segmentor(),
+            teacher=teacher or segmentor('PSPNet'),
+            teacher_allow_missing=['*'],
+            distiller=dict(dict(type='mmkd_sod.CSKDDistiller', loss_feat=FEAT), **distiller),
+        )
+    ).train()
 
 
 def losses_of(model, **data):
@@ -52,7 +58,8 @@ def test_feature_is_what_enters_the_classifier():
     seen = {}
     for name, part in (('student', model.student), ('teacher', model.teacher)):
         part.decode_head.conv_seg.register_forward_pre_hook(
-            lambda _, args, name=name: seen.update({name: args[0].shape[1]}))
+            lambda _, args, name=name: seen.update({name: args[0].shape[1]})
+        )
     losses_of(model)
     assert seen == dict(student=16, teacher=24)
 
@@ -62,8 +69,10 @@ def test_zero_weights_leave_the_student_alone():
     torch.manual_seed(4)
     plain = build_model(segmentor())
     torch.manual_seed(4)
-    model = build(loss_feat=dict(FEAT, cam_weight=0., pam_weight=0.),
-                  loss_logits=dict(type='mmrazor.ChannelWiseDivergence', loss_weight=0.))
+    model = build(
+        loss_feat=dict(FEAT, cam_weight=0.0, pam_weight=0.0),
+        loss_logits=dict(type='mmrazor.ChannelWiseDivergence', loss_weight=0.0),
+    )
     torch.manual_seed(5)
     wanted = losses_of(plain.train())
     torch.manual_seed(5)
@@ -111,12 +120,18 @@ def test_one_image_is_refused_by_the_feature_loss():
         losses_of(build(student=segmentor('SegFormer'), teacher=segmentor('SegFormer')), images=1)
 
 
-@pytest.mark.parametrize('options, sentence', [
-    (dict(teacher=segmentor('PSPNet', classes=7)), 'student has 5 output channels, the teacher 7'),
-    (dict(student_classifier='decode_head.conv_sgg'), "did you mean 'decode_head.conv_seg'"),
-    (dict(student_classifier='backbone'), 'is a ResNetV1c; name the convolution'),
-    (dict(loss_feat=dict(FEAT, student_channels=3)), 'student_channels=3, but the feature'),
-])
+@pytest.mark.parametrize(
+    'options, sentence',
+    [
+        (
+            dict(teacher=segmentor('PSPNet', classes=7)),
+            'student has 5 output channels, the teacher 7',
+        ),
+        (dict(student_classifier='decode_head.conv_sgg'), "did you mean 'decode_head.conv_seg'"),
+        (dict(student_classifier='backbone'), 'is a ResNetV1c; name the convolution'),
+        (dict(loss_feat=dict(FEAT, student_channels=3)), 'student_channels=3, but the feature'),
+    ],
+)
 def test_pairs_that_do_not_fit(options, sentence):
     with pytest.raises(ConfigError, match=sentence):
         build(**options)

@@ -1,4 +1,5 @@
 """The settings of an entry of CompositeDistiller."""
+
 import pytest
 import torch
 from torch import nn
@@ -19,9 +20,10 @@ def test_a_plain_config_is_on_always():
 
 
 def test_losses_are_weighed_and_named_and_the_rest_is_left():
-    _, entry = read_entry(dict(distiller=PLAIN, name='cskd', weight=.5), 0)
-    found = entry.weigh(dict(loss_a=torch.tensor(2.), loss_b=[torch.tensor(4.)] * 2,
-                            entropy=torch.tensor(2.)))
+    _, entry = read_entry(dict(distiller=PLAIN, name='cskd', weight=0.5), 0)
+    found = entry.weigh(
+        dict(loss_a=torch.tensor(2.0), loss_b=[torch.tensor(4.0)] * 2, entropy=torch.tensor(2.0))
+    )
     assert list(found) == ['cskd.loss_a', 'cskd.loss_b', 'cskd.entropy']
     assert found['cskd.loss_a'] == 1 and found['cskd.loss_b'] == [2, 2]
     assert found['cskd.entropy'] == 2
@@ -42,13 +44,18 @@ def test_follows_its_own_counter(by_epoch):
     assert not entry.on
 
 
-@pytest.mark.parametrize('cfg, says', [
-    ('CSKD', 'distillers.3. is'), (dict(weight=2.), 'distillers.3. is'),
-    (dict(distiller=PLAIN, stop=3), "setting 'stop'"),
-    (dict(distiller=PLAIN, name='loss_x'), "name='loss_x'"),
-    (dict(distiller=PLAIN, name='a.b'), "name='a.b'"),
-    (dict(distiller=PLAIN, teacher=['a', 'a']), 'names a teacher twice'),
-    (dict(distiller=PLAIN, weight=-1), 'weight=-1')])
+@pytest.mark.parametrize(
+    'cfg, says',
+    [
+        ('CSKD', 'distillers.3. is'),
+        (dict(weight=2.0), 'distillers.3. is'),
+        (dict(distiller=PLAIN, stop=3), "setting 'stop'"),
+        (dict(distiller=PLAIN, name='loss_x'), "name='loss_x'"),
+        (dict(distiller=PLAIN, name='a.b'), "name='a.b'"),
+        (dict(distiller=PLAIN, teacher=['a', 'a']), 'names a teacher twice'),
+        (dict(distiller=PLAIN, weight=-1), 'weight=-1'),
+    ],
+)
 def test_refuses(cfg, says):
     with pytest.raises(ConfigError, match=says):
         read_entry(cfg, 3)

@@ -1,4 +1,5 @@
 """HKDDistiller in a run: the epoch hook drives its stages, and a resumed run goes on."""
+
 import pytest
 import torch
 from mmengine.dataset import pseudo_collate
@@ -17,27 +18,49 @@ class Samples(Dataset):
 
     def __getitem__(self, index):
         data = batch(1, 32, 32)
-        return dict(inputs={key: value[0] for key, value in data['inputs'].items()},
-                    data_samples=data['data_samples'][0])
+        return dict(
+            inputs={key: value[0] for key, value in data['inputs'].items()},
+            data_samples=data['data_samples'][0],
+        )
 
 
 SCHEDULE = dict(stage_ends=(0, 1), tau_start=5, tau_step=2)
 
 
 def runner(work_dir, wrapped=False, hook=(), **kwargs):
-    distiller = dict(type='mmkd_sod.HKDDistiller', schedule=SCHEDULE, target_entropy=.5,
-                     loss_pnlad=dict(type='mmkd_sod.PNLADLoss', level_weights=(4, 1, 1, 1)))
+    distiller = dict(
+        type='mmkd_sod.HKDDistiller',
+        schedule=SCHEDULE,
+        target_entropy=0.5,
+        loss_pnlad=dict(type='mmkd_sod.PNLADLoss', level_weights=(4, 1, 1, 1)),
+    )
     if wrapped:
         distiller = dict(type='mmkd_sod.CompositeDistiller', distillers=[distiller])
-    model = MODELS.build(dict(type='mmkd_sod.DenseDistill', architecture=MODELS.build(hkdnet()),
-                              teacher=MODELS.build(hkdnet()), distiller=distiller))
+    model = MODELS.build(
+        dict(
+            type='mmkd_sod.DenseDistill',
+            architecture=MODELS.build(hkdnet()),
+            teacher=MODELS.build(hkdnet()),
+            distiller=distiller,
+        )
+    )
     return Runner(
-        model=model, work_dir=str(work_dir), experiment_name=f'run{torch.rand(1).item()}',
-        train_dataloader=dict(dataset=Samples(), sampler=dict(type='DefaultSampler', shuffle=False),
-                              batch_size=1, num_workers=0, collate_fn=pseudo_collate),
+        model=model,
+        work_dir=str(work_dir),
+        experiment_name=f'run{torch.rand(1).item()}',
+        train_dataloader=dict(
+            dataset=Samples(),
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            batch_size=1,
+            num_workers=0,
+            collate_fn=pseudo_collate,
+        ),
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=1e-3)),
         custom_hooks=[dict(type='mmkd_sod.EpochScheduleHook', **dict(hook))],
-        log_level='ERROR', default_scope='mmkd_sod', **kwargs)
+        log_level='ERROR',
+        default_scope='mmkd_sod',
+        **kwargs,
+    )
 
 
 @pytest.fixture
@@ -67,6 +90,10 @@ def test_stages_go_on_after_a_resume(tmp_path, told):
 
 
 def test_epochs_are_counted_from_steps_and_told_inside_a_composite(tmp_path, told):
-    runner(tmp_path, wrapped=True, hook=dict(iters_per_epoch=2),
-           train_cfg=dict(by_epoch=False, max_iters=5)).train()
+    runner(
+        tmp_path,
+        wrapped=True,
+        hook=dict(iters_per_epoch=2),
+        train_cfg=dict(by_epoch=False, max_iters=5),
+    ).train()
     assert told == [0, 1, 2]

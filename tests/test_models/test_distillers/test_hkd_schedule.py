@@ -1,4 +1,5 @@
 """HKDSchedule: stages and temperatures, and the released total of all terms."""
+
 import pytest
 import torch
 
@@ -16,8 +17,9 @@ def test_golden_total_and_gradient(path):
     schedule = HKDSchedule()
     for epoch, tau in enumerate(numbers.get('temperature_by_epoch_first16', [])):
         assert schedule.temperature(epoch) == tau
-    assert all(schedule.temperature(epoch) == terms['temperature']
-               for epoch, terms in by_epoch.items())
+    assert all(
+        schedule.temperature(epoch) == terms['temperature'] for epoch, terms in by_epoch.items()
+    )
     for pair in gradients(path):
         assert pair.difference <= (1e-5 if pair.quantity == 'terms' else 1e-4), pair
 
@@ -39,12 +41,15 @@ def test_a_short_run_scales_it():
     assert [schedule(e).index for e in range(5)] == [0, 0, 1, 1, 2]
 
 
-@pytest.mark.parametrize('kwargs, words', [
-    (dict(stage_ends=(60, 30)), 'in that order'),
-    (dict(stage_ends=(60,)), 'in that order'),
-    (dict(tau_start=.5), 'temperatures must be at least 1'),
-    (dict(gt_weights=((1, 1),)), 'give two, the weights'),
-])
+@pytest.mark.parametrize(
+    'kwargs, words',
+    [
+        (dict(stage_ends=(60, 30)), 'in that order'),
+        (dict(stage_ends=(60,)), 'in that order'),
+        (dict(tau_start=0.5), 'temperatures must be at least 1'),
+        (dict(gt_weights=((1, 1),)), 'give two, the weights'),
+    ],
+)
 def test_refusals(kwargs, words):
     with pytest.raises(ConfigError, match=words):
         HKDSchedule(**kwargs)

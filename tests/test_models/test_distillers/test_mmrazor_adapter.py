@@ -1,4 +1,5 @@
 """mmrazor's distillers speak the interface."""
+
 import copy
 
 import pytest
@@ -27,14 +28,16 @@ def test_is_chosen_by_type():
 def test_one_teacher_alone():
     init_default_scope('mmdet')
     with pytest.raises(ConfigError, match='ConfigurableDistiller compares with one teacher'):
-        build_distill(distiller=copy.deepcopy(PKD),
-                      teacher=dict(a=detector(width=8), b=detector(width=8)))
+        build_distill(
+            distiller=copy.deepcopy(PKD), teacher=dict(a=detector(width=8), b=detector(width=8))
+        )
 
 
 def test_recorders_are_empty_after_a_failed_loss(monkeypatch):
     model = build_distill(distiller=copy.deepcopy(PKD))
-    monkeypatch.setattr(model.distiller.distill_losses['loss_feat_kd'], 'forward',
-                        lambda *args, **kwargs: 1 / 0)
+    monkeypatch.setattr(
+        model.distiller.distill_losses['loss_feat_kd'], 'forward', lambda *args, **kwargs: 1 / 0
+    )
     with pytest.raises(ZeroDivisionError):
         losses_of(model)
     for manager in (model.distiller.student_recorders, model.distiller.teacher_recorders):

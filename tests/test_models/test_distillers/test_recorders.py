@@ -1,4 +1,5 @@
 """Recorders read, and leave nothing behind."""
+
 import pytest
 import torch
 from torch import nn
@@ -15,12 +16,12 @@ class Owner:
 def test_forward_recorder():
     net = nn.Sequential(nn.Flatten(), nn.ReLU())
     recorder = ForwardRecorder({'in': (net[1], 'input'), 'out': (net[1], 'output')})
-    x = torch.tensor([[-1., 2.]])
+    x = torch.tensor([[-1.0, 2.0]])
     with recorder as data:
         net(x)
         net(x + 1)
-    assert [r.tolist() for r in data['in']] == [[[-1., 2.]], [[0., 3.]]]
-    assert [r.tolist() for r in data['out']] == [[[0., 2.]], [[0., 3.]]]
+    assert [r.tolist() for r in data['in']] == [[[-1.0, 2.0]], [[0.0, 3.0]]]
+    assert [r.tolist() for r in data['out']] == [[[0.0, 2.0]], [[0.0, 3.0]]]
     assert not net[1]._forward_hooks and not net[1]._forward_pre_hooks
     net(x)
     assert len(data['in']) == 2
@@ -63,7 +64,7 @@ def test_method_recorder_can_keep_arguments():
     one = Owner()
     with MethodRecorder(one, 'double', lambda args, result: (args, result)) as data:
         one.double(3)
-    assert data == [((3, ), 6)]
+    assert data == [((3,), 6)]
 
 
 def test_method_recorders_nest():
@@ -78,8 +79,9 @@ def test_method_recorders_nest():
 
 def test_recording_opens_several_by_name():
     one, net = Owner(), nn.Identity()
-    recorders = dict(double=MethodRecorder(one, 'double'),
-                     net=ForwardRecorder({'y': (net, 'output')}))
+    recorders = dict(
+        double=MethodRecorder(one, 'double'), net=ForwardRecorder({'y': (net, 'output')})
+    )
     with recording(recorders) as record:
         one.double(2)
         net(5)

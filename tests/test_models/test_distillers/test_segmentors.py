@@ -1,4 +1,5 @@
 """Where a distiller reads a segmentor."""
+
 import pytest
 from torch import nn
 
@@ -24,7 +25,8 @@ def test_last_head_of_a_cascade():
     assert decode_head_of(Model(heads), 'student', 'X') is heads[1]
     assert find_classifier(Model(heads), 'student', 'X') is heads[1].conv_seg
     assert find_classifier(Model(heads), 'student', 'X', 'decode_head.0.conv_seg') is (
-        heads[0].conv_seg)
+        heads[0].conv_seg
+    )
 
 
 def test_refusals():

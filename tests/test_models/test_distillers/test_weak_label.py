@@ -1,4 +1,5 @@
 """WeakLabelDistiller: the teacher's finest map is every level's target; masks are not needed."""
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -13,7 +14,8 @@ STUDENTS = dict(
     fast_scnn='mmseg::fastscnn/fast_scnn_8xb4-160k_cityscapes-512x1024.py',
     bisenetv2='mmseg::bisenetv2/bisenetv2_fcn_4xb4-160k_cityscapes-1024x1024.py',
     stdc='mmseg::stdc/stdc1_4xb12-80k_cityscapes-512x1024.py',
-    segformer_b0='mmseg::segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py')
+    segformer_b0='mmseg::segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py',
+)
 
 
 def released_loss(model, inputs):
@@ -21,8 +23,12 @@ def released_loss(model, inputs):
     with torch.no_grad():
         target = resize_like(model.teacher(inputs, mode='tensor')[0], inputs.shape[2:])
     dice = DiceLoss(sigmoid_target=True)
-    return [weight * dice(resize_like(x, inputs.shape[2:]), target) for x, weight in
-            zip(model.student(inputs, mode='tensor'), (1, .5, .25, .125), strict=True)]
+    return [
+        weight * dice(resize_like(x, inputs.shape[2:]), target)
+        for x, weight in zip(
+            model.student(inputs, mode='tensor'), (1, 0.5, 0.25, 0.125), strict=True
+        )
+    ]
 
 
 def test_equals_the_released_formula():
@@ -78,7 +84,7 @@ def test_offline_equals_online_on_the_teachers_own_maps():
 @pytest.mark.parametrize('name', STUDENTS)
 def test_any_segmentor_can_learn(name):
     student = get_config(STUDENTS[name]).model
-    student.decode_head.update(num_classes=2, out_channels=1, threshold=.5)
+    student.decode_head.update(num_classes=2, out_channels=1, threshold=0.5)
     student.pop('auxiliary_head', None)
     student['_scope_'] = 'mmseg'
     for part in (student.backbone, student.decode_head):
@@ -93,33 +99,52 @@ def test_any_segmentor_can_learn(name):
     assert list(losses) == ['distill.loss_weak_0']
     losses['distill.loss_weak_0'].backward()
     grads = [p.grad for p in model.student.parameters()]
-    assert sum(g is not None for g in grads) > .9 * len(grads)
+    assert sum(g is not None for g in grads) > 0.9 * len(grads)
 
 
 def test_two_channels_and_aligned_corners():
-    two = dict(type='mmseg.EncoderDecoder', backbone=scfnet().backbone,
-               data_preprocessor=scfnet().data_preprocessor,
-               decode_head=dict(type='mmseg.FCNHead', in_channels=80, channels=8, num_classes=2,
-                                align_corners=True),
-               test_cfg=dict(mode='whole'))
+    two = dict(
+        type='mmseg.EncoderDecoder',
+        backbone=scfnet().backbone,
+        data_preprocessor=scfnet().data_preprocessor,
+        decode_head=dict(
+            type='mmseg.FCNHead', in_channels=80, channels=8, num_classes=2, align_corners=True
+        ),
+        test_cfg=dict(mode='whole'),
+    )
     model, (inputs, samples) = distill(two, teacher=two).eval(), batch()
     (loss,) = model(inputs, samples, mode='loss').values()
 
     def salient(net):
         x = net(inputs, mode='tensor')
-        return torch.nn.functional.interpolate(x, (64, 64), mode='bilinear',
-                                               align_corners=True).softmax(1)[:, 1:]
+        return torch.nn.functional.interpolate(
+            x, (64, 64), mode='bilinear', align_corners=True
+        ).softmax(1)[:, 1:]
+
     expected = DiceLoss()(torch.logit(salient(model.student)), salient(model.teacher))
     torch.testing.assert_close(loss, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize('kwargs, words', [
-    (dict(distiller=dict(source='both')), "choose 'online' or 'offline'"),
-    (dict(teacher=None), 'needs a teacher, got teacher=None'),
-    (dict(distiller=dict(source='offline')), "needs teacher=None, got EncoderDecoder"),
-    (dict(student=dict(type='mmseg.EncoderDecoder', backbone=scfnet().backbone,
-                       decode_head=dict(type='mmseg.FCNHead', in_channels=80, channels=8,
-                                        num_classes=5))), 'the student .* has 5 output channels')])
+@pytest.mark.parametrize(
+    'kwargs, words',
+    [
+        (dict(distiller=dict(source='both')), "choose 'online' or 'offline'"),
+        (dict(teacher=None), 'needs a teacher, got teacher=None'),
+        (dict(distiller=dict(source='offline')), 'needs teacher=None, got EncoderDecoder'),
+        (
+            dict(
+                student=dict(
+                    type='mmseg.EncoderDecoder',
+                    backbone=scfnet().backbone,
+                    decode_head=dict(
+                        type='mmseg.FCNHead', in_channels=80, channels=8, num_classes=5
+                    ),
+                )
+            ),
+            'the student .* has 5 output channels',
+        ),
+    ],
+)
 def test_refuses_pairs(kwargs, words):
     with pytest.raises(ConfigError, match=words):
         distill(**dict(dict(check_preprocessor=False), **kwargs))

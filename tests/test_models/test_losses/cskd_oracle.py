@@ -1,11 +1,12 @@
 """Reference implementation of CSKD's loss, one block after the other."""
+
 import torch
 from torch import nn
 
 
 def hsic(x, y):
     num = len(x)
-    h = torch.eye(num, dtype=x.dtype) - 1. / num
+    h = torch.eye(num, dtype=x.dtype) - 1.0 / num
     return ((h @ (x @ x.t()) @ h) * (h @ (y @ y.t()) @ h)).sum()
 
 
@@ -34,15 +35,20 @@ def position_attention(x, gamma, tau, convs):
     return gamma * (value @ weights.transpose(1, 2)).view(x.shape) + x
 
 
-def channel_spatial_losses(student, teacher, gamma_cam, gamma_pam, tau=2.0, grid=(5, 5),
-                           convs_s=None, convs_t=None):
+def channel_spatial_losses(
+    student, teacher, gamma_cam, gamma_pam, tau=2.0, grid=(5, 5), convs_s=None, convs_t=None
+):
     """Return unweighted (L_CAM, L_PAM); without convolutions every block gets new ones."""
-    loss_cam = cka_loss(channel_attention(student, gamma_cam, tau),
-                        channel_attention(teacher, gamma_cam, tau))
+    loss_cam = cka_loss(
+        channel_attention(student, gamma_cam, tau), channel_attention(teacher, gamma_cam, tau)
+    )
     losses = []
     for row_s, row_t in zip(student.chunk(grid[0], 2), teacher.chunk(grid[0], 2), strict=True):
         for s, t in zip(row_s.chunk(grid[1], 3), row_t.chunk(grid[1], 3), strict=True):
-            losses.append(cka_loss(
-                position_attention(s, gamma_pam, tau, convs_s or new_convs(s.shape[1])),
-                position_attention(t, gamma_pam, tau, convs_t or new_convs(t.shape[1]))))
+            losses.append(
+                cka_loss(
+                    position_attention(s, gamma_pam, tau, convs_s or new_convs(s.shape[1])),
+                    position_attention(t, gamma_pam, tau, convs_t or new_convs(t.shape[1])),
+                )
+            )
     return loss_cam, torch.stack(losses).mean()

@@ -3,6 +3,7 @@
 The released program adds float32 numbers one by one, so the rounding error of its sums grows with
 the image size. The losses reproduce it with ``released_sums=True`` and are exact otherwise.
 """
+
 import pytest
 
 from tests.parity.scfnet import Dice

@@ -1,4 +1,5 @@
 """BoundaryDiceLoss: schedule, boundaries by hand, and the released numbers."""
+
 import pytest
 import torch
 
@@ -12,7 +13,15 @@ from tests.test_models.test_losses.released_dice import check_against_release
 def test_window_schedule():
     assert [boundary_window(e) for e in range(9)] == [13] * 9
     assert [boundary_window(e) for e in (9, 19, 29, 39, 49, 59, 69, 500)] == [
-        11, 9, 7, 5, 3, 1, 1, 1]
+        11,
+        9,
+        7,
+        5,
+        3,
+        1,
+        1,
+        1,
+    ]
     assert [boundary_window(e, start=5, drop=4, every=2) for e in range(4)] == [5, 1, 1, 1]
 
 
@@ -43,13 +52,13 @@ def test_epoch_sets_the_window():
 def test_a_shifted_boundary_costs_less_under_a_wide_window():
     target = torch.zeros(1, 1, 32, 32)
     target[..., 8:24, 8:24] = 1
-    logits = (torch.roll(target, 3, -1) - .5) * 40
+    logits = (torch.roll(target, 3, -1) - 0.5) * 40
     loss = BoundaryDiceLoss()
     wide = loss(logits, target)
     loss.set_epoch(59)
     narrow = loss(logits, target)
-    assert wide < .5 * narrow
-    assert loss((target - .5) * 200, target) < 1e-6
+    assert wide < 0.5 * narrow
+    assert loss((target - 0.5) * 200, target) < 1e-6
 
 
 def test_ignored_positions():
@@ -58,13 +67,13 @@ def test_ignored_positions():
     label[:, :, 10:] = 255
     loss = BoundaryDiceLoss(start=1)
     other = logits.clone()
-    other[..., 10:] = 30.
+    other[..., 10:] = 30.0
     torch.testing.assert_close(loss(logits, label), loss(other, label))
 
 
 def test_gradient_and_half_precision():
     logits = torch.randn(2, 1, 16, 16, requires_grad=True)
-    target = (torch.rand(2, 1, 16, 16) > .5).float()
+    target = (torch.rand(2, 1, 16, 16) > 0.5).float()
     loss = BoundaryDiceLoss()(logits, target)
     loss.backward()
     assert torch.isfinite(logits.grad).all() and logits.grad.abs().sum() > 0

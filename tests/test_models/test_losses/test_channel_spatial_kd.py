@@ -1,4 +1,5 @@
 """CSKD's loss: released numbers, a reference implementation, and edge cases."""
+
 import pytest
 import torch
 from torch import nn
@@ -14,8 +15,9 @@ from . import cskd_oracle as oracle
 
 def make(student=16, teacher=24, gammas=(0.3, 0.2), **kwargs):
     """Return a loss with weights 1 and fixed convolutions, and the reference's arguments."""
-    loss = ChannelSpatialKDLoss(student, teacher, cam_weight=1., pam_weight=1.,
-                                **{'projection': 'fixed', **kwargs})
+    loss = ChannelSpatialKDLoss(
+        student, teacher, cam_weight=1.0, pam_weight=1.0, **{'projection': 'fixed', **kwargs}
+    )
     with torch.no_grad():
         loss.gamma_cam.fill_(gammas[0])
         loss.gamma_pam.fill_(gammas[1])
@@ -23,10 +25,13 @@ def make(student=16, teacher=24, gammas=(0.3, 0.2), **kwargs):
 
 
 def plain_losses(loss, student, teacher):
-    convs = [nn.ModuleList(getattr(p, name) for name in CONVS)
-             for p in (loss.student_projection, loss.teacher_projection)]
+    convs = [
+        nn.ModuleList(getattr(p, name) for name in CONVS)
+        for p in (loss.student_projection, loss.teacher_projection)
+    ]
     return oracle.channel_spatial_losses(
-        student, teacher, loss.gamma_cam, loss.gamma_pam, loss.tau, loss.grid, *convs)
+        student, teacher, loss.gamma_cam, loss.gamma_pam, loss.tau, loss.grid, *convs
+    )
 
 
 def check_against_plain(loss, student, teacher, rel):
@@ -63,7 +68,7 @@ def test_golden(path):
 
 
 @pytest.mark.parametrize('size', [(20, 20), (23, 31), (11, 7), (3, 6)])
-@pytest.mark.parametrize('gammas', [(0.3, 0.2), (0., 0.)])
+@pytest.mark.parametrize('gammas', [(0.3, 0.2), (0.0, 0.0)])
 @pytest.mark.parametrize('mode', ['fixed', 'learned'])
 def test_agrees_with_the_reference(size, gammas, mode, slab_bytes):
     loss = make(gammas=gammas, projection=mode).double()
@@ -104,7 +109,8 @@ def test_gradcheck(slab_bytes):
 
     def total(student, *params):
         values = torch.func.functional_call(
-            loss, dict(zip(names, params, strict=True)), (student, teacher))
+            loss, dict(zip(names, params, strict=True)), (student, teacher)
+        )
         return values['loss_cam'] + values['loss_pam']
 
     assert torch.autograd.gradcheck(total, (student, *params), fast_mode=True)
@@ -134,7 +140,7 @@ def test_weights_and_starting_values():
 @pytest.mark.parametrize('name', ['cam', 'pam'])
 def test_one_term_alone(name):
     """Test that the other term is 0 and every parameter gets a gradient."""
-    loss = ChannelSpatialKDLoss(16, 24, **{f'{name}_weight': 0.})
+    loss = ChannelSpatialKDLoss(16, 24, **{f'{name}_weight': 0.0})
     student = torch.randn(4, 16, 10, 10, requires_grad=True)
     losses = loss(student, torch.randn(4, 24, 10, 10))
     assert losses[f'loss_{name}'].item() == 0
@@ -193,25 +199,31 @@ def test_memory_of_one_slab_is_bounded():
     assert len(list(channel_spatial_kd.slabs(7, 100 << 20, torch.device('meta')))) == 1
 
 
-@pytest.mark.parametrize(('kwargs', 'words'), [
-    (dict(tau=0), 'tau=0 must be above 0'),
-    (dict(grid=(5,)), 'must be two integers'),
-    (dict(grid=(0, 5)), 'must be two integers'),
-    (dict(projection='random'), "projection='random' is unknown"),
-])
+@pytest.mark.parametrize(
+    ('kwargs', 'words'),
+    [
+        (dict(tau=0), 'tau=0 must be above 0'),
+        (dict(grid=(5,)), 'must be two integers'),
+        (dict(grid=(0, 5)), 'must be two integers'),
+        (dict(projection='random'), "projection='random' is unknown"),
+    ],
+)
 def test_bad_arguments(kwargs, words):
     with pytest.raises(ConfigError, match=words):
         ChannelSpatialKDLoss(16, 24, **kwargs)
 
 
-@pytest.mark.parametrize(('student', 'teacher', 'words'), [
-    ((1, 16, 8, 8), (1, 24, 8, 8), 'got 1 image'),
-    ((4, 15, 8, 8), (4, 24, 8, 8), 'set student_channels'),
-    ((4, 16, 8, 8), (4, 23, 8, 8), r'expected \(4, 24, 8, 8\)'),
-    ((4, 16, 8, 8), (4, 24, 8, 9), 'to the same height and width'),
-    ((4, 16, 8, 8), (3, 24, 8, 8), r'has shape \(3, 24, 8, 8\)'),
-    ((4, 16, 8), (4, 24, 8), 'set student_channels'),
-])
+@pytest.mark.parametrize(
+    ('student', 'teacher', 'words'),
+    [
+        ((1, 16, 8, 8), (1, 24, 8, 8), 'got 1 image'),
+        ((4, 15, 8, 8), (4, 24, 8, 8), 'set student_channels'),
+        ((4, 16, 8, 8), (4, 23, 8, 8), r'expected \(4, 24, 8, 8\)'),
+        ((4, 16, 8, 8), (4, 24, 8, 9), 'to the same height and width'),
+        ((4, 16, 8, 8), (3, 24, 8, 8), r'has shape \(3, 24, 8, 8\)'),
+        ((4, 16, 8), (4, 24, 8), 'set student_channels'),
+    ],
+)
 def test_bad_shapes(student, teacher, words):
     with pytest.raises(ConfigError, match=words):
         make()(torch.randn(student), torch.randn(teacher))

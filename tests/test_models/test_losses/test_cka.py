@@ -1,4 +1,5 @@
 """CKA: values by hand, invariances, and small batches."""
+
 import warnings
 
 import pytest
@@ -15,10 +16,10 @@ from .cskd_oracle import cka_loss as oracle_loss
 def test_hand_worked():
     # With one number per image, Gram matrices are outer products and CKA is the squared cosine of
     # the centred numbers: 0 for (-1, 0, 1) and (-1, 2, -1), 27 / 28 for (-1, 0, 1) and (-4, -1, 5).
-    line = torch.tensor([[0.], [1.], [2.]], dtype=torch.float64)
-    bump = torch.tensor([[0.], [3.], [0.]], dtype=torch.float64)
+    line = torch.tensor([[0.0], [1.0], [2.0]], dtype=torch.float64)
+    bump = torch.tensor([[0.0], [3.0], [0.0]], dtype=torch.float64)
     assert cka(line, bump).item() == pytest.approx(0, abs=1e-7)
-    bent = torch.tensor([[0.], [1.], [3.]], dtype=torch.float64)
+    bent = torch.tensor([[0.0], [1.0], [3.0]], dtype=torch.float64)
     assert cka(line, bent).item() == pytest.approx(27 / 28, rel=1e-6)
     assert CKALoss()(line, bump).item() == pytest.approx(18.42, abs=0.01)
 
@@ -29,7 +30,8 @@ def test_hsic_centres():
     assert torch.allclose(centre(gram(shifted)), centre(gram(x)))
     assert torch.allclose(centre(gram(x)), gram(x - x.mean(0)))
     assert hsic(gram(x), gram(shifted)).item() == pytest.approx(
-        gram(x - x.mean(0)).square().sum().item())
+        gram(x - x.mean(0)).square().sum().item()
+    )
 
 
 @pytest.mark.parametrize('rows', [1, 255, 256, 515])
@@ -38,7 +40,7 @@ def test_gram_of_many_rows(rows):
     weight = torch.randn(2, rows, rows, dtype=torch.float64)
     plain = feat @ feat.transpose(1, 2)
     assert torch.allclose(gram(feat), plain)
-    grad, = torch.autograd.grad((gram(feat) * weight).sum(), feat)
+    (grad,) = torch.autograd.grad((gram(feat) * weight).sum(), feat)
     assert torch.allclose(grad, torch.autograd.grad((plain * weight).sum(), feat)[0])
 
 
@@ -49,13 +51,14 @@ def test_invariant_to_rotation_scale_and_shift():
     assert CKALoss()(x, torch.randn(6, 4, dtype=torch.float64)).item() > 0.1
 
 
-@pytest.mark.parametrize('shapes', [((4, 8, 5, 6), (4, 16, 5, 6)), ((3, 9), (3, 2, 2)),
-                                    ((8, 4, 3, 3), (8, 4, 7, 2))])
+@pytest.mark.parametrize(
+    'shapes', [((4, 8, 5, 6), (4, 16, 5, 6)), ((3, 9), (3, 2, 2)), ((8, 4, 3, 3), (8, 4, 7, 2))]
+)
 def test_agrees_with_the_reference(shapes):
     student, teacher = (torch.randn(s, dtype=torch.float64) for s in shapes)
     student.requires_grad_()
-    loss = CKALoss(loss_weight=2.)(student, teacher)
-    grad, = torch.autograd.grad(loss, student)
+    loss = CKALoss(loss_weight=2.0)(student, teacher)
+    (grad,) = torch.autograd.grad(loss, student)
     plain = 2 * oracle_loss(student, teacher)
     assert loss.item() == pytest.approx(plain.item(), rel=1e-10)
     assert torch.allclose(grad, torch.autograd.grad(plain, student)[0], rtol=1e-9)
@@ -91,7 +94,7 @@ def test_different_batches_are_refused():
         CKALoss()(torch.randn(4, 2), torch.randn(3, 2))
 
 
-@pytest.mark.parametrize('value', [0., 0.7])
+@pytest.mark.parametrize('value', [0.0, 0.7])
 def test_equal_features_in_all_images(value):
     """Test that CKA of 0 / 0 contributes no loss or gradient, and other blocks are unaffected."""
     dead = torch.full((4, 300), value)
@@ -99,7 +102,7 @@ def test_equal_features_in_all_images(value):
     teacher = torch.randn(2, 4, 50)
     values = cka_from_grams(gram(stacked), gram(teacher))
     assert values[0] == 1
-    grad, = torch.autograd.grad(values.sum(), stacked)
+    (grad,) = torch.autograd.grad(values.sum(), stacked)
     assert grad[0].abs().max() == 0
     assert torch.isfinite(grad[1]).all() and grad[1].abs().max() > 0
 
@@ -112,7 +115,8 @@ def test_half_precision_is_computed_in_float32(dtype):
         loss = CKALoss()(student, teacher.to(dtype))
     assert loss.dtype == torch.float32
     assert loss.item() == pytest.approx(
-        CKALoss()(student.float(), teacher.to(dtype).float()).item(), rel=1e-6)
+        CKALoss()(student.float(), teacher.to(dtype).float()).item(), rel=1e-6
+    )
     loss.backward()
     assert student.grad.dtype == dtype and torch.isfinite(student.grad).all()
 
@@ -121,4 +125,5 @@ def test_channels_last():
     student, teacher = torch.randn(4, 8, 6, 5), torch.randn(4, 12, 6, 5)
     last = torch.channels_last
     assert CKALoss()(student.to(memory_format=last), teacher.to(memory_format=last)).item() == (
-        pytest.approx(CKALoss()(student, teacher).item(), rel=1e-5))
+        pytest.approx(CKALoss()(student, teacher).item(), rel=1e-5)
+    )

@@ -1,4 +1,5 @@
 """DiceLoss: values by hand, properties, and the released numbers."""
+
 import pytest
 import torch
 
@@ -16,21 +17,23 @@ def logits_of(prob):
 
 def test_hand_worked():
     # P = .5 .5 / .25 0, G = 1 0 / 1 0: overlap .75, sums 1.25 and 2.
-    loss = DiceLoss()(logits_of([[.5, .5], [.25, 0.]]), torch.tensor([[[[1., 0.], [1., 0.]]]]))
+    loss = DiceLoss()(
+        logits_of([[0.5, 0.5], [0.25, 0.0]]), torch.tensor([[[[1.0, 0.0], [1.0, 0.0]]]])
+    )
     assert loss.item() == pytest.approx(1 - (1.5 + 1) / (3.25 + 1), abs=1e-6)
 
 
 def test_mean_over_images_and_weight():
-    logits, target = torch.randn(3, 1, 8, 6), (torch.rand(3, 1, 8, 6) > .5).float()
-    each = torch.stack([DiceLoss()(logits[i:i + 1], target[i:i + 1]) for i in range(3)])
-    torch.testing.assert_close(DiceLoss(loss_weight=2.)(logits, target), 2 * each.mean())
+    logits, target = torch.randn(3, 1, 8, 6), (torch.rand(3, 1, 8, 6) > 0.5).float()
+    each = torch.stack([DiceLoss()(logits[i : i + 1], target[i : i + 1]) for i in range(3)])
+    torch.testing.assert_close(DiceLoss(loss_weight=2.0)(logits, target), 2 * each.mean())
 
 
 def test_limits():
-    full = torch.full((2, 1, 16, 16), 40.)
+    full = torch.full((2, 1, 16, 16), 40.0)
     assert DiceLoss()(full, torch.ones(2, 1, 16, 16)) == 0
     assert DiceLoss()(-full, torch.zeros(2, 1, 16, 16)) < 1e-6  # two empty maps agree
-    assert DiceLoss()(full, torch.zeros(2, 1, 16, 16)) > .99
+    assert DiceLoss()(full, torch.zeros(2, 1, 16, 16)) > 0.99
 
 
 def test_integer_label_map_with_ignored_positions():
@@ -54,7 +57,7 @@ def test_teacher_logits_get_no_gradient():
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
 def test_half_precision_is_summed_in_float32(dtype):
     # 640 x 640 ones overflow float16 and lose 1 in 256 in bfloat16 when summed as such.
-    logits = torch.full((1, 1, 640, 640), 3., dtype=dtype)
+    logits = torch.full((1, 1, 640, 640), 3.0, dtype=dtype)
     target = torch.ones(1, 1, 640, 640)
     torch.testing.assert_close(DiceLoss()(logits, target), DiceLoss()(logits.float(), target))
 
@@ -68,8 +71,9 @@ def test_channels_last_and_non_contiguous():
     torch.testing.assert_close(DiceLoss()(view, target), expected)
 
 
-@pytest.mark.parametrize('logits, target', [
-    ((2, 1, 4, 4), (2, 1, 8, 8)), ((2, 2, 4, 4), (2, 4, 4)), ((4, 4), (4, 4))])
+@pytest.mark.parametrize(
+    'logits, target', [((2, 1, 4, 4), (2, 1, 8, 8)), ((2, 2, 4, 4), (2, 4, 4)), ((4, 4), (4, 4))]
+)
 def test_refuses_shapes(logits, target):
     with pytest.raises(ConfigError, match=r'DiceLoss: got logits .*one shape \(N, 1, H, W\)'):
         DiceLoss()(torch.zeros(logits), torch.zeros(target))
@@ -110,7 +114,8 @@ def test_released_sums_have_the_gradient_of_exact_ones():
     assert losses[0] != losses[1]  # rounded after every addition
     torch.testing.assert_close(grads[0], grads[1], rtol=1e-4, atol=1e-9)
     # Sums of integers are exact, so both are equal.
-    ones = (target > .5).float()
-    exact, released = (dice_per_image(ones, ones.flip(3), released_sums=flag)
-                       for flag in (False, True))
+    ones = (target > 0.5).float()
+    exact, released = (
+        dice_per_image(ones, ones.flip(3), released_sums=flag) for flag in (False, True)
+    )
     assert torch.equal(exact, released)

@@ -1,4 +1,5 @@
 """DSSDLoss: released numbers, a value by hand, one image, and invariances."""
+
 import math
 
 import pytest
@@ -19,7 +20,7 @@ def test_golden_by_epoch(path):
     encoder = [[arrays[f'enc_{net}_{mode}4'] for mode in 'RD'] for net in 'ST']
     decoder = [levels(arrays, f'enc_{net}_r') + levels(arrays, f'enc_{net}_d') for net in 'ST']
     for epoch, terms in by_epoch.items():
-        value = DSSDLoss(loss_weight=4.)(*encoder)
+        value = DSSDLoss(loss_weight=4.0)(*encoder)
         if HKDSchedule()(epoch).decoder_similarity:
             value = value + DSSDLoss()(*decoder)
         close(value, terms['loss_dssd'])
@@ -27,10 +28,10 @@ def test_golden_by_epoch(path):
 
 def test_hand_worked():
     # Gram matrices ((1, 0), (0, 4)) and ((1, 1), (1, 1)).
-    s = torch.tensor([[1., 0.], [0., 2.]]).view(2, 2, 1, 1)
+    s = torch.tensor([[1.0, 0.0], [0.0, 2.0]]).view(2, 2, 1, 1)
     t = torch.ones(2, 1, 1, 1)
     root = 1 / math.sqrt(2)
-    close(DSSDLoss()(s, t), ((1 - root) ** 2 + root ** 2) / 2)
+    close(DSSDLoss()(s, t), ((1 - root) ** 2 + root**2) / 2)
 
 
 def test_one_image_gives_zero():

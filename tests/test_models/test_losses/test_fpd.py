@@ -1,4 +1,5 @@
 """FPDLoss: released numbers, a value by hand, and zero for equal features."""
+
 import math
 
 import pytest
@@ -23,11 +24,11 @@ def test_golden_by_epoch(path):
 
 def test_hand_worked():
     # One position, two channels: means 1 and 3, distributions (1/2, 1/2) and (1/4, 3/4).
-    s = torch.tensor([1., 1.]).view(1, 2, 1, 1)
+    s = torch.tensor([1.0, 1.0]).view(1, 2, 1, 1)
     t = torch.tensor([3 - math.log(3) / 2, 3 + math.log(3) / 2]).view(1, 2, 1, 1)
-    kl = .25 * math.log(.25 / .5) + .75 * math.log(.75 / .5)
+    kl = 0.25 * math.log(0.25 / 0.5) + 0.75 * math.log(0.75 / 0.5)
     close(FPDLoss()(s, t), 4 + kl)
-    close(FPDLoss(tau=2., loss_weight=.5)(2 * s, 2 * t), .5 * (4 + kl))
+    close(FPDLoss(tau=2.0, loss_weight=0.5)(2 * s, 2 * t), 0.5 * (4 + kl))
 
 
 @pytest.mark.parametrize('shape', [(1, 1, 1, 1), (2, 8, 5, 7)])
@@ -44,8 +45,9 @@ def test_layout_and_precision():
     layout = dict(memory_format=torch.channels_last)
     torch.testing.assert_close(FPDLoss()(s.to(**layout), t.to(**layout)), expected)
     for dtype in (torch.bfloat16, torch.float16):
-        torch.testing.assert_close(FPDLoss()(s.to(dtype), t.to(dtype)),
-                                   FPDLoss()(s.to(dtype).float(), t.to(dtype).float()))
+        torch.testing.assert_close(
+            FPDLoss()(s.to(dtype), t.to(dtype)), FPDLoss()(s.to(dtype).float(), t.to(dtype).float())
+        )
     with torch.autocast('cpu', torch.bfloat16):
         torch.testing.assert_close(FPDLoss()(s, t), expected)
 

@@ -1,4 +1,5 @@
 """The losses of all four methods inside mmrazor's ConfigurableDistiller, by config alone."""
+
 import copy
 
 import pytest
@@ -18,18 +19,29 @@ def wired(loss, recorders, connectors=None, names=('student', 'teacher'), **mapp
     """Return a ConfigurableDistiller of one loss with the same recorders on both sides."""
     sides = dict(zip(names, (True, False), strict=True))
     return dict(
-        type='mmrazor.ConfigurableDistiller', student_recorders=copy.deepcopy(recorders),
-        teacher_recorders=copy.deepcopy(recorders), connectors=connectors or {},
+        type='mmrazor.ConfigurableDistiller',
+        student_recorders=copy.deepcopy(recorders),
+        teacher_recorders=copy.deepcopy(recorders),
+        connectors=connectors or {},
         distill_losses=dict(loss_kd=loss),
-        loss_forward_mappings=dict(loss_kd={
-            side: dict(from_student=is_student, **mapping) for side, is_student in sides.items()}))
+        loss_forward_mappings=dict(
+            loss_kd={
+                side: dict(from_student=is_student, **mapping) for side, is_student in sides.items()
+            }
+        ),
+    )
 
 
 def of_detectors(loss, channels, data_idx):
     init_default_scope('mmdet')
-    distiller = wired(dict(type=f'mmkd_sod.{loss}'), dict(head=recorder('bbox_head')),
-                      dict(rows=dict(type='mmkd_sod.DenseRows', channels=channels)),
-                      recorder='head', data_idx=data_idx, connector='rows')
+    distiller = wired(
+        dict(type=f'mmkd_sod.{loss}'),
+        dict(head=recorder('bbox_head')),
+        dict(rows=dict(type='mmkd_sod.DenseRows', channels=channels)),
+        recorder='head',
+        data_idx=data_idx,
+        connector='rows',
+    )
     return (detection.detector(), detection.detector(width=8), distiller, detection.batch())
 
 
@@ -39,9 +51,12 @@ def of_segmentors(loss, **settings):
     for side, model in zip(('student', 'teacher'), pair, strict=True):
         if settings:
             settings[f'{side}_channels'] = model.decode_head.channels
-    distiller = wired(dict(type=f'mmkd_sod.{loss}', **settings),
-                      dict(feat=recorder('decode_head.conv_seg', 'ModuleInputs')),
-                      recorder='feat', data_idx=0)
+    distiller = wired(
+        dict(type=f'mmkd_sod.{loss}', **settings),
+        dict(feat=recorder('decode_head.conv_seg', 'ModuleInputs')),
+        recorder='feat',
+        data_idx=0,
+    )
     return *pair, distiller, random_batch(4)
 
 
@@ -61,12 +76,20 @@ def of_saliency(algorithm, loss, **settings):
     cfg = saliency.scfnet()
     cfg.data_preprocessor.sides = None
     cfg.data_preprocessor.size = (64, 64)
-    distiller = wired(dict(type=f'mmkd_sod.{loss}', **settings),
-                      dict(maps=head_recorder(algorithm, 'scf_head.SCFHead')),
-                      names=('logits', 'target'), recorder='maps', data_idx=0)
+    distiller = wired(
+        dict(type=f'mmkd_sod.{loss}', **settings),
+        dict(maps=head_recorder(algorithm, 'scf_head.SCFHead')),
+        names=('logits', 'target'),
+        recorder='maps',
+        data_idx=0,
+    )
     inputs, samples = saliency.batch(2, 64, label=True)
-    return cfg, copy.deepcopy(cfg), distiller, dict(
-        inputs=list((inputs * 50 + 120).clamp(0, 255).byte()), data_samples=samples)
+    return (
+        cfg,
+        copy.deepcopy(cfg),
+        distiller,
+        dict(inputs=list((inputs * 50 + 120).clamp(0, 255).byte()), data_samples=samples),
+    )
 
 
 def of_hkdnet(loss, source, **mapping):
@@ -81,12 +104,15 @@ CASES = dict(
     KDKLDivLoss=lambda _: of_detectors('KDKLDivLoss', 9, 1),
     CKALoss=lambda _: of_segmentors('CKALoss'),
     ChannelSpatialKDLoss=lambda _: of_segmentors(
-        'ChannelSpatialKDLoss', sum_terms=True, projection='learned'),
+        'ChannelSpatialKDLoss', sum_terms=True, projection='learned'
+    ),
     DiceLoss=lambda algorithm: of_saliency(algorithm, 'DiceLoss', sigmoid_target=True),
     PNLADLoss=lambda algorithm: of_hkdnet(
-        'PNLADLoss', head_recorder(algorithm, 'hkd_head.HKDHead')),
+        'PNLADLoss', head_recorder(algorithm, 'hkd_head.HKDHead')
+    ),
     FPDLoss=lambda _: of_hkdnet('FPDLoss', 'decode_head.fusions.0'),
-    DSSDLoss=lambda _: of_hkdnet('DSSDLoss', 'backbone.rgb', data_idx=3))
+    DSSDLoss=lambda _: of_hkdnet('DSSDLoss', 'backbone.rgb', data_idx=3),
+)
 
 
 @pytest.mark.parametrize('algorithm', ['mmkd_sod.DenseDistill', 'mmrazor.SingleTeacherDistill'])
@@ -94,8 +120,9 @@ CASES = dict(
 def test_a_loss_in_a_configurable_distiller(name, algorithm):
     student, teacher, distiller, data = CASES[name](algorithm)
     extra = dict(teacher_allow_missing=['*']) if 'Dense' in algorithm else {}
-    model = MODELS.build(dict(type=algorithm, architecture=student, teacher=teacher,
-                              distiller=distiller, **extra))
+    model = MODELS.build(
+        dict(type=algorithm, architecture=student, teacher=teacher, distiller=distiller, **extra)
+    )
     model.train()
     data = model.data_preprocessor(data, training=True)
     if algorithm.startswith('mmrazor'):
@@ -118,12 +145,22 @@ def test_dense_rows_equal_the_rows_of_crosskd():
     """Test that the KL of all bins through DenseRows equals that of CrossKD's rows."""
     from mmkd_sod.models.losses import KDKLDivLoss
     from mmkd_sod.models.task_modules import find_reader
+
     student, teacher, distiller, data = CASES['KDKLDivLoss']('')
-    model = MODELS.build(dict(type='mmkd_sod.DenseDistill', architecture=student, teacher=teacher,
-                              distiller=distiller, teacher_allow_missing=['*'])).train()
+    model = MODELS.build(
+        dict(
+            type='mmkd_sod.DenseDistill',
+            architecture=student,
+            teacher=teacher,
+            distiller=distiller,
+            teacher_allow_missing=['*'],
+        )
+    ).train()
     data = model.data_preprocessor(data, training=True)
     found = model(**data, mode='loss')['distill.loss_kd']
-    rows = [find_reader(net.bbox_head, 'student').flatten(net(data['inputs'], None, 'tensor')).reg
-            for net in (model.student, model.teacher)]
+    rows = [
+        find_reader(net.bbox_head, 'student').flatten(net(data['inputs'], None, 'tensor')).reg
+        for net in (model.student, model.teacher)
+    ]
     wanted = KDKLDivLoss()(*(row.reshape(-1, 9) for row in rows))
     assert found.item() == pytest.approx(wanted.item(), rel=1e-5)

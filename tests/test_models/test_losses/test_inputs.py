@@ -1,4 +1,5 @@
 """Levels and rows as inputs of losses: pairing, weights and errors."""
+
 import pytest
 import torch
 
@@ -23,7 +24,7 @@ def test_maps_are_float_detached_and_skip_weight_zero():
 
 def test_pairs_may_differ_in_shape():
     s, t = torch.randn(2, 3), torch.randn(2, 5, requires_grad=True)
-    (weight, first, second), = pair_levels('Loss', s, t, None)
+    ((weight, first, second),) = pair_levels('Loss', s, t, None)
     assert weight == 1 and first is s and torch.equal(second, t) and not second.requires_grad
 
 

@@ -1,4 +1,5 @@
 """KDKLDivLoss."""
+
 import math
 
 import pytest
@@ -15,13 +16,17 @@ def softmax(row, tau):
 
 @pytest.mark.parametrize('tau', [1.0, 2.0])
 def test_by_hand(tau):
-    student, teacher = torch.tensor([[0.5, -1.0], [0.0, 1.0]]), torch.tensor([[2.0, 0.0], [1., 1.]])
+    student, teacher = (
+        torch.tensor([[0.5, -1.0], [0.0, 1.0]]),
+        torch.tensor([[2.0, 0.0], [1.0, 1.0]]),
+    )
     wanted = 0
     for s, t, w in zip(student.tolist(), teacher.tolist(), [0.5, 2.0], strict=True):
         p, q = softmax(s, tau), softmax(t, tau)
         wanted += w * sum(b * math.log(b / a) for a, b in zip(p, q, strict=True))
     found = KDKLDivLoss(tau=tau, loss_weight=4.0)(
-        student, teacher, weight=torch.tensor([0.5, 2.0]), avg_factor=8.0)
+        student, teacher, weight=torch.tensor([0.5, 2.0]), avg_factor=8.0
+    )
     assert found.item() == pytest.approx(4 * tau**2 * wanted / 8, rel=1e-5)
 
 
@@ -40,8 +45,9 @@ def test_no_gradient_to_the_teacher():
 
 def test_half_precision_is_computed_in_float32():
     student, teacher = torch.randn(6, 3).half(), torch.randn(6, 3).half()
-    assert torch.equal(KDKLDivLoss()(student, teacher),
-                       KDKLDivLoss()(student.float(), teacher.float()))
+    assert torch.equal(
+        KDKLDivLoss()(student, teacher), KDKLDivLoss()(student.float(), teacher.float())
+    )
 
 
 def test_refusals():

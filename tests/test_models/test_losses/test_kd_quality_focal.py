@@ -1,4 +1,5 @@
 """KDQualityFocalLoss."""
+
 import math
 
 import pytest
@@ -18,7 +19,7 @@ def test_by_hand(beta):
     wanted = 0
     for s, t in zip(student[0].tolist(), teacher[0].tolist(), strict=True):
         p, q = sigmoid(s), sigmoid(t)
-        wanted += -(q * math.log(p) + (1 - q) * math.log(1 - p)) * abs(p - q)**beta
+        wanted += -(q * math.log(p) + (1 - q) * math.log(1 - p)) * abs(p - q) ** beta
     loss = KDQualityFocalLoss(beta=beta, loss_weight=3.0)
     found = loss(student, teacher, weight=torch.tensor([0.5]), avg_factor=4.0)
     assert found.item() == pytest.approx(3 * 0.5 * wanted / 4, rel=1e-5)
@@ -54,8 +55,9 @@ def test_gradient():
     student = torch.randn(3, 2).double().requires_grad_()
     loss = KDQualityFocalLoss()
     # The loss computes in float32, so the step must be large.
-    assert torch.autograd.gradcheck(lambda s: loss(s, teacher), student, eps=1e-2, atol=1e-2,
-                                    rtol=1e-2)
+    assert torch.autograd.gradcheck(
+        lambda s: loss(s, teacher), student, eps=1e-2, atol=1e-2, rtol=1e-2
+    )
 
 
 def test_shapes_must_agree():

@@ -1,4 +1,5 @@
 """PNLADLoss: released numbers, values by hand, the modes, and zero for equal maps."""
+
 import math
 
 import pytest
@@ -41,19 +42,25 @@ def sigmoid(x):
 
 
 def test_hand_worked_two_by_two():
-    s = torch.tensor([[[[1., 3.], [0., 2.]]]])
-    t = torch.tensor([[[[2., 0.], [4., 4.]]]])
-    tau = 2.
-    rows = [kl(softmax(1., 0.), softmax(.5, 1.5)), kl(softmax(2., 2.), softmax(0., 1.))]
+    s = torch.tensor([[[[1.0, 3.0], [0.0, 2.0]]]])
+    t = torch.tensor([[[[2.0, 0.0], [4.0, 4.0]]]])
+    tau = 2.0
+    rows = [kl(softmax(1.0, 0.0), softmax(0.5, 1.5)), kl(softmax(2.0, 2.0), softmax(0.0, 1.0))]
     close(PNLADLoss(tau, None, 'row')(s, t), sum(rows) / 2)
-    close(PNLADLoss(tau, None, 'position')(s, t),
-          kl(softmax(1., 0., 2., 2.), softmax(.5, 1.5, 0., 1.)))
-    pixels = [kl((sigmoid(b / tau), sigmoid(-b / tau)), (sigmoid(a / tau), sigmoid(-a / tau)))
-              for a, b in zip((1., 3., 0., 2.), (2., 0., 4., 4.), strict=True)]
+    close(
+        PNLADLoss(tau, None, 'position')(s, t),
+        kl(softmax(1.0, 0.0, 2.0, 2.0), softmax(0.5, 1.5, 0.0, 1.0)),
+    )
+    pixels = [
+        kl((sigmoid(b / tau), sigmoid(-b / tau)), (sigmoid(a / tau), sigmoid(-a / tau)))
+        for a, b in zip((1.0, 3.0, 0.0, 2.0), (2.0, 0.0, 4.0, 4.0), strict=True)
+    ]
     close(PNLADLoss(tau, None, 'pixel')(s, t), sum(pixels) / 4)
-    negative_row = kl(softmax(sigmoid(-2.) / tau, sigmoid(0.) / tau),
-                      softmax(sigmoid(-1.) / tau, sigmoid(-3.) / tau))
-    close(PNLADLoss(1., tau, 'row', pos_weight=0)(s[:, :, :1], t[:, :, :1]), negative_row)
+    negative_row = kl(
+        softmax(sigmoid(-2.0) / tau, sigmoid(0.0) / tau),
+        softmax(sigmoid(-1.0) / tau, sigmoid(-3.0) / tau),
+    )
+    close(PNLADLoss(1.0, tau, 'row', pos_weight=0)(s[:, :, :1], t[:, :, :1]), negative_row)
 
 
 def test_pixel_counts_a_saliency_map_as_two_classes():
@@ -94,7 +101,8 @@ def test_layout_and_precision(mode):
     expected = loss(s, t)
     torch.testing.assert_close(
         loss(s.to(memory_format=torch.channels_last), t.to(memory_format=torch.channels_last)),
-        expected)
+        expected,
+    )
     for dtype in (torch.bfloat16, torch.float16):
         half = loss(s.to(dtype), t.to(dtype))
         assert half.dtype == torch.float32
@@ -135,5 +143,5 @@ def test_refusals():
 
 
 def test_built_from_a_config():
-    loss = MODELS.build(dict(type='mmkd_sod.PNLADLoss', mode='pixel', tau_pos=2.))
+    loss = MODELS.build(dict(type='mmkd_sod.PNLADLoss', mode='pixel', tau_pos=2.0))
     assert 'mode=pixel, tau_pos=2.0' in repr(loss)

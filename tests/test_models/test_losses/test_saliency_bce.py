@@ -1,4 +1,5 @@
 """SaliencyBCELoss: released numbers, a value by hand, and ignored positions."""
+
 import math
 
 import pytest
@@ -22,12 +23,14 @@ def test_golden_by_epoch(path):
 
 
 def test_hand_worked_and_ignored_positions():
-    logits = torch.tensor([[[[0., 2.], [-1., 5.]]]])
+    logits = torch.tensor([[[[0.0, 2.0], [-1.0, 5.0]]]])
     target = torch.tensor([[[1, 0], [0, 255]]])
     terms = [math.log(2), math.log(1 + math.exp(2)), math.log(1 + math.exp(-1))]
     close(SaliencyBCELoss()(logits, target), sum(terms) / 3)
-    close(SaliencyBCELoss(level_weights=(2, 0), loss_weight=.5)([logits, logits], target),
-          sum(terms) / 3)
+    close(
+        SaliencyBCELoss(level_weights=(2, 0), loss_weight=0.5)([logits, logits], target),
+        sum(terms) / 3,
+    )
     assert SaliencyBCELoss()(logits, torch.full_like(target, 255)) == 0
 
 
@@ -38,7 +41,8 @@ def test_precision_and_layout():
         torch.testing.assert_close(SaliencyBCELoss()(logits, target), expected)
     assert SaliencyBCELoss()(logits.half(), target).dtype == torch.float32
     torch.testing.assert_close(
-        SaliencyBCELoss()(logits.to(memory_format=torch.channels_last), target), expected)
+        SaliencyBCELoss()(logits.to(memory_format=torch.channels_last), target), expected
+    )
 
 
 def test_refusals():

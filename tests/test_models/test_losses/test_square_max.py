@@ -1,4 +1,5 @@
 """Maximum over a square: every implementation equals torch's pooling bit for bit."""
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -65,5 +66,6 @@ def test_no_graph_without_gradients():
     x = torch.randn(1, 1, 8, 8, requires_grad=True)
     with torch.no_grad():
         assert not square_max(x, 3).requires_grad
-    assert torch.autograd.gradcheck(lambda t: square_max(t, 3),
-                                    x.detach().double().requires_grad_())
+    assert torch.autograd.gradcheck(
+        lambda t: square_max(t, 3), x.detach().double().requires_grad_()
+    )

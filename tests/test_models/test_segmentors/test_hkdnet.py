@@ -1,4 +1,5 @@
 """HKDNet: released sizes, any image size, one training step."""
+
 import pytest
 import torch
 
@@ -9,8 +10,9 @@ SMALL = hkdnet()
 
 
 def full_hkdnet(arch):
-    return MODELS.build(dict(type='mmkd_sod.HKDNet',
-                             encoder=dict(type='mmkd_sod.ShuntedTransformer', arch=arch)))
+    return MODELS.build(
+        dict(type='mmkd_sod.HKDNet', encoder=dict(type='mmkd_sod.ShuntedTransformer', arch=arch))
+    )
 
 
 def millions(module):
@@ -21,12 +23,12 @@ def millions(module):
 def test_parameters(arch, total, released):
     with torch.device('meta'):
         model = full_hkdnet(arch)
-    assert millions(model) == pytest.approx(total, abs=.005)
-    assert millions(model.decode_head) == pytest.approx(8.36, abs=.005)
+    assert millions(model) == pytest.approx(total, abs=0.005)
+    assert millions(model.decode_head) == pytest.approx(8.36, abs=0.005)
     classifiers = 2 * 513_000 / 1e6
     # Ten more C x C linear layers per level.
     projections = sum(10 * (c * c + c) for c in (64, 128, 256, 512)) / 1e6
-    assert millions(model) + classifiers + projections == pytest.approx(released, abs=.02)
+    assert millions(model) + classifiers + projections == pytest.approx(released, abs=0.02)
 
 
 @pytest.mark.parametrize('size', [(224, 224), (256, 256), (320, 256)])
@@ -70,10 +72,17 @@ def test_prediction_returns_to_the_images_size():
 
 
 def test_two_encoders_of_other_kinds():
-    model = MODELS.build(dict(
-        SMALL,
-        encoder=dict(type='mmseg.MixVisionTransformer', embed_dims=16, num_layers=[1, 1, 1, 1],
-                     num_heads=[1, 1, 2, 2]),
-        decode_head=dict(SMALL['decode_head'], in_channels=(16, 16, 32, 32)))).eval()
+    model = MODELS.build(
+        dict(
+            SMALL,
+            encoder=dict(
+                type='mmseg.MixVisionTransformer',
+                embed_dims=16,
+                num_layers=[1, 1, 1, 1],
+                num_heads=[1, 1, 2, 2],
+            ),
+            decode_head=dict(SMALL['decode_head'], in_channels=(16, 16, 32, 32)),
+        )
+    ).eval()
     with torch.no_grad():
         assert model(torch.randn(1, 6, 64, 64))[0].shape == (1, 1, 64, 64)

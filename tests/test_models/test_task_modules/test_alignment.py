@@ -1,4 +1,5 @@
 """Alignment of tower features."""
+
 import functools
 
 import pytest
@@ -77,7 +78,7 @@ def test_a_single_value_per_channel_becomes_the_teachers_mean():
 
 
 def test_statistics_equal_torchs():
-    feat = torch.randn(3, 4, 5, 6) * torch.tensor([1e-3, 1., 10., 1e3]).view(1, 4, 1, 1) + 2
+    feat = torch.randn(3, 4, 5, 6) * torch.tensor([1e-3, 1.0, 10.0, 1e3]).view(1, 4, 1, 1) + 2
     std, mean = torch.std_mean(feat, dim=(0, 2, 3), keepdim=True)
     torch.testing.assert_close(channel_stats(feat), (mean, std), rtol=1e-5, atol=1e-6)
 
@@ -90,10 +91,13 @@ def _share(shares, rank, world):
 def test_statistics_are_those_of_all_ranks(tmp_path):
     # Padding differs between ranks, so sizes may differ.
     values, wanted = torch.randn(3, 60) * 3 + 1, torch.randn(3, 80)
-    shares = [(values[:, :36].view(1, 3, 6, 6), wanted[:, :20].view(1, 3, 4, 5)),
-              (values[:, 36:].view(1, 3, 4, 6), wanted[:, 20:].view(1, 3, 10, 6))]
+    shares = [
+        (values[:, :36].view(1, 3, 6, 6), wanted[:, :20].view(1, 3, 4, 5)),
+        (values[:, 36:].view(1, 3, 4, 6), wanted[:, 20:].view(1, 3, 10, 6)),
+    ]
     whole = align_scale(
-        values.view(1, 3, 1, 60), channel_stats(wanted.view(1, 3, 1, 80)), False).flatten(1)
+        values.view(1, 3, 1, 60), channel_stats(wanted.view(1, 3, 1, 80)), False
+    ).flatten(1)
     ranks = in_ranks(2, functools.partial(_share, shares), tmp_path / 'ranks')
     found = torch.cat([aligned.flatten(2)[0] for aligned, *_ in ranks], 1)
     torch.testing.assert_close(found, whole.view(3, 60), rtol=1e-5, atol=1e-5)

@@ -1,4 +1,5 @@
 """Every reader: split, rows, boxes and scores equal those of the head."""
+
 import pytest
 import torch
 from mmdet.models.utils import unpack_gt_instances
@@ -13,7 +14,7 @@ from tests.heads import built, record
 ALL = sorted(SMALL_DETECTORS)
 BINS = ('GFLHead', 'LDHead', 'SABLRetinaHead')
 # These heads return distances in strides in training and in pixels in eval mode.
-OTHER_UNITS = ('CenterNetUpdateHead', )
+OTHER_UNITS = ('CenterNetUpdateHead',)
 
 
 def features(model, name):
@@ -69,12 +70,12 @@ def test_targets_fit_the_rows(name):
     assert predictions.cls.shape == (rows, 3) and len(predictions.reg) == rows
     assert float(targets.avg_factor) > 0 and float(targets.box_avg_factor) > 0
     if targets.label_weights is not None:
-        assert targets.label_weights.shape in ((rows, ), (rows, 3))
-        assert targets.counted.shape == (rows, ) and targets.counted.any()
+        assert targets.label_weights.shape in ((rows,), (rows, 3))
+        assert targets.counted.shape == (rows,) and targets.counted.any()
     if name == 'FreeAnchorRetinaHead':  # assigns nothing
         assert targets.positive is None and targets.label_weights is None
         return
-    assert targets.positive.shape == (rows, ) and targets.positive.any()
+    assert targets.positive.shape == (rows,) and targets.positive.any()
     if targets.counted is not None:
         assert targets.counted[targets.positive].all()
     if targets.priors is None:
@@ -83,8 +84,9 @@ def test_targets_fit_the_rows(name):
     assert len(targets.priors) == rows
     boxes, _, _ = unpack_gt_instances(step.data['data_samples'])
     anchors = rows // (2 * sum(h * w for h, w in predictions.levels))
-    image = torch.cat([torch.arange(2).repeat_interleave(h * w * anchors)
-                       for h, w in predictions.levels])
+    image = torch.cat(
+        [torch.arange(2).repeat_interleave(h * w * anchors) for h, w in predictions.levels]
+    )
     priors = targets.priors
     points = reader.reg_kind == 'boxes' and not hasattr(reader.head.prior_generator, 'base_anchors')
     centre = priors[:, :2] if points else (priors[:, :2] + priors[:, 2:]) / 2
@@ -99,8 +101,13 @@ def test_boxes_and_scores_are_the_heads_own(name):
     step = record(name)
     model, reader, targets, data = step.model, step.reader, step.targets, step.data
     head = model.bbox_head
-    cfg = ConfigDict(nms_pre=-1, min_bbox_size=-1, score_thr=0.0, max_per_img=2000,
-                     nms=dict(type='nms', iou_threshold=1.0, split_thr=10**6))
+    cfg = ConfigDict(
+        nms_pre=-1,
+        min_bbox_size=-1,
+        score_thr=0.0,
+        max_per_img=2000,
+        nms=dict(type='nms', iou_threshold=1.0, split_thr=10**6),
+    )
     metas = [sample.metainfo for sample in data['data_samples']]
     with torch.no_grad():
         outputs = head(model.extract_feat(data['inputs']))

@@ -1,4 +1,5 @@
 """Heads with anchors: weights and normalisers reproduce the head's classification loss."""
+
 import pytest
 import torch
 from mmdet.structures.bbox import bbox_overlaps
@@ -9,11 +10,17 @@ from tests.heads import record
 @pytest.mark.parametrize('name', ['RetinaHead', 'RetinaSepBNHead', 'ATSSHead'])
 def test_own_classification_loss(name):
     step = record(name)
-    labels = next(part for part in step.records['get_targets'][0]
-                  if isinstance(part, list) and part[0].dtype == torch.long)
+    labels = next(
+        part
+        for part in step.records['get_targets'][0]
+        if isinstance(part, list) and part[0].dtype == torch.long
+    )
     own = step.model.bbox_head.loss_cls(
-        step.predictions.cls, torch.cat([level.reshape(-1) for level in labels]),
-        step.targets.label_weights, avg_factor=step.targets.avg_factor)
+        step.predictions.cls,
+        torch.cat([level.reshape(-1) for level in labels]),
+        step.targets.label_weights,
+        avg_factor=step.targets.avg_factor,
+    )
     torch.testing.assert_close(own, sum(step.losses['loss_cls']), rtol=1e-4, atol=1e-5)
 
 

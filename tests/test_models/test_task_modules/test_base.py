@@ -1,4 +1,5 @@
 """Head readers: the tail of the published heads, the order of rows, joint logits."""
+
 import pytest
 import torch
 from mmengine.registry import init_default_scope
@@ -52,7 +53,7 @@ def test_towers_are_restored_after_an_error():
 
 
 def test_rows_follow_level_image_row_column_anchor():
-    maps = [torch.arange(2 * 4 * 1 * 2.).reshape(2, 4, 1, 2), 100 + torch.zeros(2, 4, 1, 1)]
+    maps = [torch.arange(2 * 4 * 1 * 2.0).reshape(2, 4, 1, 2), 100 + torch.zeros(2, 4, 1, 1)]
     rows = flatten_levels(maps, 2)
     assert rows[:4].tolist() == [[0, 2], [4, 6], [1, 3], [5, 7]]
     assert rows[4].tolist() == [8, 10] and (rows[8:] == 100).all() and len(rows) == 12
@@ -76,6 +77,7 @@ def test_targets_of_images_become_rows_of_levels():
 
 def test_priors_repeat_for_each_image_of_a_level():
     from mmdet.models.task_modules.prior_generators import MlvlPointGenerator
+
     rows = prior_rows(MlvlPointGenerator([4, 8], offset=0), predictions([(1, 2), (1, 1)], 2))
     assert rows.tolist() == [[0, 0], [4, 0], [0, 0], [4, 0], [0, 0], [0, 0]]
 
@@ -84,8 +86,8 @@ def test_joint_logits_are_those_of_the_product():
     first, second = torch.randn(100).double() * 4, torch.randn(100).double() * 4
     wanted = torch.logit(first.sigmoid() * second.sigmoid())
     torch.testing.assert_close(joint_logits(first, second).double(), wanted, rtol=1e-3, atol=1e-4)
-    extreme = torch.tensor([-100., 0., 100.], requires_grad=True)
-    out = joint_logits(extreme, torch.tensor([100.] * 3))
+    extreme = torch.tensor([-100.0, 0.0, 100.0], requires_grad=True)
+    out = joint_logits(extreme, torch.tensor([100.0] * 3))
     assert torch.isfinite(out).all() and out[0].item() == pytest.approx(-100)
     assert out[1].item() == pytest.approx(0, abs=1e-5) and out[2] > 10
     out.sum().backward()

@@ -1,4 +1,5 @@
 """FCOS and NAS-FCOS: every location counts, by the sum of the centerness targets."""
+
 import pytest
 import torch
 
@@ -11,8 +12,14 @@ def test_normaliser_is_the_sum_of_centerness(name):
     assert step.targets.label_weights is None
     labels, boxes = (torch.cat(part) for part in step.records['get_targets'][0])
     left, top, right, bottom = boxes[labels < 3].T
-    wanted = ((torch.min(left, right) / torch.max(left, right))
-              * (torch.min(top, bottom) / torch.max(top, bottom))).sqrt().sum()
+    wanted = (
+        (
+            (torch.min(left, right) / torch.max(left, right))
+            * (torch.min(top, bottom) / torch.max(top, bottom))
+        )
+        .sqrt()
+        .sum()
+    )
     torch.testing.assert_close(step.targets.avg_factor, wanted)
 
 

@@ -1,4 +1,5 @@
 """Bins: SABL's buckets are read in the same way as GFL's bins."""
+
 import torch
 
 from mmkd_sod.models.losses import KDKLDivLoss
@@ -12,8 +13,11 @@ def test_sabl_compares_the_buckets_that_it_decodes():
     labels, _, *_, avg_factor = step.records['get_targets'][0]
     assert step.targets.avg_factor == avg_factor
     own = step.model.bbox_head.loss_cls(
-        step.predictions.cls, torch.cat([level.reshape(-1) for level in labels]),
-        step.targets.label_weights, avg_factor=step.targets.avg_factor)
+        step.predictions.cls,
+        torch.cat([level.reshape(-1) for level in labels]),
+        step.targets.label_weights,
+        avg_factor=step.targets.avg_factor,
+    )
     torch.testing.assert_close(own, sum(step.losses['loss_cls']), rtol=1e-4, atol=1e-5)
 
 

@@ -1,4 +1,5 @@
 """Choosing the reader of a head, and heads that are refused."""
+
 import pytest
 from mmdet.models import dense_heads
 from torch import nn
@@ -16,8 +17,9 @@ def test_every_head_of_mmdet_is_read_or_refused():
             reader = reader_class(getattr(dense_heads, name), 'student')
         except ConfigError as error:
             # onedl-mmdetection has a head for lanes, which is unknown and refused.
-            reason = ('no reader for' if name == 'CLRHead' else
-                      'cannot be distilled across heads, since')
+            reason = (
+                'no reader for' if name == 'CLRHead' else 'cannot be distilled across heads, since'
+            )
             assert reason in str(error), name
         else:
             # By its own name, not by that of a base class.
@@ -40,14 +42,17 @@ def test_a_subclass_with_the_same_prediction_gets_the_same_reader():
 
 @pytest.mark.parametrize('method', ['forward', 'forward_single', 'get_targets', 'loss_by_feat'])
 def test_a_subclass_with_its_own_prediction_is_refused(method):
-    other = type('Other', (dense_heads.GFLHead, ), {method: lambda self: None})
-    with pytest.raises(ConfigError, match=rf"Other has its own {method}, .*name='Other', "
-                                          r'module=GFLReader'):
+    other = type('Other', (dense_heads.GFLHead,), {method: lambda self: None})
+    with pytest.raises(
+        ConfigError,
+        match=rf"Other has its own {method}, .*name='Other', "
+        r'module=GFLReader',
+    ):
         reader_class(other, 'teacher')
 
 
 def test_a_registered_subclass_is_read(monkeypatch):
-    other = type('Registered', (dense_heads.GFLHead, ), {'forward': lambda self: None})
+    other = type('Registered', (dense_heads.GFLHead,), {'forward': lambda self: None})
     monkeypatch.setitem(HEAD_READERS._module_dict, 'Registered', GFLReader)
     assert reader_class(other, 'student') is GFLReader
 

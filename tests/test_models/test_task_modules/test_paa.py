@@ -1,4 +1,5 @@
 """PAA and LAD: weights after the reassignment, in the order of the predictions."""
+
 import pytest
 import torch
 
@@ -10,17 +11,20 @@ def test_own_classification_loss(name):
     step = record(name)
     head, targets = step.model.bbox_head, step.targets
     objects = [sample.gt_instances for sample in step.data['data_samples']]
-    labels = torch.full((len(step.predictions.cls), ), head.num_classes)
+    labels = torch.full((len(step.predictions.cls),), head.num_classes)
     # Labels in the rows' order: each positive has the class of the object that it overlaps most.
     from mmdet.structures.bbox import bbox_overlaps
-    image = torch.cat([torch.arange(2).repeat_interleave(h * w)
-                       for h, w in step.predictions.levels])
+
+    image = torch.cat(
+        [torch.arange(2).repeat_interleave(h * w) for h, w in step.predictions.levels]
+    )
     for number, own in enumerate(objects):
         rows = (targets.positive & (image == number)).nonzero().squeeze(-1)
         best = bbox_overlaps(targets.priors[rows], own.bboxes).argmax(1)
         labels[rows] = own.labels[best]
-    loss = head.loss_cls(step.predictions.cls, labels, targets.label_weights,
-                         avg_factor=targets.avg_factor)
+    loss = head.loss_cls(
+        step.predictions.cls, labels, targets.label_weights, avg_factor=targets.avg_factor
+    )
     torch.testing.assert_close(loss, step.losses['loss_cls'], rtol=1e-3, atol=1e-4)
 
 

@@ -1,4 +1,5 @@
 """AutoAssign, FoveaBox and CenterNetUpdate."""
+
 import pytest
 import torch
 
@@ -21,7 +22,8 @@ def test_fovea_divides_by_positives_and_images():
     assert step.targets.avg_factor == step.targets.positive.sum() + 2
     labels, _ = step.records['get_targets'][0]
     loss = step.model.bbox_head.loss_cls(
-        step.predictions.cls, labels, avg_factor=step.targets.avg_factor)
+        step.predictions.cls, labels, avg_factor=step.targets.avg_factor
+    )
     torch.testing.assert_close(loss, step.losses['loss_cls'], rtol=1e-4, atol=1e-5)
 
 
@@ -55,23 +57,23 @@ def test_centernet_divides_by_its_centres(empty):
 def test_distances_below_zero_count_as_zero_and_can_come_back():
     reader = find_reader(built('FoveaHead').bbox_head, 'student')
     assert isinstance(reader, PointReader)
-    targets = DenseTargets(None, 1., priors=torch.full((2, 2), 10.))
-    student = torch.tensor([[-3., 1., 2., 2.], [1., 1., 1., 1.]], requires_grad=True)
+    targets = DenseTargets(None, 1.0, priors=torch.full((2, 2), 10.0))
+    student = torch.tensor([[-3.0, 1.0, 2.0, 2.0], [1.0, 1.0, 1.0, 1.0]], requires_grad=True)
     boxes = reader.boxes(student, targets)
-    assert boxes[0].tolist() == [10., 9., 12., 12.]
+    assert boxes[0].tolist() == [10.0, 9.0, 12.0, 12.0]
     boxes.sum().backward()
     assert (student.grad != 0).all()
     # An empty box of the teacher has no effect.
-    teacher = torch.tensor([[-3., 1., -2., 2.], [2., 1., 1., 1.]])
+    teacher = torch.tensor([[-3.0, 1.0, -2.0, 2.0], [2.0, 1.0, 1.0, 1.0]])
     seen = []
 
     def loss(boxes, wanted, weight, avg_factor):
         seen.append(weight)
         return weight.sum()
 
-    predictions = [DensePredictions(torch.zeros(2, 3), reg, None, [(1, 2)])
-                   for reg in (student.detach(), teacher)]
+    predictions = [
+        DensePredictions(torch.zeros(2, 3), reg, None, [(1, 2)])
+        for reg in (student.detach(), teacher)
+    ]
     reader.reg_loss(loss, *predictions, torch.ones(2), targets)
-    assert seen[0].tolist() == [0., 1.]
-
-
+    assert seen[0].tolist() == [0.0, 1.0]

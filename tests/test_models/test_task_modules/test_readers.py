@@ -1,4 +1,5 @@
 """Targets and boxes of each reader, compared with the head's training."""
+
 import pytest
 import torch
 from mmdet.models.utils import unpack_gt_instances
@@ -27,7 +28,7 @@ def test_rows_agree(name):
     head, reader, predictions, targets, _, data = record(name)
     rows = len(predictions.cls)
     assert predictions.reg.shape == (rows, reader.reg_channels)
-    assert targets.positive.shape == (rows, ) and targets.positive.any()
+    assert targets.positive.shape == (rows,) and targets.positive.any()
     assert len(targets.priors) == rows
     # Positive rows are on objects: the prior's centre is in a box of the same image.
     boxes, _, _ = unpack_gt_instances(data['data_samples'])
@@ -52,10 +53,14 @@ def test_regressing_nothing_gives_the_prior(name):
 @pytest.mark.parametrize('name', ['atss', 'retinanet'])
 def test_normaliser_reproduces_the_heads_classification_loss(name):
     head, _, predictions, targets, losses, _ = record(name)
-    labels = torch.full((len(predictions.cls), ), head.num_classes)
+    labels = torch.full((len(predictions.cls),), head.num_classes)
     # If every label is background, the loss is that of the negatives with the same normaliser.
     negatives = ~targets.positive
-    found = head.loss_cls(predictions.cls[negatives], labels[negatives],
-                          targets.label_weights[negatives], avg_factor=targets.avg_factor)
+    found = head.loss_cls(
+        predictions.cls[negatives],
+        labels[negatives],
+        targets.label_weights[negatives],
+        avg_factor=targets.avg_factor,
+    )
     total = sum(loss.item() for loss in losses['loss_cls'])
     assert 0 < found.item() < total

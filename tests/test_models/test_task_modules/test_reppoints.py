@@ -1,4 +1,5 @@
 """RepPoints: boxes of the refined points, targets of the refining stage."""
+
 import torch
 
 from tests.heads import record
@@ -10,8 +11,11 @@ def test_weights_are_those_of_the_refining_stage():
     labels, *_, avg_factor = second
     assert step.targets.avg_factor == max(1, avg_factor)
     loss = step.model.bbox_head.loss_cls(
-        step.predictions.cls, torch.cat([level.reshape(-1) for level in labels]),
-        step.targets.label_weights, avg_factor=step.targets.avg_factor)
+        step.predictions.cls,
+        torch.cat([level.reshape(-1) for level in labels]),
+        step.targets.label_weights,
+        avg_factor=step.targets.avg_factor,
+    )
     torch.testing.assert_close(loss, sum(step.losses['loss_cls']), rtol=1e-4, atol=1e-5)
     assert len(first) == len(second)
 

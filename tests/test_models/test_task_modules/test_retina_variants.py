@@ -1,4 +1,5 @@
 """FreeAnchor and FSAF."""
+
 import pytest
 import torch
 
@@ -6,7 +7,7 @@ from mmkd_sod.models.losses import KDQualityFocalLoss
 from tests.heads import record
 
 
-@pytest.mark.parametrize('empty, objects', [((), 6), ((0, ), 3), ((0, 1), 0)])
+@pytest.mark.parametrize('empty, objects', [((), 6), ((0,), 3), ((0, 1), 0)])
 def test_freeanchor_counts_objects(empty, objects):
     step = record('FreeAnchorRetinaHead', empty=empty)
     assert step.targets.label_weights is None and step.targets.positive is None
@@ -20,7 +21,8 @@ def test_fsaf_classification_loss_is_reproduced():
     weights = step.targets.label_weights
     assert weights.shape == (len(labels), 3)
     loss = step.model.bbox_head.loss_cls(
-        step.predictions.cls, labels, weights, reduction_override='none').sum()
+        step.predictions.cls, labels, weights, reduction_override='none'
+    ).sum()
     loss = loss / step.targets.avg_factor
     torch.testing.assert_close(loss, sum(step.losses['loss_cls']), rtol=1e-4, atol=1e-5)
 
@@ -44,6 +46,6 @@ def test_weights_of_single_classes_reach_the_loss():
     student, teacher = torch.randn(4, 3), torch.randn(4, 3)
     weights = torch.zeros(4, 3)
     weights[:, 1] = 1
-    found = KDQualityFocalLoss()(student, teacher, weight=weights, avg_factor=2.)
-    wanted = KDQualityFocalLoss()(student[:, 1:2], teacher[:, 1:2], avg_factor=2.)
+    found = KDQualityFocalLoss()(student, teacher, weight=weights, avg_factor=2.0)
+    wanted = KDQualityFocalLoss()(student[:, 1:2], teacher[:, 1:2], avg_factor=2.0)
     torch.testing.assert_close(found, wanted)

@@ -1,4 +1,5 @@
 """TOOD and RTMDet."""
+
 import pytest
 import torch
 from mmengine.logging import MessageHub
@@ -30,7 +31,7 @@ def test_tood_in_its_first_stage():
 def test_tood_reads_every_block_up_to_the_split():
     model = built('TOODHead')
     reader = find_reader(model.bbox_head, 'student')
-    assert reader.streams(0) == ('inter_convs', )
+    assert reader.streams(0) == ('inter_convs',)
     assert reader.streams(2) == ('inter_convs_0', 'inter_convs_1')
     with torch.no_grad():
         feats = model.extract_feat(torch.randn(2, 3, 128, 128))
@@ -45,7 +46,7 @@ def test_tood_reads_every_block_up_to_the_split():
 
 def test_toods_scores_become_finite_logits():
     reader = find_reader(built('TOODHead').bbox_head, 'student')
-    scores = torch.tensor([0., 0.5, 1.]).view(1, 3, 1, 1).expand(1, 3, 1, 1)
+    scores = torch.tensor([0.0, 0.5, 1.0]).view(1, 3, 1, 1).expand(1, 3, 1, 1)
     sizes = [scores] * 5
     cls = reader.flatten((sizes, [torch.zeros(1, 4, 1, 1)] * 5)).cls
     assert torch.isfinite(cls).all() and (cls[:, 1] == 0).all()

@@ -1,4 +1,5 @@
 """Towers: splitting after some blocks."""
+
 import pytest
 import torch
 from mmcv.cnn import ConvModule
@@ -59,9 +60,13 @@ def test_depth_channels_and_activation(head):
     assert [reader.ends_in_relu(idx) for idx in range(3)] == [False, True, False]
 
 
-@pytest.mark.parametrize('head, taps', [(Shared, ['cls_convs', 'reg_convs']),
-                                        (Separate, ['cls_convs/0', 'cls_convs/1', 'reg_convs/0',
-                                                    'reg_convs/1'])])
+@pytest.mark.parametrize(
+    'head, taps',
+    [
+        (Shared, ['cls_convs', 'reg_convs']),
+        (Separate, ['cls_convs/0', 'cls_convs/1', 'reg_convs/0', 'reg_convs/1']),
+    ],
+)
 def test_sources_and_their_towers(head, taps):
     reader = TowerReader(head())
     assert list(reader.tower_sources(1)) == taps
@@ -77,8 +82,9 @@ def test_the_tail_uses_the_features_of_each_tower(head, idx):
     head = head()
     reader = TowerReader(head)
     channels = reader.channels(idx)
-    feats = {tower: [torch.randn(1, count, 2, 2) for _ in range(2)]
-             for tower, count in channels.items()}
+    feats = {
+        tower: [torch.randn(1, count, 2, 2) for _ in range(2)] for tower, count in channels.items()
+    }
     found = reader.run_tail(feats, idx)
     for tower, got in zip(reader.towers, found, strict=True):
         towers = getattr(head, tower)
@@ -95,5 +101,6 @@ def test_towers_are_restored_after_an_error():
     towers = head.cls_convs
     with pytest.raises(RuntimeError):
         TowerReader(head).run_tail(
-            dict.fromkeys(('cls_convs', 'reg_convs'), [torch.zeros(1, 9, 2, 2)] * 2), 1)
+            dict.fromkeys(('cls_convs', 'reg_convs'), [torch.zeros(1, 9, 2, 2)] * 2), 1
+        )
     assert head.cls_convs is towers

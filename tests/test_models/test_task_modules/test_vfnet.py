@@ -1,4 +1,5 @@
 """VFNet: refined boxes, and the count of positives."""
+
 import torch
 
 from tests.heads import built, record

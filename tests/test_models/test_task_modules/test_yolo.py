@@ -1,4 +1,5 @@
 """YOLOX and YOLOF."""
+
 import pytest
 import torch
 
@@ -23,6 +24,6 @@ def test_yolof_classification_loss_is_reproduced():
     step = record('YOLOFHead')
     labels = step.records['get_targets'][0][0].reshape(-1)
     loss = step.model.bbox_head.loss_cls(
-        step.predictions.cls, labels, step.targets.label_weights,
-        avg_factor=step.targets.avg_factor)
+        step.predictions.cls, labels, step.targets.label_weights, avg_factor=step.targets.avg_factor
+    )
     torch.testing.assert_close(loss, step.losses['loss_cls'], rtol=1e-4, atol=1e-5)

@@ -1,4 +1,5 @@
 """A teacher's weights arrive whole, or training does not start."""
+
 import pytest
 import torch
 from torch import nn
@@ -32,8 +33,9 @@ def test_missing_keys(tmp_path):
     state = net().state_dict()
     del state['0.bias']
     path = save(tmp_path / 'a.pth', state)
-    with pytest.raises(CheckpointError,
-                       match=r"1 of the teacher's 7 weights are missing .*\(0\.bias\)"):
+    with pytest.raises(
+        CheckpointError, match=r"1 of the teacher's 7 weights are missing .*\(0\.bias\)"
+    ):
         load_teacher_weights(net(), path)
     load_teacher_weights(net(), path, allow_missing=['0.*'])
 

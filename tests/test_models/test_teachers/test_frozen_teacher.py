@@ -1,4 +1,5 @@
 """FrozenTeacher: frozen, prediction only, with the accelerations that are there."""
+
 import sys
 
 import pytest
@@ -63,8 +64,9 @@ def test_exact_switches_every_acceleration_off():
     with torch.no_grad():
         wanted = module.eval()(image, mode='tensor')
     norms_before = norms(module)
-    teacher = FrozenTeacher(module, trusted=True, channels_last=True, autocast='bf16',
-                            compile=True, exact=True)
+    teacher = FrozenTeacher(
+        module, trusted=True, channels_last=True, autocast='bf16', compile=True, exact=True
+    )
     teacher.load()
     teacher.tune()
     assert norms(module) == norms_before > 0
@@ -77,11 +79,13 @@ def hide(monkeypatch):
         for name in [n for n in sys.modules if n.startswith('mmkd_sod.models.acceleration')]:
             monkeypatch.delitem(sys.modules, name)
         monkeypatch.setattr(sys, 'meta_path', [HiddenModules(*names), *sys.meta_path])
+
     return hide
 
 
-@pytest.mark.parametrize('name', ['mmkd_sod.models.acceleration',
-                                  'mmkd_sod.models.acceleration.accelerator'])
+@pytest.mark.parametrize(
+    'name', ['mmkd_sod.models.acceleration', 'mmkd_sod.models.acceleration.accelerator']
+)
 def test_without_the_folder(hide, monkeypatch, name):
     hide(name)
     said = []

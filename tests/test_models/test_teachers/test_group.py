@@ -1,4 +1,5 @@
 """Several teachers of one student."""
+
 import copy
 
 import pytest
@@ -11,8 +12,10 @@ from mmkd_sod.registry import MODELS
 from tests.saliency import batch, scfnet
 from tests.test_models.test_distillers.test_averaged import WEAK, composite, pair_of
 
-PARTS = (dict(distiller=WEAK, teacher='a', name='a'),
-         dict(distiller=WEAK, teacher='b', name='b', end=1))
+PARTS = (
+    dict(distiller=WEAK, teacher='a', name='a'),
+    dict(distiller=WEAK, teacher='b', name='b', end=1),
+)
 
 
 def two(**options):
@@ -27,8 +30,10 @@ def at(model, epoch):
 
 def test_what_counts_as_several():
     assert is_named(dict(a=dict(type='X'), b=dict(cfg_path='y')))
-    assert not any(is_named(value) for value in (
-        None, {}, dict(type='X'), dict(cfg_path='y', backbone=dict()), dict(a=1)))
+    assert not any(
+        is_named(value)
+        for value in (None, {}, dict(type='X'), dict(cfg_path='y', backbone=dict()), dict(a=1))
+    )
 
 
 def test_each_distiller_compares_with_its_teacher():
@@ -41,7 +46,8 @@ def test_each_distiller_compares_with_its_teacher():
         assert losses[f'distill.b.{key}'] != losses[f'distill.a.{key}']
     for level, value in enumerate(alone.train()(*batch(), mode='loss').values()):
         assert losses[f'distill.b.loss_weak_{level}'].item() == pytest.approx(
-            value.item(), rel=1e-5)
+            value.item(), rel=1e-5
+        )
 
 
 def test_a_teacher_that_nobody_asks_does_not_run():
@@ -71,26 +77,41 @@ def test_checkpoints_by_name(tmp_path):
     path = tmp_path / 'b.pth'
     torch.save(dict(state_dict=MODELS.build(scfnet()).state_dict()), path)
     model = two(teacher_ckpt=dict(b=str(path)))
-    model = MODELS.build(dict(
-        type='mmkd_sod.DenseDistill', architecture=scfnet(),
-        teacher=dict(a=scfnet(), b=scfnet()), teacher_ckpt=dict(b=str(path)),
-        teacher_allow_missing=dict(b=[]), distiller=composite(*copy.deepcopy(PARTS))))
+    model = MODELS.build(
+        dict(
+            type='mmkd_sod.DenseDistill',
+            architecture=scfnet(),
+            teacher=dict(a=scfnet(), b=scfnet()),
+            teacher_ckpt=dict(b=str(path)),
+            teacher_allow_missing=dict(b=[]),
+            distiller=composite(*copy.deepcopy(PARTS)),
+        )
+    )
     with pytest.raises(CheckpointError, match='teacher_ckpt is None'):
         model.init_weights()
 
 
-@pytest.mark.parametrize('options, says', [
-    (dict(teacher_ckpt='x.pth'), 'entry for each'),
-    (dict(teacher_ckpt=dict(c='x.pth')), "names 'c'"),
-    (dict(teacher_input=dict(scale=2.)), "names 'scale'")])
+@pytest.mark.parametrize(
+    'options, says',
+    [
+        (dict(teacher_ckpt='x.pth'), 'entry for each'),
+        (dict(teacher_ckpt=dict(c='x.pth')), "names 'c'"),
+        (dict(teacher_input=dict(scale=2.0)), "names 'scale'"),
+    ],
+)
 def test_refuses_settings_that_do_not_fit(options, says):
     with pytest.raises(ConfigError, match=says):
         two(**options)
 
 
-@pytest.mark.parametrize('distiller, says', [
-    (WEAK, 'use CompositeDistiller'), (composite(WEAK), 'does not name its teacher'),
-    (composite(dict(distiller=WEAK, teacher='c')), "names 'c'")])
+@pytest.mark.parametrize(
+    'distiller, says',
+    [
+        (WEAK, 'use CompositeDistiller'),
+        (composite(WEAK), 'does not name its teacher'),
+        (composite(dict(distiller=WEAK, teacher='c')), "names 'c'"),
+    ],
+)
 def test_refuses_a_distiller_that_does_not_choose(distiller, says):
     with pytest.raises(ConfigError, match=says):
         pair_of(distiller, dict(a=scfnet(), b=scfnet()))
@@ -102,6 +123,6 @@ def test_one_teacher_has_no_name():
     with pytest.raises(ConfigError, match='there is one teacher'):
         build_teachers(scfnet(), dict(a='x.pth'), (), None)
     with pytest.raises(ConfigError, match='teacher=None'):
-        build_teachers(None, None, (), dict(scale=2.))
+        build_teachers(None, None, (), dict(scale=2.0))
     built = build_teachers(build_model(scfnet()), None, (), None)
     assert list(built.modules) == ['']

@@ -1,4 +1,5 @@
 """TeacherInput: another resolution, another view, geometry in step."""
+
 import copy
 
 import pytest
@@ -22,7 +23,8 @@ from tests.test_models.test_distillers.test_averaged import WEAK, pair_of
 
 class Teacher:
     """A teacher as far as its input is concerned."""
-    data_preprocessor = SegDataPreProcessor(mean=[1., 2., 3.], std=[2.] * 3, bgr_to_rgb=True)
+
+    data_preprocessor = SegDataPreProcessor(mean=[1.0, 2.0, 3.0], std=[2.0] * 3, bgr_to_rgb=True)
 
 
 def sample(shape, view=None, **meta):
@@ -34,16 +36,19 @@ def sample(shape, view=None, **meta):
 
 def test_scale_resizes_the_batch_and_tells_the_sizes():
     inputs = torch.randn(2, 3, 32, 40)
-    samples = [sample((30, 40), pad_shape=(32, 40), batch_input_shape=(32, 40),
-                      scale_factor=(2., 1.)) for _ in range(2)]
+    samples = [
+        sample((30, 40), pad_shape=(32, 40), batch_input_shape=(32, 40), scale_factor=(2.0, 1.0))
+        for _ in range(2)
+    ]
     samples[0].set_field(torch.ones(1), 'label')
     found, told = TeacherInput(scale=1.5)(inputs, samples, Teacher)
     assert torch.equal(found, F.interpolate(inputs, (48, 60), mode='bilinear'))
-    assert told[0].metainfo == dict(img_shape=(45, 60), pad_shape=(48, 60),
-                                    batch_input_shape=(48, 60), scale_factor=(3., 1.5))
+    assert told[0].metainfo == dict(
+        img_shape=(45, 60), pad_shape=(48, 60), batch_input_shape=(48, 60), scale_factor=(3.0, 1.5)
+    )
     assert 'label' not in told[0] and samples[0].img_shape == (30, 40)
     assert TeacherInput(scale=1)(inputs, samples, Teacher)[0] is inputs
-    assert TeacherInput(scale=.5)(inputs, None, Teacher)[0].shape == (2, 3, 16, 20)
+    assert TeacherInput(scale=0.5)(inputs, None, Teacher)[0].shape == (2, 3, 16, 20)
 
 
 def test_views_lie_where_the_students_images_lie():
@@ -53,7 +58,7 @@ def test_views_lie_where_the_students_images_lie():
     samples = [sample(shape, view) for shape, view in zip(shapes, views, strict=True)]
     found, told = TeacherInput(view='teacher_view')(torch.zeros(2, 3, 32, 48), samples, Teacher)
     assert found.shape == (2, 3, 64, 96)
-    wanted = (views[0].flip(0).float() - torch.tensor([1., 2., 3.]).view(3, 1, 1)) / 2
+    wanted = (views[0].flip(0).float() - torch.tensor([1.0, 2.0, 3.0]).view(3, 1, 1)) / 2
     assert torch.equal(found[0, :, :40], wanted)
     assert not found[0, :, 40:].any() and not found[1, :, :, 60:].any()
     assert [one.img_shape for one in told] == [(40, 96), (64, 60)]
@@ -76,8 +81,10 @@ def test_views_of_several_ratios_are_refused():
         TeacherInput(view='other')(torch.zeros(2, 3, 32, 32), samples, Teacher)
 
 
-@pytest.mark.parametrize('settings', [
-    {}, dict(scale=2., view='a'), dict(scale=0), dict(scale=True), dict(scale=float('inf'))])
+@pytest.mark.parametrize(
+    'settings',
+    [{}, dict(scale=2.0, view='a'), dict(scale=0), dict(scale=True), dict(scale=float('inf'))],
+)
 def test_refuses(settings):
     with pytest.raises(ConfigError, match='teacher_input'):
         TeacherInput(**settings)
@@ -85,11 +92,10 @@ def test_refuses(settings):
 
 def test_crosskd_refuses_another_resolution_at_once():
     with pytest.raises(ConfigError, match='CrossKDDistiller compares both on one grid'):
-        build_distill(teacher_input=dict(scale=2.))
-    both = dict(type='mmkd_sod.CompositeDistiller',
-                distillers=[copy.deepcopy(PKD), crosskd_cfg()])
+        build_distill(teacher_input=dict(scale=2.0))
+    both = dict(type='mmkd_sod.CompositeDistiller', distillers=[copy.deepcopy(PKD), crosskd_cfg()])
     with pytest.raises(ConfigError, match='CrossKDDistiller'):
-        build_distill(distiller=both, teacher_input=dict(scale=.5))
+        build_distill(distiller=both, teacher_input=dict(scale=0.5))
 
 
 def test_crosskd_refuses_views_of_another_size_and_takes_those_of_its_own():
@@ -115,10 +121,10 @@ def test_features_of_a_detector_at_another_resolution():
 
 
 def test_weak_labels_of_a_teacher_at_another_resolution():
-    model = pair_of(WEAK, scfnet(), teacher_input=dict(scale=2.))
+    model = pair_of(WEAK, scfnet(), teacher_input=dict(scale=2.0))
     inputs, samples = batch()
     found = model(inputs, samples, mode='loss')
-    doubled = F.interpolate(inputs, scale_factor=2., mode='bilinear')
+    doubled = F.interpolate(inputs, scale_factor=2.0, mode='bilinear')
     with torch.no_grad():
         target = model.teacher(doubled, samples, mode='tensor')[0]
         maps = model.student(inputs, samples, mode='tensor')[0]
@@ -129,11 +135,19 @@ def test_weak_labels_of_a_teacher_at_another_resolution():
 @pytest.mark.parametrize('resize_fused', [False, True])
 def test_fused_features_are_brought_to_the_students_grid(resize_fused):
     from tests.rgbd import batch as rgbd_batch
+
     cfg = dict(
-        type='mmkd_sod.DenseDistill', architecture=hkdnet(), teacher=hkdnet(),
-        teacher_allow_missing=['*'], teacher_input=dict(scale=2.),
-        distiller=dict(type='mmkd_sod.HKDDistiller', loss_fpd=dict(type='mmkd_sod.FPDLoss'),
-                       resize_fused=resize_fused))
+        type='mmkd_sod.DenseDistill',
+        architecture=hkdnet(),
+        teacher=hkdnet(),
+        teacher_allow_missing=['*'],
+        teacher_input=dict(scale=2.0),
+        distiller=dict(
+            type='mmkd_sod.HKDDistiller',
+            loss_fpd=dict(type='mmkd_sod.FPDLoss'),
+            resize_fused=resize_fused,
+        ),
+    )
     if not resize_fused:
         with pytest.raises(ConfigError, match='resize_fused=True'):
             MODELS.build(cfg)
@@ -150,11 +164,17 @@ def test_an_rgbd_teacher_of_an_rgb_student_wants_a_view():
     model = pair_of(WEAK, hkdnet(), teacher_input=dict(view='teacher_view'))
     inputs, samples = batch(2, 64)
     for one in samples:
-        one.set_field(dict(img=torch.randint(0, 256, (3, 64, 64), dtype=torch.uint8),
-                           depth=torch.rand(1, 64, 64)), 'teacher_view')
+        one.set_field(
+            dict(
+                img=torch.randint(0, 256, (3, 64, 64), dtype=torch.uint8),
+                depth=torch.rand(1, 64, 64),
+            ),
+            'teacher_view',
+        )
     shallow = model(inputs, samples, mode='loss')
     assert shallow['distill.loss_weak_0'] > 0
     for one in samples:  # the teacher reads the depth map
         one.teacher_view['depth'] = 1 - one.teacher_view['depth']
-    assert model(inputs, samples, mode='loss')['distill.loss_weak_0'] != shallow[
-        'distill.loss_weak_0']
+    assert (
+        model(inputs, samples, mode='loss')['distill.loss_weak_0'] != shallow['distill.loss_weak_0']
+    )
