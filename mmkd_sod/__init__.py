@@ -1,9 +1,9 @@
 """Knowledge distillation of dense-prediction models, as OpenMMLab modules.
 
 ``custom_imports = dict(imports=['mmkd_sod'])`` in a config is all that mmdet's or mmseg's own
-tools need: importing this package mends what is broken upstream (``mmkd_sod.compat``) and
-announces the registries of scope ``mmkd_sod``. mmdet, mmseg and mmrazor load when a module that
-needs them is first asked for.
+tools need: importing this package patches upstream problems (``mmkd_sod.compat``) and declares
+the registries of scope ``mmkd_sod``. mmdet, mmseg and mmrazor are imported with the first module
+that needs them.
 """
 
 from . import compat

@@ -4,7 +4,7 @@ from mmengine.evaluator import DumpResults
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-import mmkd_sod  # noqa: F401  (mends upstream first)
+import mmkd_sod  # noqa: F401  (patches upstream first)
 from mmkd_sod.cli.common import load_config, make_work_dir, require_file, run_tool, tool_parser
 from mmkd_sod.engine.checks import check_data
 from mmkd_sod.engine.distributed import prepare_launcher

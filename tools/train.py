@@ -5,7 +5,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-import mmkd_sod  # noqa: F401  (mends upstream first)
+import mmkd_sod  # noqa: F401  (patches upstream first)
 from mmkd_sod.cli.common import load_config, make_work_dir, require_file, run_tool, tool_parser
 from mmkd_sod.engine.checks import check_data
 from mmkd_sod.engine.default_hooks import add_default_hooks

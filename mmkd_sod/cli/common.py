@@ -1,4 +1,4 @@
-"""What the command-line tools share: arguments, config loading and the printing of errors."""
+"""Shared by the command-line tools: arguments, config loading and the printing of errors."""
 
 import argparse
 import errno
@@ -35,7 +35,7 @@ class _Options(DictAction):
 
 
 def add_cfg_options(parser: argparse.ArgumentParser) -> None:
-    """The argument that overrides settings of a config, as mmdet has it."""
+    """Add ``--cfg-options``, as in mmdet's tools."""
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -64,7 +64,7 @@ def tool_parser(description: str) -> argparse.ArgumentParser:
 
 
 def read_config(name: str) -> Config:
-    """A config by the path of its file, or by ``'package::folder/name.py'``.
+    """Read a config by the path of its file, or by ``'package::folder/name.py'``.
 
     Args:
         name (str): For instance ``'mmkd_sod::demo/bccd_gfl_student.py'``.
@@ -98,12 +98,12 @@ def read_config(name: str) -> Config:
 
 
 def load_config(args: argparse.Namespace) -> Config:
-    """The config of a tool's arguments, with its work_dir, overrides and launcher settled.
+    """The config of a tool's arguments, with work_dir, overrides and launcher set.
 
     ``work_dir`` is, in this order: the argument, the config's, ``work_dirs/<config name>``.
 
     Raises:
-        ConfigError: The config file does not exist, is no config, or the overrides do not fit it.
+        ConfigError: The file does not exist, is not a config, or the overrides do not fit it.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = read_config(args.config)
@@ -145,7 +145,7 @@ def comparison_parser(description: str, rows: int) -> argparse.ArgumentParser:
 
     Args:
         description (str): The tool's docstring, shown as it is.
-        rows (int): Images in the panel where the user says nothing.
+        rows (int): Default number of images in the panel.
     """
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -178,7 +178,7 @@ def evenly(count: int, wanted: int) -> list[int]:
 
 
 def print_scores(scores: dict[str, dict[str, float]], digits: int) -> None:
-    """A table, one line a model, titles in front."""
+    """Print a table, one line per model, its title first."""
     names = list(next(iter(scores.values())))
     print(' | '.join(['', *names]) + '\n' + ' | '.join(['---'] * (len(names) + 1)))
     for title, row in scores.items():
@@ -196,21 +196,21 @@ def require_file(path: str, what: str) -> None:
 
 
 def _interrupted(error: BaseException | None) -> bool:
-    """Whether an error is, or began as, an interruption that a library took for its own error."""
+    """Whether an error is, or began as, an interruption that a library re-raised."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
     return error is not None
 
 
-def _tell_interrupted(name: str) -> NoReturn:
+def _exit_interrupted(name: str) -> NoReturn:
     print(f'{name}: interrupted; checkpoints are kept; resume with --resume', file=sys.stderr)
     raise SystemExit(EXIT_INTERRUPTED) from None
 
 
-def _tell_mistake(name: str, mistake: UserError) -> NoReturn:
+def _exit_mistake(name: str, mistake: UserError) -> NoReturn:
     if os.environ.get(TRACEBACK) == '1':
         traceback.print_exception(mistake)
-    # Of a worker process comes the whole traceback, whose last line is the error.
+    # From a worker process comes its whole traceback; the last line is the error.
     kind = type(mistake)
     sentence = str(mistake).rpartition(f'{kind.__module__}.{kind.__qualname__}: ')[2]
     print(f'{name}: error: {" ".join(sentence.split())}', file=sys.stderr)
@@ -218,7 +218,7 @@ def _tell_mistake(name: str, mistake: UserError) -> NoReturn:
 
 
 def run_tool(main: Callable[[], int | None], name: str | None = None) -> None:
-    """Run a tool, and turn errors into what the command line shows.
+    """Run a tool and print its errors.
 
     - A user's mistake (``UserError``) is one sentence, exit code 2.
     - An interruption says that the run can be resumed, exit code 130.
@@ -227,24 +227,24 @@ def run_tool(main: Callable[[], int | None], name: str | None = None) -> None:
 
     Args:
         main (Callable): The tool.
-        name (str, optional): What stands before the sentence; default: the program's name.
+        name (str, optional): Printed before the sentence; default: the program's name.
     """
     name = name or osp.basename(sys.argv[0])
     try:
         code = main()
     except BaseException as error:
         if _interrupted(error):
-            _tell_interrupted(name)
-        told = explained(error) if isinstance(error, Exception) else error
-        if isinstance(told, UserError):
-            _tell_mistake(name, told)
+            _exit_interrupted(name)
+        shown = explained(error) if isinstance(error, Exception) else error
+        if isinstance(shown, UserError):
+            _exit_mistake(name, shown)
         raise
     if code:
         raise SystemExit(code)
 
 
 def run_command(command: ModuleType) -> None:
-    """Run a module of ``mmkd_sod.cli.commands`` as a tool of its own (`tools/NAME.py`)."""
+    """Run a module of ``mmkd_sod.cli.commands`` as a separate tool (`tools/NAME.py`)."""
     parser = argparse.ArgumentParser(description=(command.__doc__ or '').partition('\n')[0])
     command.add_arguments(parser)
     args = parser.parse_args()

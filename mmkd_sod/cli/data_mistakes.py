@@ -1,4 +1,4 @@
-"""Mistakes in data that are proved by looking at the data once more."""
+"""Mistakes in data that a second look at the data proves."""
 
 import json
 from collections.abc import Mapping
@@ -47,7 +47,7 @@ def annotation_fault(path: str, coco: bool) -> str | None:
 
     Args:
         path (str): The file.
-        coco (bool): Whether it has to hold what mmdet's ``CocoDataset`` reads.
+        coco (bool): Whether it must contain what mmdet's ``CocoDataset`` reads.
     """
     if not path.endswith('.json'):
         return None
@@ -56,16 +56,16 @@ def annotation_fault(path: str, coco: bool) -> str | None:
         with open(path, encoding='utf-8') as file:
             found = json.load(file)
     except OSError as error:
-        return f'{where} cannot be read ({error.strerror}); put it there'
+        return f'{where} cannot be read ({error.strerror}); check the path'
     except ValueError as error:
         return f'{where} is not valid JSON ({error}); write it again'
     if not coco:
         return None
     if not isinstance(found, dict):
-        return f'{where} holds a {type(found).__name__}; give a COCO dict'
+        return f'{where} contains a {type(found).__name__}; give a COCO dict'
     for name, keys in _NEEDED.items():
         if not isinstance(found.get(name), list):
-            return f"{where} has no list '{name}'; add it, as the COCO format asks"
+            return f"{where} has no list '{name}'; add it, as the COCO format requires"
         for number, entry in enumerate(found[name]):
             if not isinstance(entry, dict):
                 return f'{where}: {name}[{number}] is {entry!r}; give a dict'
@@ -95,7 +95,7 @@ def _is_box(bbox) -> bool:
 
 
 def _where(frames: list[FrameType], dataset: BaseDataset) -> str:
-    """The setting of the data set, as far as the Runner's config tells."""
+    """The setting of the data set, as far as the Runner's config names it."""
     cfg: Mapping = next(
         (
             frame.f_locals['self'].cfg
@@ -117,7 +117,7 @@ def _nothing_left(frames: list[FrameType], dataset: BaseDataset) -> str:
     """Why a data set holds no image."""
     path, where = dataset.ann_file, _where(frames, dataset)
     classes = dataset.metainfo.get('classes')
-    told = f"{where}: no image of '{path}' is left"
+    start = f"{where}: no image of '{path}' is left"
     try:
         with open(path, encoding='utf-8') as file:
             names = [category['name'] for category in json.load(file)['categories']]
@@ -125,11 +125,11 @@ def _nothing_left(frames: list[FrameType], dataset: BaseDataset) -> str:
         names = None
     if names is not None and classes is not None and not set(names) & set(classes):
         return (
-            f'{told}: its categories {_few(names)} are none of {_few(classes)}; set '
+            f'{start}: its categories {_few(names)} are none of {_few(classes)}; set '
             f'{where}.metainfo.classes'
         )
     return (
-        f'{told}; it needs annotated images that {where}.filter_cfg and {where}.indices keep '
+        f'{start}; it needs annotated images that {where}.filter_cfg and {where}.indices keep '
         '(filter_empty_gt=False keeps images without objects)'
     )
 

@@ -1,6 +1,6 @@
-"""What the command line makes of an error that is not a ``UserError``.
+"""How the command line explains an error that is not a ``UserError``.
 
-Where the state in which it was raised proves a user's mistake, the mistake is told instead. Any
+Where the state in which it was raised proves a user's mistake, the mistake is shown instead. Any
 other error keeps its type, message and traceback; hints below it name the part of the config or of
 the model that it came through. Both are read from the frames, never from a library's message.
 """
@@ -41,7 +41,7 @@ SETTINGS = dict(
 
 
 def explained(error: Exception) -> Exception:
-    """Return the user's mistake that an error proves, or the error itself, hints below it.
+    """Return the user's mistake that an error proves, or the error itself with hints.
 
     Args:
         error (Exception): What a tool raised.
@@ -61,7 +61,7 @@ def explained(error: Exception) -> Exception:
         mistake.__cause__ = error
         return mistake
     if any(frame.f_code is Runner.call_hook.__code__ for frame in frames):
-        # Of a TypeError in a hook, the Runner raises a copy that hides where it came from.
+        # For a TypeError in a hook the Runner raises a copy that hides its origin.
         error.__suppress_context__ = False
     for hint in filter(None, hints):
         add_note(error, f'Hint: {hint}')
@@ -157,7 +157,7 @@ def _module(frames: list[FrameType]) -> str:
         if not isinstance(module, nn.Module):
             continue
         if id(module) not in names:
-            # The model, or what is no child of it: a teacher.
+            # The model, or a teacher, which is not its child.
             root = f'{found} > {type(module).__name__}' if found else type(module).__name__
             names.update(
                 (id(child), f'{root}.{name}'.rstrip('.')) for name, child in module.named_modules()

@@ -1,6 +1,6 @@
-"""The only place where something of another package is replaced, in memory, never on disk.
+"""The only package that replaces attributes of other packages, in memory, never on disk.
 
-One module a problem: what is broken, in which versions, how it is mended, when the entry can go.
+One module per problem: what is broken, in which versions, the patch, when the entry can go.
 ``apply`` runs once, when ``mmkd_sod`` is imported. An entry whose package has another version,
 or whose attributes are not those that it was written for, is skipped with one warning.
 ``MMKD_COMPAT_OFF=name,...`` switches entries off; ``python -m mmkd_sod compat`` lists them.
@@ -66,7 +66,7 @@ _outcomes: dict[str, Outcome] = {}
 
 
 def apply(entries: tuple[Entry, ...] = ENTRIES) -> None:
-    """Apply the entries that have not been looked at yet, or arrange for it on later imports.
+    """Apply the entries not applied yet, now or after the import of their module.
 
     Raises:
         InstallationError: There is no mmcv, which mmdet and mmseg do not name as a requirement.
@@ -91,24 +91,24 @@ def apply(entries: tuple[Entry, ...] = ENTRIES) -> None:
 
 def _schedule(entry: Entry) -> Outcome:
     if entry.after is None:
-        return _mend(entry)
+        return _patch(entry)
     # Where the module has been imported already, the hook records the final outcome first.
-    after_import(entry.after, lambda: _record(_mend(entry)))
+    after_import(entry.after, lambda: _record(_patch(entry)))
     return _outcomes.get(entry.name) or Outcome(entry, WAITING, f'applied with {entry.after}')
 
 
-def _mend(entry: Entry) -> Outcome:
+def _patch(entry: Entry) -> Outcome:
     skipped = check_attributes(entry)
     if skipped is not None:
         return skipped
-    entry.mend()
+    entry.patch()
     return Outcome(entry, ACTIVE, entry.why)
 
 
 def _record(outcome: Outcome) -> None:
     if outcome.unexpected and _outcomes.get(outcome.entry.name) != outcome:
         warnings.warn(
-            f'mmkd_sod does not mend "{outcome.entry.name}" ({outcome.entry.why}): '
+            f'mmkd_sod does not patch "{outcome.entry.name}" ({outcome.entry.why}): '
             f'{outcome.reason}',
             stacklevel=3,
         )
@@ -116,7 +116,7 @@ def _record(outcome: Outcome) -> None:
 
 
 def outcomes(import_all: bool = False) -> list[Outcome]:
-    """Return what became of each entry.
+    """Return the outcome of each entry.
 
     Args:
         import_all (bool): Import the modules that entries wait for first, which takes seconds.

@@ -45,5 +45,5 @@ ENTRY = Entry(
     },
     why='mmengine executes the config text of a checkpoint that it resumes',
     until='an mmengine that reads no config from a checkpoint when it resumes',
-    mend=drop_config_text,
+    patch=drop_config_text,
 )

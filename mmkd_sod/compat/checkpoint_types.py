@@ -51,5 +51,5 @@ ENTRY = Entry(
     },
     why="torch's safe loader does not know the types of mmengine's message hub",
     until='an mmengine that registers its types or stores plain ones',
-    mend=allow_types,
+    patch=allow_types,
 )

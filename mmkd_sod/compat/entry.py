@@ -1,4 +1,4 @@
-"""What an entry of ``mmkd_sod.compat`` is, and the checks before it is applied."""
+"""The entries of ``mmkd_sod.compat``, and the checks before one is applied."""
 
 import importlib
 import importlib.util
@@ -16,19 +16,19 @@ ACTIVE, WAITING, SKIPPED, OFF = 'active', 'waiting', 'skipped', 'off'
 
 @dataclass(frozen=True)
 class Entry:
-    """One upstream problem and how it is mended in memory.
+    """One upstream problem and how it is patched in memory.
 
     Attributes:
-        name (str): What ``MMKD_COMPAT_OFF`` and the listing call it.
+        name (str): Its name in ``MMKD_COMPAT_OFF`` and in the listing.
         packages (tuple[str]): Distributions that have the problem; the first installed one counts.
         versions (str): Their affected versions, as in a requirement.
         why (str): What is broken, in one sentence.
         until (str): When the entry can go.
-        mend (Callable): Replaces the attributes; takes nothing, returns nothing.
-        attributes (Mapping): What ``mend`` replaces or relies on: ``'module:qualified.name'`` to
+        patch (Callable): Replaces the attributes; takes nothing, returns nothing.
+        attributes (Mapping): What ``patch`` replaces or relies on: ``'module:qualified.name'`` to
             the names of its parameters, or to None where only its presence is checked; a
             ``'module'`` alone has to exist, and is not imported for the check.
-        unless (tuple[str]): Distributions that make the entry needless.
+        unless (tuple[str]): Distributions that make the entry unnecessary.
         after (str, optional): The module after whose import the entry is applied. For packages that
             ``import mmkd_sod`` must not load (mmdet, mmseg, mmrazor).
     """
@@ -38,7 +38,7 @@ class Entry:
     versions: str
     why: str
     until: str
-    mend: Callable[[], None]
+    patch: Callable[[], None]
     attributes: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
     unless: tuple[str, ...] = ()
     after: str | None = None
@@ -46,7 +46,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of an entry.
+    """Outcome of an entry.
 
     Attributes:
         entry (Entry): The entry.

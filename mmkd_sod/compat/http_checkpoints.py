@@ -73,5 +73,5 @@ ENTRY = Entry(
     },
     why='mmengine unpickles downloaded checkpoints freely, which may run code',
     until='an mmengine that reads downloads with weights_only=True',
-    mend=read_safely,
+    patch=read_safely,
 )

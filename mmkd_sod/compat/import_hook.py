@@ -9,7 +9,7 @@ Around = Callable[[], AbstractContextManager]
 
 
 class _Loader(importlib.abc.Loader):
-    """Executes a module within contexts; all else is the original loader's."""
+    """Executes a module within contexts; everything else is delegated to the original loader."""
 
     def __init__(self, loader, contexts: list[Around]) -> None:
         self._loader, self._contexts = loader, contexts
@@ -21,7 +21,7 @@ class _Loader(importlib.abc.Loader):
         return self._loader.create_module(spec)
 
     def exec_module(self, module) -> None:
-        # The module, and what reads resources or source through it, sees the original loader.
+        # The module and readers of its resources or source see the original loader.
         module.__spec__.loader = module.__loader__ = self._loader
         with ExitStack() as stack:
             for context in self._contexts:
@@ -30,7 +30,7 @@ class _Loader(importlib.abc.Loader):
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Finds the modules that somebody waits for, through the other finders."""
+    """Finds the modules that are waited for, through the other finders."""
 
     def __init__(self) -> None:
         self.waiting: dict[str, list[Around]] = {}

@@ -36,5 +36,5 @@ ENTRY = Entry(
     },
     why='an environment variable makes mmengine unpickle local checkpoints freely',
     until='an mmengine that reads local files with weights_only=True',
-    mend=read_safely,
+    patch=read_safely,
 )

@@ -14,5 +14,5 @@ ENTRY = Entry(
     attributes={'mmcv.ops': None, 'mmcv.utils.ext_loader': None},
     why='mmcv-lite has no compiled operators, and mmdet and mmseg import them',
     until='an mmcv whose operators fall back to torch',
-    mend=offer,
+    patch=offer,
 )

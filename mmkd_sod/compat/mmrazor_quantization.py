@@ -28,5 +28,5 @@ ENTRY = Entry(
     attributes={_TABLES: None},
     why='mmrazor imports quantisation tables that only torch 1.13 can read',
     until='an mmrazor that imports on torch >= 2.6',
-    mend=stub_tables,
+    patch=stub_tables,
 )

@@ -37,5 +37,5 @@ ENTRY = Entry(
     attributes=dict.fromkeys(_RAISING),
     why='importing mmrazor raises the recursion limit to 2**20, where recursion crashes Python',
     until='an mmrazor that raises the limit only while it traces',
-    mend=keep_limit,
+    patch=keep_limit,
 )

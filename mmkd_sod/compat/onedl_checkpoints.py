@@ -29,5 +29,5 @@ ENTRY = Entry(
     },
     why='onedl-mmengine unpickles freely what the safe loader refused',
     until='an onedl-mmengine without the second attempt',
-    mend=read_once,
+    patch=read_once,
 )

@@ -22,5 +22,5 @@ ENTRY = Entry(
     attributes={'mmengine.config.utils:MODULE2PACKAGE': None},
     why="onedl-mmengine finds no 'mmseg::' configs of its own fork",
     until="an onedl-mmengine that knows its fork's distribution",
-    mend=find_configs_of_the_fork,
+    patch=find_configs_of_the_fork,
 )

@@ -20,5 +20,5 @@ ENTRY = Entry(
     attributes={'mmengine.config.utils:MODULE2PACKAGE': None},
     why="mmengine finds 'package::' configs of the packages it knows only",
     until='an mmengine that takes any installed package',
-    mend=announce_configs,
+    patch=announce_configs,
 )

@@ -20,5 +20,5 @@ ENTRY = Entry(
     attributes={'mmengine.utils.package_utils:get_installed_path': ('package',)},
     why='mmengine imports pkg_resources, which warns of its end',
     until='an mmengine that reads importlib.metadata',
-    mend=silence,
+    patch=silence,
 )

@@ -113,5 +113,5 @@ ENTRY = Entry(
     },
     why='mmengine removes files and folders that a resumed checkpoint names',
     until='an mmengine that removes only what the run itself wrote',
-    mend=check_resumed_paths,
+    patch=check_resumed_paths,
 )

@@ -73,5 +73,5 @@ ENTRY = Entry(
     attributes={'mmengine.dataset:BaseDataset.prepare_data': ('self', 'idx')},
     why='mmengine does not say which sample or image could not be read',
     until='an mmengine whose errors name the sample',
-    mend=explain_samples,
+    patch=explain_samples,
 )

@@ -114,5 +114,5 @@ ENTRY = Entry(
     },
     why='mmengine leaves half a checkpoint, or none, where a run is killed',
     until='an mmengine that replaces files atomically and removes old ones last',
-    mend=keep_checkpoints_whole,
+    patch=keep_checkpoints_whole,
 )

@@ -65,7 +65,7 @@ def entry(calls, name='a', **changes) -> Entry:
         versions='>=0.10',
         why='it is broken',
         until='it is not',
-        mend=lambda: calls.append(name),
+        patch=lambda: calls.append(name),
     )
     return Entry(**{**fields, **changes})
 

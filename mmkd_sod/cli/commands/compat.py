@@ -1,4 +1,4 @@
-"""List what is mended in the packages below, in memory, and why.
+"""List the upstream problems that are patched in memory, and why.
 
 `MMKD_COMPAT_OFF=name,...` in the environment switches entries off.
 """
@@ -31,7 +31,7 @@ def _row(outcome: Outcome) -> _Row:
 
 
 def run(args) -> None:
-    """Print one line an entry."""
+    """Print one line per entry."""
     rows = [_row(outcome) for outcome in outcomes(import_all=True)]
     if args.json:
         print(json.dumps([vars(row) for row in rows], indent=2))

@@ -1,7 +1,7 @@
 """Look at a config before a long run: data, weights, teacher, loss terms, time.
 
-Exit code 0: nothing is in the way. 1: the run would fail, or would distil nothing of use; the
-report names why. 2: the config cannot be read.
+Exit code 0: the run can start. 1: it would fail, or would distil nothing useful; the report
+says why. 2: the config cannot be read.
 """
 
 import json
@@ -43,7 +43,7 @@ def run(args) -> int:
     elif args.config is None:
         raise ConfigError(
             'no config is given; the doctor examines a config or, with '
-            '--environment, the installation; add one of both'
+            '--environment, the installation; give one of them'
         )
     else:
         args.work_dir, args.launcher, args.local_rank = None, 'none', 0

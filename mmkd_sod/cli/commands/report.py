@@ -16,13 +16,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs='+',
         metavar='RUN',
         help='work_dir of a run, or a folder of several; teacher=RUN, plain=RUN and distilled=RUN '
-        'say the role where the dumped config does not',
+        'set the role where the dumped config does not',
     )
     parser.add_argument('--out', default='report.html', help='page to write; default: report.html')
     parser.add_argument('--title', help="default: the runs' config")
     parser.add_argument(
         '--metric',
-        help='score that heads the page, by its name in the log; '
+        help='main score of the page, by its name in the log; '
         "default: the config's save_best, or the task's usual one",
     )
     parser.add_argument(
@@ -42,12 +42,12 @@ def run(args: argparse.Namespace) -> None:
     """Read the runs, predict, and write the page.
 
     Raises:
-        ConfigError: The page is there already, or nothing logged the asked-for metric.
-        DataError: A folder holds no run, or a log cannot be read.
+        ConfigError: The page exists, or no run logged the requested metric.
+        DataError: A folder contains no run, or a log cannot be read.
     """
     out = Path(args.out)
     if out.exists() and not args.force:
-        raise ConfigError(f"--out: '{out}' is there already; name another file, or add --force")
+        raise ConfigError(f"--out: '{out}' exists; give another file or add --force")
     if args.images < 0:
         raise ConfigError(f'--images: {args.images} is less than 0; give 0 to leave them out')
     from mmkd_sod.report.page import render

@@ -1,7 +1,7 @@
 """Ship a student: plain config and weights, ONNX, a predictor without torch, and a card.
 
-Of a distillation the student is taken. The folder appears when the metrics of torch and of the
-predictor agree to less than 1e-3 on the config's test set.
+Of a distillation, only the student is shipped. The folder is created only if the metrics of torch
+and of the predictor differ by less than 1e-3 on the config's test set.
 """
 
 import argparse
@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('config', help='config of a distillation or of a plain model')
     parser.add_argument('checkpoint', help='its checkpoint')
     parser.add_argument('--out', required=True, metavar='DIR', help='the folder to write')
-    parser.add_argument('--name', help="what the card calls the model; default: the config's name")
+    parser.add_argument('--name', help="name of the model on the card; default: the config's name")
     parser.add_argument(
         '--split',
         choices=['test', 'val'],
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Ship, and say what was measured."""
+    """Ship, and print the measurements."""
     cfg = read_config(args.config)
     require_file(args.checkpoint, 'checkpoint')
     from mmkd_sod.deployment.shipment import FILES, ship
@@ -42,6 +42,6 @@ def run(args: argparse.Namespace) -> None:
             f'ONNX {agreement.onnx[metric]:9.4f}  difference {difference:.1e}'
         )
     print(
-        f'milliseconds an image    torch {agreement.torch_ms:9.1f}  ONNX {agreement.onnx_ms:9.1f}'
+        f'milliseconds per image   torch {agreement.torch_ms:9.1f}  ONNX {agreement.onnx_ms:9.1f}'
     )
     print(f'{args.out}: {", ".join(FILES)}')

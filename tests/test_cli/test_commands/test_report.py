@@ -17,7 +17,7 @@ def test_page_is_written_and_kept(tmp_path, capsys):
 
     with pytest.raises(SystemExit) as left:
         main(['report', runs, '--out', str(out)])
-    assert left.value.code == 2 and 'is there already' in capsys.readouterr().err
+    assert left.value.code == 2 and 'exists; give another' in capsys.readouterr().err
     assert out.read_text(encoding='utf-8') == page
     tool('report', runs, '--out', out, '--force')  # no data in these configs
     assert 'Distillation report: net' in out.read_text(encoding='utf-8')
