@@ -13,6 +13,7 @@ import warnings
 from . import (
     checkpoint_config_text,
     checkpoint_types,
+    finite_checkpoints,
     http_checkpoints,
     local_checkpoints,
     mmcv_operators,
@@ -48,6 +49,7 @@ SWITCH = 'MMKD_COMPAT_OFF'
 ENTRIES = (
     checkpoint_config_text.ENTRY,
     checkpoint_types.ENTRY,
+    finite_checkpoints.ENTRY,
     http_checkpoints.ENTRY,
     local_checkpoints.ENTRY,
     mmcv_operators.ENTRY,

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import torch
 
+from .finite import non_finite
+
 POINTER = 'last_checkpoint'
 _NAME = re.compile(r'(epoch|iter)_(\d+)\.pth')
 
@@ -78,7 +80,11 @@ def last_finite_checkpoint(work_dir, names) -> str | None:
     """
     paths = [path for path in Path(work_dir).glob('*.pth') if _step(path)[0] and is_complete(path)]
     for path in sorted(paths, key=lambda path: path.stat().st_mtime_ns, reverse=True):
-        state = torch.load(path, map_location='cpu', weights_only=True)['state_dict']
-        if all(value.isfinite().all() for name, value in state.items() if name in names):
+        try:
+            checkpoint = torch.load(path, map_location='cpu', weights_only=True)
+            state = checkpoint['state_dict'].items()
+        except Exception:  # Damaged or of another program: not the one to go on from.
+            continue
+        if not non_finite((name, value) for name, value in state if name in names):
             return str(path)
     return None

@@ -9,6 +9,7 @@ from torch import Tensor
 from mmkd_sod.errors import ConfigError, TrainingError
 from mmkd_sod.registry import HOOKS
 from mmkd_sod.utils.checkpoint_files import last_finite_checkpoint
+from mmkd_sod.utils.finite import non_finite
 
 
 def image_paths(data_batch) -> list[str]:
@@ -103,11 +104,9 @@ class FiniteLossHook(Hook):
             self._skip_update = True
             runner.logger.warning(f'{message}; the step is skipped')
             return
-        bad_weight = next(
-            (name for name, p in model.named_parameters() if not p.isfinite().all()), None
-        )
-        if bad_weight is not None:
-            message += f'; weights were NaN or infinite before this step, first {bad_weight}'
+        bad_weights = non_finite(model.named_parameters())
+        if bad_weights:
+            message += f'; weights were NaN or infinite before this step, first {bad_weights[0]}'
         weights = {name.removeprefix('architecture.') for name, _ in model.named_parameters()}
         good = last_finite_checkpoint(runner.work_dir, weights)
         last = (
