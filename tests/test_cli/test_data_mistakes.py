@@ -27,7 +27,7 @@ def test_a_sound_file_has_no_fault(tmp_path):
     ('content', 'named'),
     [
         ('{"images": [', 'is not valid JSON'),
-        ([], 'holds a list'),
+        ([], 'contains a list'),
         ({**GOOD, 'images': None}, "no list 'images'"),
         ({**GOOD, 'images': [7]}, 'images[0] is 7; give a dict'),
         ({**GOOD, 'categories': [dict(id=1)]}, 'categories[0] has no name'),
