@@ -7,6 +7,7 @@ small models of configs/demo.
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from unittest import mock
 
 import torch
 from common import teacher_forward, training_step
@@ -16,6 +17,7 @@ from mmengine.structures import InstanceData, PixelData
 from torch import nn
 
 import mmkd_sod  # noqa: F401
+from mmkd_sod.models.acceleration import accelerator
 from mmkd_sod.models.builder import build_model
 from mmkd_sod.registry import MODELS
 
@@ -226,6 +228,8 @@ TEACHER_OPTIONS = dict(
     default=dict(),
     channels_last=dict(teacher_channels_last=True),
     compiled=dict(teacher_compile=True),
+    # Compiled, with the head's convolutions computed directly: see `steps`.
+    compiled_direct=dict(teacher_compile=True),
     autocast_bf16=dict(teacher_autocast='bf16'),
 )
 
@@ -254,5 +258,10 @@ def steps(method: str, names, device: str) -> dict[str, Callable[[], None]]:
         elif name in models:
             made[name] = training_step(models[name]().to(device), data)
         else:
-            made[name] = training_step(pair.distilled(**TEACHER_OPTIONS[name]).to(device), data)
+            step = training_step(pair.distilled(**TEACHER_OPTIONS[name]).to(device), data)
+            if name == 'compiled_direct':
+                # The first step decides on the accelerations.
+                with mock.patch.object(accelerator, 'use_winograd', lambda *_: lambda: None):
+                    step()
+            made[name] = step
     return made

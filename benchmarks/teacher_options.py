@@ -2,9 +2,9 @@
 
 The options are: the exact teacher, BN folded, the default (folded, and on a CPU backbone and neck
 in channels_last), the whole teacher in channels_last, compiled (on a CPU with Winograd's algorithm
-in the head), and bf16 autocast. The lower bound is the plain student's step plus the plain
-teacher's forward; with weak labels from files (offline) it is the student's step. mmrazor's
-SingleTeacherDistill with the closest loss is timed as well.
+in the head, and without it), and bf16 autocast. The lower bound is the plain student's step plus
+the plain teacher's forward; with weak labels from files (offline) it is the student's step.
+mmrazor's SingleTeacherDistill with the closest loss is timed as well.
 """
 
 import torch
