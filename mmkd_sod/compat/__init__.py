@@ -2,7 +2,8 @@
 
 One module per problem: what is broken, in which versions, the patch, when the entry can go.
 ``apply`` runs once, when ``mmkd_sod`` is imported. An entry whose package has another version,
-or whose attributes are not those that it was written for, is skipped with one warning.
+or whose attributes are not those that it was written for, is skipped with one warning; an entry
+without which untrusted files could run code is an error instead.
 ``MMKD_COMPAT_OFF=name,...`` switches entries off; ``python -m mmkd_sod compat`` lists them.
 """
 
@@ -10,7 +11,11 @@ import importlib
 import os
 import warnings
 
+from mmkd_sod.errors import InstallationError
+
 from . import (
+    annotation_files,
+    biomedical_pickles,
     checkpoint_config_text,
     checkpoint_types,
     finite_checkpoints,
@@ -21,6 +26,7 @@ from . import (
     mmrazor_recursion_limit,
     onedl_checkpoints,
     onedl_configs,
+    openimages_hierarchy,
     own_configs,
     pkg_resources_warning,
     resumed_paths,
@@ -47,6 +53,8 @@ SWITCH = 'MMKD_COMPAT_OFF'
 
 # The order does not matter.
 ENTRIES = (
+    annotation_files.ENTRY,
+    biomedical_pickles.ENTRY,
     checkpoint_config_text.ENTRY,
     checkpoint_types.ENTRY,
     finite_checkpoints.ENTRY,
@@ -57,6 +65,7 @@ ENTRIES = (
     mmrazor_recursion_limit.ENTRY,
     onedl_checkpoints.ENTRY,
     onedl_configs.ENTRY,
+    openimages_hierarchy.ENTRY,
     own_configs.ENTRY,
     pkg_resources_warning.ENTRY,
     resumed_paths.ENTRY,
@@ -71,7 +80,8 @@ def apply(entries: tuple[Entry, ...] = ENTRIES) -> None:
     """Apply the entries not applied yet, now or after the import of their module.
 
     Raises:
-        InstallationError: There is no mmcv, which mmdet and mmseg do not name as a requirement.
+        InstallationError: There is no mmcv, which mmdet and mmseg do not name as a requirement; or
+            a security entry does not know the installed version.
     """
     require_mmcv()
     off = {name.strip() for name in os.environ.get(SWITCH, '').split(',')} - {''}
@@ -108,13 +118,17 @@ def _patch(entry: Entry) -> Outcome:
 
 
 def _record(outcome: Outcome) -> None:
-    if outcome.unexpected and _outcomes.get(outcome.entry.name) != outcome:
-        warnings.warn(
-            f'mmkd_sod does not patch "{outcome.entry.name}" ({outcome.entry.why}): '
-            f'{outcome.reason}',
-            stacklevel=3,
+    entry = outcome.entry
+    if outcome.unexpected and entry.security:
+        raise InstallationError(
+            f'mmkd_sod does not know how to prevent that {entry.why}: {outcome.reason}; install '
+            f'another version, or set {SWITCH}={entry.name} to accept it'
         )
-    _outcomes[outcome.entry.name] = outcome
+    if outcome.unexpected and _outcomes.get(entry.name) != outcome:
+        warnings.warn(
+            f'mmkd_sod does not patch "{entry.name}" ({entry.why}): {outcome.reason}', stacklevel=3
+        )
+    _outcomes[entry.name] = outcome
 
 
 def outcomes(import_all: bool = False) -> list[Outcome]:

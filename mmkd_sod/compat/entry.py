@@ -31,6 +31,8 @@ class Entry:
         unless (tuple[str]): Distributions that make the entry unnecessary.
         after (str, optional): The module after whose import the entry is applied. For packages that
             ``import mmkd_sod`` must not load (mmdet, mmseg, mmrazor).
+        security (bool): Whether untrusted files could run code or remove files without the entry.
+            Where upstream is not what it was written for, it is an error and not skipped.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Entry:
     attributes: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
     unless: tuple[str, ...] = ()
     after: str | None = None
+    security: bool = False
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,7 @@ ENTRY = Entry(
     name='http_checkpoints',
     packages=('mmengine', 'onedl-mmengine'),
     versions='>=0.10.4,<0.11',
+    security=True,
     attributes={
         'mmengine.runner.checkpoint:CheckpointLoader.register_scheme': (
             'prefixes',

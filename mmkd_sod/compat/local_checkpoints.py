@@ -26,6 +26,7 @@ ENTRY = Entry(
     name='local_checkpoints',
     packages=('mmengine', 'onedl-mmengine'),
     versions='>=0.10.4,<0.11',
+    security=True,
     attributes={
         'mmengine.runner.checkpoint:CheckpointLoader.register_scheme': (
             'prefixes',

@@ -24,6 +24,7 @@ ENTRY = Entry(
     name='onedl_checkpoints',
     packages=('onedl-mmengine',),
     versions='>=0.10.10,<0.11',
+    security=True,
     attributes={
         'mmengine.runner.checkpoint:_safe_torch_load': ('file', 'map_location', 'weights_only')
     },

@@ -107,6 +107,7 @@ ENTRY = Entry(
     name='resumed_paths',
     packages=('mmengine', 'onedl-mmengine'),
     versions='>=0.10.4,<0.11',
+    security=True,
     attributes={
         'mmengine.runner:Runner.resume': _PARAMETERS,
         'mmengine.runner:FlexibleRunner.resume': _PARAMETERS,

@@ -4,6 +4,7 @@ import io
 import pickle
 from collections import OrderedDict
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -24,12 +25,18 @@ ALLOWED = {**NAMES, '_codecs.encode': _latin1, 'collections.OrderedDict': Ordere
 
 
 class ArrayUnpickler(pickle.Unpickler):
-    """Unpickler of plain containers and numpy arrays that refuses all other names."""
+    """Unpickler of plain containers and numpy arrays that refuses all other names.
+
+    Attributes:
+        names (dict): Names that a pickle may use and their replacements.
+    """
+
+    names: ClassVar[dict[str, Any]] = ALLOWED
 
     def find_class(self, module: str, name: str):
         """Return the replacement of an allowed name; raise UnpicklingError for others."""
         try:
-            return ALLOWED[f'{module}.{name}']
+            return self.names[f'{module}.{name}']
         except KeyError:
             raise pickle.UnpicklingError(f'the name {module}.{name}') from None
 

@@ -8,7 +8,9 @@ import warnings
 import pytest
 
 from mmkd_sod import compat
+from mmkd_sod.compat import SWITCH
 from mmkd_sod.compat.entry import Entry
+from mmkd_sod.errors import InstallationError
 
 
 def run(code: str, **environment) -> str:
@@ -97,6 +99,17 @@ def test_what_differs_is_skipped_with_one_warning(applied, changes, reason):
     states, (warning,) = applied(entry(calls, **changes))
     assert states == {'a': 'skipped'} and calls == []
     assert '"a" (it is broken)' in warning and reason in warning
+
+
+@pytest.mark.parametrize(
+    'changes', [dict(versions='<0.1'), dict(attributes={'mmengine.no_such_module:a': None})]
+)
+def test_a_security_entry_is_not_skipped(applied, changes):
+    calls = []
+    with pytest.raises(InstallationError, match=f'how to prevent that it is broken.*{SWITCH}=a'):
+        applied(entry(calls, security=True, **changes))
+    assert applied(entry(calls, security=True, **changes), off='a') == ({'a': 'off'}, [])
+    assert applied(entry(calls, security=True, packages=('no-such-package',)))[1] == []
 
 
 def test_what_is_not_installed_is_skipped_silently(applied):
