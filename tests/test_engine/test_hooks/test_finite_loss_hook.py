@@ -124,3 +124,75 @@ def test_refuses_other_settings(options):
 
     with pytest.raises(ConfigError, match='FiniteLossHook'):
         FiniteLossHook(**options)
+
+
+def overflow(model, term, steps):
+    """Give a term a gradient that overflows, in the given calls, and leave its value finite."""
+    return spoil(model, term, steps, 1e38)
+
+
+def overflowing_run(folder, steps, by_epoch=True, options=None, **hook):
+    return runner(
+        'crosskd',
+        folder,
+        model=overflow(build('crosskd'), 'distill.loss_reg_kd', steps),
+        steps=6,
+        by_epoch=by_epoch,
+        hooks=[dict(type='mmkd_sod.FiniteLossHook', **hook)],
+        **(options or {}),
+    )
+
+
+def test_an_overflowing_gradient_names_its_term_and_changes_no_weight(tmp_path):
+    # Every step: that in which the terms are found, too.
+    run = overflowing_run(tmp_path, range(3, 99))
+    with pytest.raises(TrainingError) as info:
+        run.train()
+    sentence = str(info.value)
+    assert sentence.startswith('the gradient of distill.loss_reg_kd (value ')
+    assert 'is NaN or infinite at step 3 (images: ' in sentence and sentence.count('.jpg') == 4
+    assert f'the last checkpoint with finite weights is {tmp_path}/epoch_1.pth' in sentence
+    assert finite(run.model)
+
+
+@pytest.mark.parametrize(('step', 'by_epoch'), [(6, True), (6, False), (4, False)])
+def test_an_overflowing_gradient_stops_before_the_next_checkpoint(tmp_path, step, by_epoch):
+    interval = 2 if not by_epoch else 1
+    run = overflowing_run(tmp_path, range(step, 99), by_epoch, dict(interval=interval, keep=1))
+    with pytest.raises(TrainingError, match=f'loss_reg_kd .*at step {step} '):
+        run.train()
+    kept = dict(epoch=step // 2 - 1, iter=step - 2)['epoch' if by_epoch else 'iter']
+    name = f'{"epoch" if by_epoch else "iter"}_{kept}.pth'
+    assert [path.name for path in tmp_path.glob('*.pth')] == [name]
+
+
+def test_a_term_that_overflows_once_is_not_named_again(tmp_path):
+    run = overflowing_run(tmp_path, {3})
+    with pytest.raises(TrainingError, match='gradient of the sum of all loss terms.* at step 3 '):
+        run.train()
+
+
+def test_good_gradients_stay_as_they_are(tmp_path):
+    states = []
+    for hooks in ([], [dict(type='mmkd_sod.FiniteLossHook')]):
+        run = runner('crosskd', tmp_path / str(len(states)), steps=4, hooks=hooks)
+        run.train()
+        states.append(run.model.state_dict())
+        assert hasattr(run.optim_wrapper.step, '_with_counter')
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+
+
+def test_skips_overflowing_gradients_too(tmp_path):
+    run = overflowing_run(tmp_path, {2, 4, 5}, action='skip', max_skipped=2)
+    run.train()
+    assert run.iter == 6 and finite(run.model)
+    with pytest.raises(TrainingError, match='at step 5'):
+        overflowing_run(tmp_path / 'b', {3, 4, 5}, action='skip', max_skipped=2).train()
+
+
+def test_a_collapsed_loss_scale_stops_the_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        'mmkd_sod.engine.hooks.finite_loss_hook.collapsed_loss_scale', lambda wrapper: 1e-30
+    )
+    with pytest.raises(TrainingError, match='loss scale of mixed precision fell to 1e-30 at step'):
+        run_of('crosskd', tmp_path, ()).train()
