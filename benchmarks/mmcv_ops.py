@@ -1,21 +1,26 @@
 """mmcv's operators in plain torch compared with the compiled ones.
 
-Both run below mmcv's own functions, taking turns in one process; NMS alone, the others with their
-gradients. Needs a compiled mmcv.
+Both run below mmcv's own functions, taking turns in one process; NMS alone, the other operators
+with their gradients. Then a training step and a test of a small detector. Needs a compiled mmcv.
 """
 
+import copy
+import dataclasses
 import importlib
 from collections.abc import Callable
-from types import ModuleType, SimpleNamespace
 
 import torch
 from cells import Cells
 from common import interleaved, median, parse, parser, ratio_of_medians
+from pairs import PAIRS, boxes_batch
 
 from mmkd_sod.compat.mmcv_ops import extension
 from mmkd_sod.errors import InstallationError
+from mmkd_sod.testing.operators import operators_of, plain_extension
 
 BOXES = 1000, 5000, 20000
+# Size of the demo's images: height and width.
+BCCD = (240, 320)
 
 
 def boxes(number: int, size: float, device: str) -> torch.Tensor:
@@ -24,11 +29,11 @@ def boxes(number: int, size: float, device: str) -> torch.Tensor:
     return torch.cat([corner, corner + torch.rand(number, 2, device=device) * size + 1], 1)
 
 
-def nms(number: int, device: str) -> tuple[ModuleType, Callable]:
-    """Return mmcv's module, and a function that suppresses boxes."""
+def nms(number: int, device: str) -> Callable:
+    """Return a function that suppresses boxes."""
     module = importlib.import_module('mmcv.ops.nms')
     inputs = boxes(number, 150, device), torch.rand(number, device=device)
-    return module, lambda: module.nms(*inputs, 0.7)
+    return lambda: module.nms(*inputs, 0.7)
 
 
 def with_gradients(function: Callable, *inputs: torch.Tensor) -> Callable:
@@ -43,19 +48,19 @@ def with_gradients(function: Callable, *inputs: torch.Tensor) -> Callable:
     return step
 
 
-def roi_align(device: str) -> tuple[ModuleType, Callable]:
-    """Return mmcv's module, and RoI align of 512 boxes on a map of stride 8."""
+def roi_align(device: str) -> Callable:
+    """Return RoI align of 512 boxes on a map of stride 8."""
     module = importlib.import_module('mmcv.ops.roi_align')
     rois = boxes(512, 224, device)
     rois = torch.cat([torch.arange(512, device=device)[:, None] % 2, rois], 1)
-    return module, with_gradients(
+    return with_gradients(
         lambda maps: module.roi_align(maps, rois, 7, 1 / 8, 0),
         torch.randn(2, 256, 100, 168, device=device),
     )
 
 
-def deformable(modulated: bool, device: str) -> tuple[ModuleType, Callable]:
-    """Return mmcv's module, and a 3 x 3 deformable convolution from 256 to 256 channels."""
+def deformable(modulated: bool, device: str) -> Callable:
+    """Return a 3 x 3 deformable convolution from 256 to 256 channels."""
     name = 'modulated_deform_conv' if modulated else 'deform_conv'
     module = importlib.import_module(f'mmcv.ops.{name}')
     maps, kernel, offset, mask = (
@@ -63,7 +68,7 @@ def deformable(modulated: bool, device: str) -> tuple[ModuleType, Callable]:
         for shape in ((2, 256, 50, 84), (256, 256, 3, 3), (2, 18, 50, 84), (2, 9, 50, 84))
     )
     if modulated:
-        return module, with_gradients(
+        return with_gradients(
             lambda maps, offset, mask, kernel: module.modulated_deform_conv2d(
                 maps, offset, mask, kernel, None, 1, 1
             ),
@@ -72,18 +77,42 @@ def deformable(modulated: bool, device: str) -> tuple[ModuleType, Callable]:
             mask.sigmoid(),
             kernel * 0.02,
         )
-    return module, with_gradients(
+    return with_gradients(
         lambda *args: module.deform_conv2d(*args, 1, 1), maps, offset, kernel * 0.02
     )
 
 
-def plain_operators() -> SimpleNamespace:
-    """Return the operators in plain torch."""
-    found = SimpleNamespace()
-    for family in extension.FAMILIES:
-        module = importlib.import_module(f'{extension.__package__}.{family}')
-        vars(found).update(module.OPERATORS)
-    return found
+def training(device: str) -> Callable:
+    """Return a training step of the BCCD demo's CrossKD, which gives its losses."""
+    pair = dataclasses.replace(PAIRS['crosskd'], config='demo/bccd_gfl_crosskd')
+    model, data = pair.distilled().to(device).train(), boxes_batch(4, BCCD, classes=3)
+
+    def step() -> list:
+        inputs = model.data_preprocessor(copy.deepcopy(data), training=True)
+        total, logged = model.parse_losses(model(**inputs, mode='loss'))
+        total.backward()
+        model.zero_grad()
+        return [torch.stack([torch.as_tensor(value) for value in logged.values()]).detach()]
+
+    return step
+
+
+def testing(device: str) -> Callable:
+    """Return a test of 72 images by the BCCD demo's student, without a score threshold.
+
+    With random weights no score passes the config's threshold. Without one, NMS gets more boxes
+    than that of a trained student.
+    """
+    pair = dataclasses.replace(PAIRS['crosskd'], config='demo/bccd_gfl_crosskd')
+    model = pair.student().to(device).eval()
+    model.bbox_head.test_cfg.score_thr = 0.0
+    data = [boxes_batch(1, BCCD, classes=3) for _ in range(72)]
+
+    def test() -> list:
+        found = [model.test_step(copy.deepcopy(batch))[0].pred_instances for batch in data]
+        return [torch.cat([one[key] for one in found]) for key in ('bboxes', 'scores')]
+
+    return test
 
 
 def difference(mine: torch.Tensor, other: torch.Tensor) -> float:
@@ -99,33 +128,30 @@ def main() -> None:
             'mmcv has no compiled operators here; this benchmark compares with them; '
             f'{extension.REMEDY}'
         )
-    plain = plain_operators()
+    extensions = dict(plain=plain_extension(), compiled=importlib.import_module('mmcv._ext'))
     made = {
         f'nms, {number} boxes': lambda number=number: nms(number, args.device) for number in BOXES
     }
     made['roi_align, 512 boxes'] = lambda: roi_align(args.device)
     made['deform_conv, 256 channels'] = lambda: deformable(False, args.device)
     made['modulated_deform_conv, 256 channels'] = lambda: deformable(True, args.device)
+    made['training step of the BCCD demo'] = lambda: training(args.device)
+    made['test of 72 images of the BCCD demo'] = lambda: testing(args.device)
 
     def measure(name: str) -> dict:
         torch.manual_seed(0)
-        module, function = made[name]()
-        compiled, results = module.ext_module, {}
+        function, results = made[name](), {}
 
-        def variant(key: str, operators) -> Callable[[], None]:
+        def variant(key: str) -> Callable[[], None]:
             def run() -> None:
-                module.ext_module = operators
-                results[key] = function()
+                with operators_of(extensions[key]):
+                    results[key] = function()
 
             return run
 
         seconds = interleaved(
-            dict(plain=variant('plain', plain), compiled=variant('compiled', compiled)),
-            args.rounds,
-            args.warmup,
-            args.device,
+            {key: variant(key) for key in extensions}, args.rounds, args.warmup, args.device
         )
-        module.ext_module = compiled
         return dict(
             seconds={key: median(values) for key, values in seconds.items()},
             over_compiled=ratio_of_medians(seconds, 'plain', 'compiled'),

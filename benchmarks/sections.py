@@ -293,7 +293,9 @@ def mmcv_ops(name: str, found: dict) -> str:
     return page_section(
         "mmcv's operators in plain torch",
         'Compared with a compiled mmcv, below the same functions of mmcv, taking turns; all but '
-        'NMS with their gradients. Differences are relative to the largest value. Median of '
+        "NMS with their gradients. The last two rows run the BCCD demo's CrossKD and its student, "
+        'with random images and weights; the test has no score threshold, which gives NMS more '
+        'boxes than a trained student. Differences are relative to the largest value. Median of '
         f'{found["settings"]["rounds"]} rounds, `python benchmarks/run.py mmcv_ops`.',
         found,
         *table(['', 'ms in plain torch', 'ms compiled', 'ratio', 'results differ by'], rows),
