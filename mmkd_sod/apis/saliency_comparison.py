@@ -18,7 +18,8 @@ def compare(
 
     Args:
         models (Mapping): Networks by title.
-        samples (Sequence[dict]): ``img_path`` and ``seg_map_path`` of each image.
+        samples (Sequence[dict]): ``img_path`` and ``seg_map_path`` of each image, and
+            ``mask_rule`` if it is known.
         shown (Sequence[int]): Indices of the samples whose maps are returned.
 
     Returns:
@@ -33,7 +34,8 @@ def compare(
     with progress_bar(len(samples)) as advance:
         for index, sample in enumerate(samples):
             image, path = read_image(sample['img_path']), sample['seg_map_path']
-            truth = (fit_mask(read_mask(path), image.shape[:2], path) > 128).astype(np.uint8) * 255
+            mask = fit_mask(read_mask(path, sample.get('mask_rule')), image.shape[:2], path)
+            truth = (mask > 128).astype(np.uint8) * 255
             maps = {title: model([image])[0] for title, model in models.items()}
             for title, saliency in maps.items():
                 scores[title].append(image_scores(to_uint8(torch.from_numpy(saliency)), truth))

@@ -9,6 +9,9 @@ from mmengine.dataset import BaseDataset
 from mmkd_sod.errors import ConfigError, DataError
 from mmkd_sod.registry import DATASETS
 from mmkd_sod.utils.images import IMAGE_SUFFIXES
+from mmkd_sod.utils.mask_kinds import MaskRule
+
+from .mask_rule import decide
 
 _MASK_SUFFIXES = ('.png', '.bmp', '.jpg', '.jpeg', '.tif', '.tiff')
 
@@ -47,12 +50,20 @@ class SODDataset(BaseDataset):
         img_suffix (str | Sequence[str]): Suffixes of images in order of preference.
         seg_map_suffix (str | Sequence[str]): Suffixes of masks in order of preference.
         recursive (bool): Whether to search subfolders.
+        mask_values (str | float | dict, optional): What is salient: ``'levels'`` (grey levels,
+            above half), ``'nonzero'`` (numbers or colours other than 0 or black), ``'index'`` (the
+            same, 255 is ignored), ``'alpha'`` (transparency), the value of full saliency such as
+            100, or ``dict(salient=[...], background=[...], ignore=[...])`` of values as stored
+            (palette indices, or colours as ``(r, g, b)``); without ``background`` all others are.
+            Default: decided once per folder by up to 48 masks and logged; masks that do not fit are
+            refused.
         kwargs: Arguments of mmengine's ``BaseDataset``.
 
     Raises:
-        ConfigError: ``name`` is not valid in paths.
-        DataError: A folder or list is missing or empty, an image or mask is missing, or a listed
-            path is outside of its folder. The message names the file.
+        ConfigError: ``name`` is not valid in paths, or ``mask_values`` is not known.
+        DataError: A folder or list is missing or empty, an image or mask is missing, a listed path
+            is outside of its folder, or it is not clear what is salient in the masks. The message
+            names the file.
     """
 
     METAINFO = dict(classes=('background', 'salient'), palette=[[0, 0, 0], [255, 255, 255]])
@@ -68,6 +79,7 @@ class SODDataset(BaseDataset):
         img_suffix: str | Sequence[str] = IMAGE_SUFFIXES,
         seg_map_suffix: str | Sequence[str] = _MASK_SUFFIXES,
         recursive: bool = False,
+        mask_values: str | float | dict | None = None,
         **kwargs,
     ) -> None:
         self.name = name or osp.basename(osp.abspath(data_root or data_prefix['img_path']))
@@ -79,6 +91,8 @@ class SODDataset(BaseDataset):
         self.img_suffix = img_suffix
         self.seg_map_suffix = seg_map_suffix
         self.recursive = recursive
+        self.mask_values = mask_values
+        MaskRule.from_setting(mask_values)
         super().__init__(ann_file=ann_file, data_root=data_root, data_prefix=data_prefix, **kwargs)
 
     def _index(self, folder: str, suffixes: str | Sequence[str], what: str) -> dict[str, str]:
@@ -134,8 +148,8 @@ class SODDataset(BaseDataset):
         """Match images and masks; called by mmengine.
 
         Returns:
-            list[dict]: ``img_path``, ``img_name``, ``dataset_name``, ``seg_map_path`` if there are
-            masks, and mmseg's keys per image.
+            list[dict]: ``img_path``, ``img_name``, ``dataset_name``, ``seg_map_path`` and
+            ``mask_rule`` if there are masks, and mmseg's keys per image.
         """
         img_dir = self.data_prefix.get('img_path', '')
         mask_dir = self.data_prefix.get('seg_map_path')
@@ -183,6 +197,11 @@ class SODDataset(BaseDataset):
                     )
                 info['seg_map_path'] = osp.join(mask_dir, mask)
             data_list.append(info)
+        if mask_dir:
+            paths = sorted({info['seg_map_path'] for info in data_list})
+            rule = decide(paths, self.name, self.mask_values)
+            for info in data_list:
+                info['mask_rule'] = rule
         return data_list
 
 

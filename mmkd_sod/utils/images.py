@@ -9,6 +9,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from mmkd_sod.errors import DataError
 
 from .files import atomic_path
+from .mask_kinds import MEANINGS, Mask, MaskRule, analyse, choose, unclear
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
 
@@ -25,8 +26,13 @@ def open_image(path, what: str) -> Image.Image:
     """
     try:
         with Image.open(path) as image:
+            # Lost by loading and turning: the bits per sample, and the format.
+            stored = (image.tile[0].args if image.tile else '') or ''
+            bits = stored if isinstance(stored, str) else str(stored[0])
             image.load()
-            return ImageOps.exif_transpose(image)
+            turned = ImageOps.exif_transpose(image)
+            turned.format, turned.info['rawmode'] = image.format, bits
+            return turned
     except FileNotFoundError:
         raise DataError(
             f"{what} '{path}' does not exist; add it or remove it from the list"
@@ -74,42 +80,58 @@ def read_image(path) -> np.ndarray:
     return cv2.cvtColor(np.asarray(image.convert('RGB')), cv2.COLOR_RGB2BGR)
 
 
-def read_mask(path) -> np.ndarray:
-    """Read a saliency mask in any common format.
-
-    - Grey masks keep their levels; 16-bit and floating masks are converted to 0 ... 255.
-    - Colour and palette masks become the maximum of R, G, B: pixels that are not black are salient.
-    - Masks with transparency become alpha if only alpha varies (a cut-out), else as colour masks.
-    - Masks with two values, 0 and another (0/1 masks, class indices), become 0 and 255.
+def load_mask(path) -> Mask:
+    """Read a saliency mask in any common format, with the rules that fit its values.
 
     Args:
         path (str | Path): The file.
+
+    Raises:
+        DataError: The file is missing, damaged or not an image.
+    """
+    return analyse(open_image(path, 'mask'), path)
+
+
+def read_mask(path, rule: MaskRule | None = None) -> np.ndarray:
+    """Read a saliency mask in any common format.
+
+    - Grey masks keep their levels; 16-bit and floating masks are converted to 0 ... 255.
+    - Numbers of classes or objects, and colours other than black, become 255; unlabelled pixels (of
+      the value 255 beside numbers, or in VOC's colour) become 0.
+    - Masks with transparency become alpha (a cut-out).
+    - Masks with two values, 0 and another, become 0 and 255.
+
+    Args:
+        path (str | Path): The file.
+        rule (MaskRule, optional): How to read the values, which
+            ``mmkd_sod.datasets.mask_rule.decide`` finds for a folder. Default: decided by this
+            mask.
 
     Returns:
         np.ndarray: (H, W), uint8; salient above 128, as in PySODMetrics.
 
     Raises:
-        DataError: The file is missing, damaged or not an image.
+        DataError: The file is missing, damaged, not an image, or its values do not fit the rule or
+            have several meanings.
     """
-    image = open_image(path, 'mask')
-    if image.mode.startswith(('I', 'F')):
-        mask = _to_8_bit(np.asarray(image))
-    elif image.mode in ('1', 'L'):
-        mask = np.asarray(image.convert('L'))
-    else:
-        rgba = np.asarray(image.convert('RGBA'))
-        mask, alpha = rgba[..., :3].max(-1), rgba[..., 3]
-        if alpha.min() != alpha.max():
-            colour_is_a_mask = set(np.unique(mask)) <= {0, 255} and mask.min() != mask.max()
-            mask = mask if colour_is_a_mask else alpha
-    top = mask.max(initial=0)
-    if (
-        0 < top < 255
-        and np.count_nonzero(mask) == np.count_nonzero(mask == top)
-        and (top == 1 or mask.min() == 0)
-    ):
-        mask = np.where(mask > 0, np.uint8(255), np.uint8(0))
-    return np.ascontiguousarray(mask)
+    return read_mask_and_ignored(path, rule)[0]
+
+
+def read_mask_and_ignored(path, rule: MaskRule | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Read a saliency mask and its unlabelled pixels, (H, W), bool; see ``read_mask``."""
+    mask = load_mask(path)
+    if rule is None:
+        rule = choose(mask.rules)
+        if rule is None:
+            raise DataError(unclear(mask, path))
+    elif not mask.fits(rule):
+        raise DataError(
+            f"mask '{path}' ({mask.describe()}) does not fit the "
+            f'{"stated" if rule.stated else "other"} masks, which are read as '
+            f'{MEANINGS[rule.kind]}; correct it, or set mask_values of its data set'
+        )
+    saliency, ignored = mask.read(rule)
+    return np.ascontiguousarray(saliency), ignored
 
 
 def read_depth(path, max_value: float | None = None) -> np.ndarray:

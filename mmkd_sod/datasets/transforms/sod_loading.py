@@ -6,7 +6,7 @@ from mmengine.structures import PixelData
 from mmseg.datasets.transforms import PackSegInputs
 
 from mmkd_sod.registry import TRANSFORMS
-from mmkd_sod.utils.images import fit_mask, read_image, read_mask
+from mmkd_sod.utils.images import fit_mask, read_image, read_mask_and_ignored
 
 
 @TRANSFORMS.register_module()
@@ -26,20 +26,27 @@ class LoadSODImage(BaseTransform):
 
 @TRANSFORMS.register_module()
 class LoadSODMask(BaseTransform):
-    """Load a saliency mask of any common format as labels 0 and 1.
+    """Load a saliency mask of any common format as labels 0 and 1, and 255 for ignored pixels.
 
-    Pixels above 128 of 255 are salient, as in PySODMetrics. Deviation: the released code of
-    KD-SCFNet trains on soft masks; mmseg's heads need labels. A mask that differs in size from its
-    image is resized if the aspect ratio agrees, and else raises a ``DataError``.
+    ``SODDataset`` decides once per folder how masks are read; see its ``mask_values``. Pixels above
+    128 of 255 are salient, as in PySODMetrics. Unlabelled pixels, of the value 255 beside class
+    numbers, are ignored by losses and count as background in ``SODMetric``. Deviation: the released
+    code of KD-SCFNet trains on soft masks; mmseg's heads need labels. A mask that differs in size
+    from its image is resized if the aspect ratio agrees, and else raises a ``DataError``.
 
-    Required keys: ``seg_map_path``, ``ori_shape``. Added: ``gt_seg_map`` (H, W), uint8.
+    Required keys: ``seg_map_path``, ``ori_shape``, and ``mask_rule`` if it is known. Added:
+    ``gt_seg_map`` (H, W), uint8.
     """
 
     def transform(self, results: dict) -> dict:
         """Load the mask of a sample."""
         path = results['seg_map_path']
-        mask = fit_mask(read_mask(path), results['ori_shape'], path)
-        results['gt_seg_map'] = (mask > 128).astype(np.uint8)
+        shape = results['ori_shape']
+        mask, ignored = read_mask_and_ignored(path, results.get('mask_rule'))
+        labels = (fit_mask(mask, shape, path) > 128).astype(np.uint8)
+        if ignored.any():
+            labels[fit_mask(ignored.astype(np.float32), shape, path) > 0.5] = 255
+        results['gt_seg_map'] = labels
         results.setdefault('seg_fields', []).append('gt_seg_map')
         return results
 
