@@ -12,15 +12,20 @@ from mmkd_sod.errors import ConfigError
 
 # Folders that contain this project's `configs`: of a checkout, of an installed package.
 _PACKAGE = Path(__file__).resolve().parents[1]
-_CONFIG_ROOTS = (_PACKAGE.parent, _PACKAGE / '.mim')
+CONFIG_ROOTS = (_PACKAGE.parent, _PACKAGE / '.mim')
+
+
+def config_file(cfg_path: str) -> Path:
+    """Return the file of a ``cfg_path`` without package: as given, or of this project."""
+    paths = [Path(cfg_path), *(root / cfg_path for root in CONFIG_ROOTS)]
+    return next((path for path in paths if path.is_file()), Path(cfg_path))
 
 
 def _load(cfg_path: str, role: str) -> Config:
     try:
         if '::' in cfg_path:
             return get_config(cfg_path)
-        paths = [Path(cfg_path), *(root / cfg_path for root in _CONFIG_ROOTS)]
-        return Config.fromfile(next((path for path in paths if path.is_file()), cfg_path))
+        return Config.fromfile(config_file(cfg_path))
     except OSError as error:
         raise ConfigError(
             f"DenseDistill: {role}.cfg_path='{cfg_path}' is not a config file; set it to the path "

@@ -12,6 +12,7 @@ from mmkd_sod.models.student import load_model
 from mmkd_sod.utils.progress import progress_bar
 from mmkd_sod.visualization.predictions import draw_prediction
 
+from .config_code import code_in
 from .studies import Study
 
 _SIDE = 480  # minimum side of pictures
@@ -71,21 +72,35 @@ def _shown_runs(study: Study) -> dict:
     }
 
 
-def gallery(study: Study, count: int, score_thr: float = 0.3, device: str | None = None) -> Gallery:
+def gallery(
+    study: Study,
+    count: int,
+    score_thr: float = 0.3,
+    device: str | None = None,
+    trust_configs: bool = False,
+) -> Gallery:
     """Draw the predictions of one run per variant beside the ground truth.
 
-    If data or checkpoints are missing, a note replaces their pictures.
+    If data or checkpoints are missing, or a config could run code, a note replaces the pictures.
 
     Args:
         study (Study): The runs.
         count (int): Number of images of the test split; 0 for none.
         score_thr (float): Minimum score of drawn boxes.
         device (str, optional): Such as ``'cuda'`` or ``'cpu'``; default: a GPU if available.
+        trust_configs (bool): Also build configs that could run code of their own.
     """
     result = Gallery()
     if count < 1 or not study.variants:
         return result
     runs = _shown_runs(study)
+    for run in () if trust_configs else runs.values():
+        if code := code_in(run.cfg):
+            result.notes.append(
+                f"No pictures: building the config of '{run.path}' may run code ({code}); if you "
+                'trust it, add --trust-configs.'
+            )
+            return result
     try:
         samples = SampleImages(build_dataset(list(runs.values())[-1].cfg), count)
     except (UserError, OSError) as error:

@@ -11,6 +11,8 @@ from mmkd_sod.engine.run_results import newest_checkpoint
 from mmkd_sod.errors import DataError
 from mmkd_sod.utils.run_logs import is_training, scalar_records
 
+from .dumped_config import read_dumped_config
+
 # Fields of a record that are neither loss nor metric.
 _BOOKKEEPING = ('step', 'epoch', 'iter', 'time', 'data_time', 'memory')
 _TABLE = re.compile(r'per class results:.*?\n((?:[|+].*\n?)+)', re.DOTALL)
@@ -81,10 +83,9 @@ def metrics_of(record: dict) -> dict[str, float]:
     }
 
 
-def _config_file(folder: Path) -> Path | None:
+def _config_file(folder: Path) -> Path:
     """Return the latest dumped config of a run."""
-    dumped = sorted(folder.glob('*/vis_data/config.py'))
-    return dumped[-1] if dumped else None
+    return max(folder.glob('*/vis_data/config.py'))
 
 
 def find_runs(entries: list[str]) -> list[Run]:
@@ -129,15 +130,7 @@ def read_run(folder: Path) -> Run:
     Raises:
         DataError: The config or a log cannot be read.
     """
-    path = _config_file(folder)
-    try:
-        cfg = Config.fromfile(path, import_custom_modules=False)
-    except Exception as error:  # configs are Python and may raise any error
-        raise DataError(
-            f"config '{path}' cannot be read ({type(error).__name__}: {error}); "
-            'restore the dumped config'
-        ) from None
-    run = Run(folder, cfg)
+    run = Run(folder, read_dumped_config(_config_file(folder)))
     if any(folder.glob('*/vis_data/scalars.json')):
         for record in scalar_records(folder):
             if is_training(record):

@@ -47,5 +47,18 @@ def test_pictures_of_a_saliency_network(tmp_path):
     assert gallery(study, 0).notes == []
 
 
+def test_a_config_that_may_run_code_is_not_built_unless_trusted(tmp_path):
+    (tmp_path / 'net').mkdir()
+    study, _ = saliency_study(tmp_path)
+    (run,) = study.runs
+    run.cfg.test_dataloader.dataset.name = 'set'
+    run.cfg.test_dataloader.dataset.type = 'mmkd_sod.datasets.sod_dataset.SODDataset'
+    found = gallery(study, 1, device='cpu')
+    assert not found.columns
+    assert 'test_dataloader.dataset.type' in found.notes[0]
+    assert '--trust-configs' in found.notes[0]
+    assert gallery(study, 1, device='cpu', trust_configs=True).columns
+
+
 def test_large_pictures_are_reduced():
     assert decode(data_url(np.zeros((900, 1800, 3), np.uint8))).shape == (360, 720, 3)

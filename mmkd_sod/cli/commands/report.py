@@ -35,6 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--score-thr', type=float, default=0.3, help='boxes below this score are not drawn'
     )
     parser.add_argument('--device', help='of the predictions; default: a GPU where there is one')
+    parser.add_argument(
+        '--trust-configs',
+        action='store_true',
+        help='draw pictures of runs whose configs name code, such as modules of your own; without '
+        'it, only registered types of known packages are built',
+    )
     parser.add_argument('--force', action='store_true', help='overwrite the page')
 
 
@@ -69,7 +75,10 @@ def run(args: argparse.Namespace) -> None:
             f'{", ".join(logged) or "none, since there are no scores"}'
         )
     studies = group(runs)
-    galleries = [gallery(study, args.images, args.score_thr, args.device) for study in studies]
+    galleries = [
+        gallery(study, args.images, args.score_thr, args.device, args.trust_configs)
+        for study in studies
+    ]
     title = args.title or f'Distillation report: {studies[0].name}'
     page = render(studies, galleries, title, notes, args.metric, args.score_thr)
     with atomic_path(out) as temporary:
