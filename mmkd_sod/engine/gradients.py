@@ -61,9 +61,11 @@ class GradientGuard:
                     return self._on_bad()
             else:
                 self.found = bad if self.found is None else self.found | bad
-                for gradient in gradients:
-                    if not gradient.is_sparse:
-                        gradient.masked_fill_(bad.to(gradient.device), 0)
+                # On a CPU the flag can be read at no cost.
+                if bad.device.type != 'cpu' or bad:
+                    for gradient in gradients:
+                        if not gradient.is_sparse:
+                            gradient.masked_fill_(bad.to(gradient.device), 0)
         return self._step(*args, **kwargs)
 
     def forget(self) -> None:
