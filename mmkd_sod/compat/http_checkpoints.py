@@ -1,13 +1,18 @@
 """mmengine reads downloaded checkpoints through ``torch.hub``, which unpickles freely.
 
-This brings http and https addresses, and the schemes that lead to one (``open-mmlab://``,
-``torchvision://``), under the rule of local files, which is the weights-only loader.
+It also keeps them by the name of their file alone, so that two addresses that end in
+``epoch_12.pth`` get the same weights, and downloads on the first rank of all, which leaves other
+machines without the file. The entry brings http and https addresses, and the schemes that lead to
+one (``open-mmlab://``, ``torchvision://``), to ``mmkd_sod.utils.downloads`` and under the rule of
+local files, which is the weights-only loader.
 """
 
-import os
 import os.path as osp
 
 import torch
+
+from mmkd_sod.utils.checkpoint import load_local_safely
+from mmkd_sod.utils.downloads import fetch
 
 from .entry import Entry
 
@@ -24,23 +29,12 @@ def load_from_http(filename: str, map_location=None, model_dir=None, progress=Tr
 
     Returns:
         The checkpoint, usually a dict.
+
+    Raises:
+        CheckpointError: It cannot be downloaded or read.
     """
-    from mmengine.dist import get_rank, master_only
-    from mmengine.dist.dist import barrier
-
-    model_dir = model_dir or osp.join(torch.hub.get_dir(), 'checkpoints')
-    path = osp.join(model_dir, osp.basename(filename.split('?')[0]))
-
-    @master_only
-    def fetch():
-        os.makedirs(model_dir, exist_ok=True)
-        # Writes to a temporary file and renames it, so that a broken download is never picked up.
-        torch.hub.download_url_to_file(filename, path, progress=progress and get_rank() == 0)
-
-    if not osp.isfile(path):
-        fetch()
-    barrier()
-    return torch.load(path, map_location=map_location, weights_only=True)
+    folder = model_dir or osp.join(torch.hub.get_dir(), 'checkpoints')
+    return load_local_safely(str(fetch(filename, folder, progress)), map_location)
 
 
 def read_safely() -> None:
