@@ -2,6 +2,7 @@
 
 import glob
 import os.path as osp
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import cv2
 import numpy as np
 
 from mmkd_sod.errors import DataError
+from mmkd_sod.utils.files import is_hidden
 from mmkd_sod.utils.images import IMAGE_SUFFIXES, read_image
 
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.mpg', '.mpeg')
@@ -44,11 +46,23 @@ def _expand(entry: str) -> list[tuple[str, str]]:
         files = sorted(
             p
             for p in Path(entry).rglob('*')
-            if p.name.lower().endswith(suffixes) and not p.name.startswith('.') and p.is_file()
+            if p.name.lower().endswith(suffixes)
+            and not is_hidden(p.relative_to(entry))
+            and p.is_file()
         )
         return [(str(p), p.relative_to(entry).as_posix()) for p in files]
-    found = sorted(p for p in glob.glob(entry, recursive=True) if osp.isfile(p))
+    # Hidden folders that the pattern itself names are wanted.
+    found = sorted(
+        p
+        for p in glob.glob(entry, recursive=True)
+        if osp.isfile(p) and not is_hidden(osp.relpath(p, _stem(entry)))
+    )
     return [(p, osp.basename(p)) for p in found]
+
+
+def _stem(pattern: str) -> str:
+    """Return the folders of a pattern before its first wildcard."""
+    return osp.dirname(re.split(r'[*?\[]', pattern)[0]) or '.'
 
 
 def find_sources(entries: Sequence[str]) -> list[Source]:

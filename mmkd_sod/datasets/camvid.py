@@ -7,6 +7,7 @@ from mmseg.datasets import BaseSegDataset
 
 from mmkd_sod.errors import DataError
 from mmkd_sod.registry import DATASETS
+from mmkd_sod.utils.files import is_hidden
 from mmkd_sod.utils.images import IMAGE_SUFFIXES, open_image
 
 # Folders of images and of label maps of a split.
@@ -99,15 +100,23 @@ class CamVidDataset(BaseSegDataset):
         """
         img_dir, map_dir = self.data_prefix['img_path'], self.data_prefix['seg_map_path']
         names = sorted(
-            name for name in os.listdir(img_dir) if name.lower().endswith(IMAGE_SUFFIXES)
+            name
+            for name in os.listdir(img_dir)
+            if name.lower().endswith(IMAGE_SUFFIXES) and not is_hidden(name)
         )
         if not names:
             raise DataError(f"CamVidDataset: folder '{img_dir}' has no images; put CamVid there")
-        existing = set(os.listdir(map_dir))
+        suffix = self.seg_map_suffix
+        # Suffixes may be in capitals.
+        existing = {
+            name[: -len(suffix)] + suffix: name
+            for name in os.listdir(map_dir)
+            if name.lower().endswith(suffix.lower())
+        }
         data_list = []
         for name in names:
-            seg_map = osp.splitext(name)[0] + self.seg_map_suffix
-            path = osp.join(map_dir, seg_map)
+            seg_map = osp.splitext(name)[0] + suffix
+            path = osp.join(map_dir, existing.get(seg_map, seg_map))
             if seg_map not in existing:
                 raise DataError(
                     f"CamVidDataset: label map '{path}' of image '{name}' does not "

@@ -8,6 +8,7 @@ from mmengine.dataset import BaseDataset
 
 from mmkd_sod.errors import ConfigError, DataError
 from mmkd_sod.registry import DATASETS
+from mmkd_sod.utils.files import is_hidden
 from mmkd_sod.utils.images import IMAGE_SUFFIXES
 from mmkd_sod.utils.mask_kinds import MaskRule
 
@@ -105,12 +106,11 @@ class SODDataset(BaseDataset):
             )
         found: dict[str, tuple[int, str]] = {}
         for place, folders, files in os.walk(folder):
-            if not self.recursive:
-                folders.clear()
+            folders[:] = [name for name in folders if self.recursive and not is_hidden(name)]
             for file in files:
                 relative = osp.relpath(osp.join(place, file), folder)
                 for rank, suffix in enumerate(suffixes):
-                    if file.lower().endswith(suffix.lower()) and not file.startswith('.'):
+                    if file.lower().endswith(suffix.lower()) and not is_hidden(file):
                         stem = relative[: -len(suffix)]
                         found[stem] = min(found.get(stem, (rank, relative)), (rank, relative))
         return {stem: file for stem, (_, file) in sorted(found.items())}

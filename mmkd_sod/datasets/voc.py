@@ -140,7 +140,8 @@ def read_split(root: Path, split: str) -> list:
 
 def _find_image(root: Path, name: str) -> Path:
     for suffix in _SUFFIXES:
-        for path in (root / 'JPEGImages' / f'{name}{end}' for end in (suffix, suffix.upper())):
+        for end in (suffix, suffix.upper(), suffix.title()):
+            path = root / 'JPEGImages' / f'{name}{end}'
             if path.is_file():
                 return path
     raise DataError(

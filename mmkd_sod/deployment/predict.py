@@ -294,8 +294,13 @@ def save(result, image, spec, base, score_thr):
 def _images(inputs):
     for name in map(Path, inputs):
         yield from (
-            sorted(p for p in name.iterdir() if p.suffix.lower() in SUFFIXES)
-            if (name.is_dir())
+            sorted(
+                p
+                for p in name.iterdir()
+                # Not the hidden files that macOS adds to archives.
+                if p.suffix.lower() in SUFFIXES and not p.name.startswith('.')
+            )
+            if name.is_dir()
             else [name]
         )
 

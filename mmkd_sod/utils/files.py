@@ -8,6 +8,27 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+# What file managers and archivers add to data.
+_FOREIGN = (
+    '__macosx',
+    '@eadir',
+    '$recycle.bin',
+    'system volume information',
+    'thumbs.db',
+    'desktop.ini',
+)
+
+
+def is_hidden(path) -> bool:
+    """Whether a path within a data folder is not data: hidden, or added by another program.
+
+    Args:
+        path (str | Path): Path relative to the folder.
+    """
+    parts = Path(path).parts
+    return any(part.startswith('.') or part.lower() in _FOREIGN for part in parts)
+
+
 @contextmanager
 def atomic_path(path):
     """Provide a temporary file that replaces ``path`` when the block ends without an error.

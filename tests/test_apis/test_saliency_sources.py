@@ -73,3 +73,14 @@ def test_skipped_images_are_not_read(tmp_path):
     (root / 'image/1.png').write_bytes(b'broken')
     found, errors = read(find_sources([str(root / 'image')]), skip=lambda name: name == '1')
     assert len(found) == 2 and not errors
+
+
+def test_files_of_other_programs_are_not_found(tmp_path, monkeypatch):
+    for name in ('a.JPG', 'b/c.Png', 'Thumbs.db', '._a.jpg', '__MACOSX/._a.jpg', '.x/a.jpg'):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b'')
+    assert names(find_sources([str(tmp_path)])) == ['a', 'b/c']
+    assert names(find_sources([f'{tmp_path}/**'])) == ['a', 'c']
+    assert names(find_sources([f'{tmp_path}/.x/*'])) == ['a']
+    monkeypatch.chdir(tmp_path)
+    assert names(find_sources(['*'])) == ['a']

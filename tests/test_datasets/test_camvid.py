@@ -36,6 +36,18 @@ def test_both_layouts_and_ignored_files(tmp_path, layout):
     assert (labels == 255).sum() == 4
 
 
+def test_files_of_other_programs_and_suffixes_in_capitals(tmp_path):
+    write(tmp_path, LAYOUTS[1])
+    for folder in LAYOUTS[1]:
+        (tmp_path / folder / '._a.png').write_bytes(b'not data')
+    (tmp_path / 'train/a.png').rename(tmp_path / 'train/a.PNG')
+    (tmp_path / 'trainannot/b.png').rename(tmp_path / 'trainannot/b.Png')
+    data = load(tmp_path)
+    assert len(data) == 2
+    assert data.get_data_info(1)['seg_map_path'].endswith('b.Png')
+    assert set(np.unique(data[1]['gt_seg_map'])) == {*range(11), 255}
+
+
 def test_refusals(tmp_path):
     with pytest.raises(DataError, match='has neither'):
         load(tmp_path / 'nowhere')

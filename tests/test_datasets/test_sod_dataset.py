@@ -149,3 +149,26 @@ def test_layouts_of_the_public_sets(root, tmp_path, monkeypatch):
         'PASCAL-S',
     }
     assert names['pascal_s'] == {'PASCAL-S'}
+
+
+FOREIGN = (
+    '.ipynb_checkpoints/0.png',
+    '__MACOSX/._0.png',
+    '._0.png',
+    'Thumbs.db',
+    'sub/.cache/0.png',
+)
+
+
+@pytest.mark.parametrize('recursive', [False, True])
+def test_files_of_other_programs_are_no_data_and_suffixes_may_be_in_capitals(tmp_path, recursive):
+    root = write_set(tmp_path)
+    for kind, name, capitals in (('image', '1', '1.PNG'), ('mask', '2', '2.Png')):
+        shutil.move(root / kind / f'{name}.png', root / kind / capitals)
+        for file in FOREIGN:
+            (root / kind / file).parent.mkdir(parents=True, exist_ok=True)
+            (root / kind / file).write_bytes(b'not data')
+    dataset = SODDataset(data_root=str(root), recursive=recursive)
+    assert names(dataset) == ['0', '1', '2']
+    assert dataset.get_data_info(2)['seg_map_path'].endswith('2.Png')
+    assert names(UnlabelledImageDataset(data_root=str(root / 'image'))) == ['0', '1', '2']

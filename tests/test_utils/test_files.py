@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mmkd_sod.utils.files import atomic_path, leftovers, write_json
+from mmkd_sod.utils.files import atomic_path, is_hidden, leftovers, write_json
 
 
 def test_atomic_path_replaces_at_the_end(tmp_path):
@@ -44,3 +44,19 @@ def test_leftovers_are_those_of_the_file_alone(tmp_path, monkeypatch, host):
 def test_write_json(tmp_path):
     write_json(tmp_path / 'a.json', dict(b=[1, 2]))
     assert json.loads((tmp_path / 'a.json').read_text()) == dict(b=[1, 2])
+
+
+@pytest.mark.parametrize(
+    'path, hidden',
+    [
+        ('a.png', False),
+        ('b/c/a.PNG', False),
+        ('._a.png', True),
+        ('.ipynb_checkpoints/a-checkpoint.png', True),
+        ('b/__MACOSX/a.png', True),
+        ('b/@eaDir/a.jpg', True),
+        ('Thumbs.db', True),
+    ],
+)
+def test_hidden_paths(path, hidden):
+    assert is_hidden(path) is hidden
