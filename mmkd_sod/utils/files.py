@@ -7,7 +7,6 @@ import re
 from contextlib import contextmanager
 from pathlib import Path
 
-
 # What file managers and archivers add to data.
 _FOREIGN = (
     '__macosx',
