@@ -1,11 +1,10 @@
 """Test a model; of a distillation config, the student alone, without its teacher."""
 
 from mmengine.evaluator import DumpResults
-from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
 
 import mmkd_sod  # noqa: F401  (patches upstream first)
 from mmkd_sod.cli.common import load_config, make_work_dir, require_file, run_tool, tool_parser
+from mmkd_sod.engine.build_runner import build_runner
 from mmkd_sod.engine.checks import check_data
 from mmkd_sod.engine.distributed import prepare_launcher
 from mmkd_sod.errors import ConfigError
@@ -50,7 +49,7 @@ def main() -> None:
     check_data(cfg, ['test_dataloader'])
     prepare_launcher(cfg)
     make_work_dir(cfg)
-    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    runner = build_runner(cfg)
     if args.out is not None:
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
     runner.test()

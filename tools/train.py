@@ -2,11 +2,11 @@
 
 from mmengine.device import get_device
 from mmengine.model import is_model_wrapper
-from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 import mmkd_sod  # noqa: F401  (patches upstream first)
 from mmkd_sod.cli.common import load_config, make_work_dir, require_file, run_tool, tool_parser
+from mmkd_sod.engine.build_runner import build_runner
 from mmkd_sod.engine.checks import check_data
 from mmkd_sod.engine.default_hooks import add_default_hooks
 from mmkd_sod.engine.distributed import prepare_launcher
@@ -31,7 +31,7 @@ def parse_args():
     return parser.parse_args()
 
 
-def build_runner(cfg, args) -> Runner:
+def prepare_runner(cfg, args) -> Runner:
     """The Runner of a config and the arguments, its teacher read.
 
     Raises:
@@ -61,7 +61,7 @@ def build_runner(cfg, args) -> Runner:
     prepare_launcher(cfg)
     check_data(cfg)
     make_work_dir(cfg)
-    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    runner = build_runner(cfg)
     # Before the data are read, which may take a while: a teacher that does not fit ends the run.
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     if hasattr(model, 'load_teacher'):
@@ -72,7 +72,7 @@ def build_runner(cfg, args) -> Runner:
 def main() -> None:
     """Build the Runner from config and arguments, and train."""
     args = parse_args()
-    build_runner(load_config(args), args).train()
+    prepare_runner(load_config(args), args).train()
 
 
 if __name__ == '__main__':

@@ -1,16 +1,17 @@
 """Section on the data: counts, classes, missing files and one training batch."""
 
 import os.path as osp
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from mmengine.dataset import pseudo_collate
-from mmengine.registry import DATASETS
-from mmengine.runner import Runner
+from mmengine.runner import IterBasedTrainLoop, Runner
 
 from mmkd_sod.engine.checks import check_data
 
-from .context import Context, describe_error
+from .context import Context, metainfo
+from .models import check_classes
 from .report import Section
 
 NAME, TITLE, NEEDS = 'data', 'Data', ()
@@ -44,7 +45,7 @@ def _count_boxes(records: list, classes: tuple) -> dict:
 
 def _describe(dataset, where: str, section: Section) -> dict:
     """Count the images and boxes of a data set and check its files."""
-    classes = tuple((getattr(dataset, 'metainfo', None) or {}).get('classes') or ())
+    classes = tuple(metainfo(dataset).get('classes') or ())
     found = dict(images=len(dataset), classes=list(classes))
     if not len(dataset):
         section.error(f'{where}: the data set is empty; check ann_file, data_prefix and filter_cfg')
@@ -118,27 +119,40 @@ def _labels(batch) -> dict:
 
 
 def _build(context: Context, name: str, section: Section):
-    """Build the training loader or a loader's data set as the run does; return None on failure."""
+    """Return the training loader, or a loader's data set, of the run; None on failure."""
     loader = context.cfg.get(name)
     if not loader:
         return None
+    train = name == 'train_dataloader'
     try:
         check_data(context.cfg, [name])
-        if name == 'train_dataloader':
-            seed = (context.cfg.get('randomness') or {}).get('seed')
-            return Runner.build_dataloader(loader, seed=seed)
-        dataset = DATASETS.build(loader['dataset'])
-        if hasattr(dataset, 'full_init'):
-            dataset.full_init()
-        return dataset
+        if context.runner is not None:
+            loop = context.runner.train_loop if train else context.runner.val_loop
+            return loop.dataloader if train else loop.dataloader.dataset
+        # The data are examined even where the Runner could not be built.
+        seed = (context.cfg.get('randomness') or {}).get('seed')
+        built = Runner.build_dataloader(loader, seed=seed)
+        return built if train else built.dataset
     except Exception as error:  # the run would end with the same error
-        text = describe_error(error)
+        text = context.describe(error)
         section.error(text if text.startswith(name) else f'{name}: {text}')
         return None
 
 
+def _batches(context: Context) -> Iterator:
+    """Return the iterator of the training batches.
+
+    Infinite samplers cannot be iterated again once an iterator of theirs has been closed, so that
+    the one of an iteration-based run is shared with it, and any other is kept.
+    """
+    loop = None if context.runner is None else context.runner.train_loop
+    if isinstance(loop, IterBasedTrainLoop):
+        return iter(loop.dataloader_iterator)
+    return iter(context.train_loader)
+
+
 def examine(context: Context, section: Section) -> None:
-    """Build both data sets, count their content and load one training batch."""
+    """Build both data sets as the run does, count their content and load one training batch."""
     if not context.cfg.get('train_dataloader'):
         section.error('the config has no train_dataloader; give a config that trains')
     context.train_loader = _build(context, 'train_dataloader', section)
@@ -172,7 +186,8 @@ def examine(context: Context, section: Section) -> None:
             'than batch_size, and drop_last drops them; reduce batch_size'
         )
         return
-    context.batch = next(iter(context.train_loader))
+    context.batches = _batches(context)
+    context.batch = next(context.batches)
     if not isinstance(context.batch, dict):
         context.batch = pseudo_collate([context.batch])
     found = section.data['batch'] = _labels(context.batch)
@@ -188,3 +203,5 @@ def examine(context: Context, section: Section) -> None:
             f'    {found["of"]} by label: '
             + ', '.join(f'{label}: {count / total:.1%}' for label, count in found['labels'].items())
         )
+    if context.model is not None:
+        check_classes(context, section)

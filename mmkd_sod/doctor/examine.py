@@ -19,17 +19,21 @@ from mmengine.runner import set_random_seed
 from mmkd_sod.engine.default_hooks import add_default_hooks
 
 from . import data, losses, models, score, start, steps, tensors, versions, weights
-from .context import Context, describe_error
+from .context import Context
 from .report import Report, Section
+from .trial import Trial
 
-SECTIONS = (versions, data, models, weights, score, start, tensors, losses, steps)
+# The sections before the run, at its first step, and after its last.
+_BEFORE = (versions, models, data, weights, score)
+_AT_FIRST_STEP = (tensors, losses)
+SECTIONS = (*_BEFORE, start, *_AT_FIRST_STEP, steps)
 # Why a section is skipped, by the missing attribute of the context.
 _REASONS = dict(
     model='the model was not built',
     weights_loaded='the weights were not loaded',
     val_set='there are no validation data',
     batch='there is no training batch',
-    runner='the run did not start',
+    trial='the run did not start',
     losses='there are no losses',
 )
 _SILENT = logging.CRITICAL + 1
@@ -38,6 +42,8 @@ _KNOWN = (
     'The testing results of the whole dataset is empty.',
     'The prefix is not set in metric class IoUMetric.',
 )
+# The weights were initialised before, to count them.
+_REPEATED = 'has been called more than once.'
 
 
 class _Warnings(logging.Handler):
@@ -50,7 +56,8 @@ class _Warnings(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Keep each message once."""
         text = ' '.join(record.getMessage().split())
-        if text not in self.messages and text not in _KNOWN:
+        known = text in _KNOWN or text.endswith(_REPEATED)
+        if not known and text not in self.messages:
             self.messages.append(text)
 
 
@@ -70,38 +77,114 @@ def _collected_warnings():
             handler.setLevel(level)
 
 
-def _examine(module: ModuleType, context: Context) -> Section:
-    """Run one section; an error in it becomes a finding."""
-    section, start = Section(module.NAME, module.TITLE), time.perf_counter()
-    missing = [need for need in module.NEEDS if getattr(context, need) is None]
-    if missing:
-        section.skip(_REASONS[missing[0]])
-        return section
-    with _collected_warnings() as messages:
-        try:
-            module.examine(context, section)
-        except Exception as error:  # the run would end with the same error
-            section.error(describe_error(error))
-    for message in messages:
-        if not any(message in finding.text for finding in section.findings):
-            section.note(message)
-    section.seconds = time.perf_counter() - start
-    return section
+class _Examination:
+    """Runs sections and adds them to a report; an error in a section becomes a finding.
+
+    Args:
+        context (Context): State that the sections share.
+        report (Report): Gets the sections.
+        on_section (Callable, optional): Called with the title of each section before it starts.
+    """
+
+    def __init__(
+        self, context: Context, report: Report, on_section: Callable[[str], None] | None = None
+    ) -> None:
+        self.context = context
+        self.report = report
+        self.on_section = on_section
+
+    def run(self, module: ModuleType, work: Callable[[Section], None] | None = None) -> None:
+        """Run a section.
+
+        Args:
+            module (ModuleType): The section.
+            work (Callable, optional): Called with the section instead of its ``examine``.
+        """
+        section, began = Section(module.NAME, module.TITLE), time.perf_counter()
+        self.report.sections.append(section)
+        if self.on_section is not None:
+            self.on_section(module.TITLE)
+        missing = [need for need in module.NEEDS if getattr(self.context, need) is None]
+        if missing:
+            section.skip(_REASONS[missing[0]])
+            return
+        with _collected_warnings() as messages:
+            try:
+                if work is None:
+                    module.examine(self.context, section)
+                else:
+                    work(section)
+            except Exception as error:  # the run would end with the same error
+                section.error(self.context.describe(error))
+        told = ' '.join(item.text for done in self.report.sections for item in done.findings)
+        for message in messages:
+            if message not in told:
+                section.note(message)
+        section.seconds = section.seconds or time.perf_counter() - began
+
+    def run_trial(self) -> None:
+        """Start the training, run the sections of its first step, and time a few steps."""
+        errors: list[Exception] = []
+        stepping = 0.0
+
+        def begin(section: Section) -> None:
+            began, context = time.perf_counter(), self.context
+
+            def at_first_step(batch: dict) -> bool:
+                nonlocal stepping
+                context.batch, context.trial = batch, trial
+                start.examine(context, section)
+                section.seconds = time.perf_counter() - began
+                for module in _AT_FIRST_STEP:
+                    self.run(module)
+                stepping = time.perf_counter()
+                if context.losses is None:
+                    return False
+                # Frees the graph of the forward pass, which would count as memory.
+                context.losses, context.loss_calls = {}, []
+                return True
+
+            trial = Trial(context.runner, context.steps, context.device, at_first_step)
+            try:
+                trial.run()
+            except Exception as error:
+                if context.trial is None:
+                    raise
+                errors.append(error)
+
+        def extrapolate(section: Section) -> None:
+            if errors:
+                raise errors[0]
+            steps.examine(self.context, section)
+            section.seconds = time.perf_counter() - stepping
+
+        self.run(start, begin)
+        if self.context.trial is None:
+            for module in _AT_FIRST_STEP:
+                self.run(module)
+        self.run(steps, extrapolate)
 
 
 def examine_config(
-    cfg: Config, images: int = 8, steps: int = 4, on_section: Callable[[str], None] | None = None
+    cfg: Config,
+    images: int = 8,
+    steps: int = 4,
+    on_section: Callable[[str], None] | None = None,
+    explain: Callable[[Exception], Exception] | None = None,
 ) -> Report:
     """Check a config by starting its run on one batch and a few validation images.
 
-    Nothing is written to the work directory of the config. Output of upstream is suppressed, and
-    its warnings become notes.
+    Runner, loop, hooks and data loaders are built as training builds them. Nothing is written to
+    the work directory of the config. Output of upstream is suppressed, and its warnings become
+    notes.
 
     Args:
         cfg (Config): The config.
         images (int): Maximum number of validation images to score.
         steps (int): Maximum number of training steps to time.
         on_section (Callable, optional): Called with the title of each section before it starts.
+        explain (Callable, optional): Returns the user's mistake that an error proves, or the error
+            itself; default: the error itself.
 
     Returns:
         Report: Sections and findings.
@@ -120,10 +203,12 @@ def examine_config(
         cfg = copy.deepcopy(cfg)
         add_default_hooks(cfg)
         context = Context(cfg, get_device(), work_dir, images, steps)
-        for module in SECTIONS:
-            if on_section is not None:
-                on_section(module.TITLE)
-            report.sections.append(_examine(module, context))
+        if explain is not None:
+            context.explain = explain
+        examination = _Examination(context, report, on_section)
+        for module in _BEFORE:
+            examination.run(module)
+        examination.run_trial()
     return report
 
 
@@ -131,4 +216,6 @@ def examine_environment() -> Report:
     """Report installed versions and the device, without a config."""
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        return Report('environment', [_examine(versions, Context(Config(), get_device()))])
+        report = Report('environment')
+        _Examination(Context(Config(), get_device()), report).run(versions)
+    return report

@@ -1,17 +1,17 @@
-"""Section on the models: building them, their sizes, and their classes compared with the data."""
+"""Section on the models: the Runner that training uses, which builds them, and their sizes."""
 
 from typing import Any
 
 from mmengine.model import BaseModel
-from mmengine.registry import MODELS
 from torch import nn
 
-from .context import Context
+from .context import Context, metainfo
 from .report import Section, number, table
+from .trial import build_trial_runner
 
 NAME, TITLE, NEEDS = 'models', 'Models', ()
 
-# Label of ignored pixels.
+# Label of ignored pixels in models without decode heads.
 _IGNORED = 255
 _HEADS = ('bbox_head', 'decode_head', 'auxiliary_head')
 
@@ -48,12 +48,12 @@ def _types(model: BaseModel) -> list:
     ]
 
 
-def _check_classes(context: Context, section: Section) -> None:
-    """Compare the student's classes with those of the data and the labels of the batch."""
+def check_classes(context: Context, section: Section) -> None:
+    """Compare the student's classes with those of the data and the labels of the first batch."""
     heads = classes_of(context.student)
     section.data['classes'] = heads
     dataset = context.val_set if context.train_loader is None else context.train_loader.dataset
-    names: Any = (getattr(dataset, 'metainfo', None) or {}).get('classes')
+    names: Any = metainfo(dataset).get('classes')
     wrong = {
         name: count for name, count in heads.items() if names is not None and count != len(names)
     }
@@ -64,28 +64,46 @@ def _check_classes(context: Context, section: Section) -> None:
             f'({", ".join(names[:4])}{", ..." if len(names) > 4 else ""}); set num_classes, or '
             'metainfo.classes of the data set'
         )
-    if context.batch is None:
+    if context.batch is None or not heads:
         return
-    for sample in context.batch.get('data_samples') or ():
-        for kind, labels in (
-            ('box', 'gt_instances' in sample and sample.gt_instances.labels),
-            ('pixel', 'gt_sem_seg' in sample and sample.gt_sem_seg.data),
-        ):
-            if labels is False or labels.is_floating_point() or not labels.numel() or not heads:
-                continue
-            largest = int(labels[labels != _IGNORED].max()) if (labels != _IGNORED).any() else 0
-            if largest >= min(heads.values()):
-                section.error(
-                    f'the batch has a {kind} of label {largest}, the student has labels 0 ... '
-                    f'{min(heads.values()) - 1}; set num_classes or correct the labels'
-                )
-                return
+    ignored = _ignored_labels(context.student)
+    samples = context.batch.get('data_samples') or ()
+    for kind, tensors in (
+        ('box', [sample.gt_instances.labels for sample in samples if 'gt_instances' in sample]),
+        ('pixel', [sample.gt_sem_seg.data for sample in samples if 'gt_sem_seg' in sample]),
+    ):
+        labels = {
+            int(label)
+            for tensor in tensors
+            if not tensor.is_floating_point()
+            for label in tensor.unique()
+        }
+        if kind == 'pixel':
+            labels -= ignored
+        if labels and max(labels) >= min(heads.values()):
+            section.error(
+                f'the batch has a {kind} of label {max(labels)}, the student has labels 0 ... '
+                f'{min(heads.values()) - 1}'
+                + (f' and ignores {sorted(ignored)}' if kind == 'pixel' and ignored else '')
+                + '; set num_classes or correct the labels'
+            )
+            return
+
+
+def _ignored_labels(model: BaseModel) -> set[int]:
+    """Return the labels of pixels that all decode heads of a model ignore."""
+    found = [
+        {int(module.ignore_index)}
+        for module in model.modules()
+        if isinstance(getattr(module, 'ignore_index', None), int) and hasattr(module, 'num_classes')
+    ]
+    return set.intersection(*found) if found else {_IGNORED}
 
 
 def examine(context: Context, section: Section) -> None:
-    """Build the model of the config and compare its classes with the data."""
-    model = MODELS.build(context.cfg.model)
-    context.model = model.to(context.device)
+    """Build the Runner of the config, and with it the model."""
+    context.runner = build_trial_runner(context.cfg, context.work_dir)
+    context.model = context.runner.model
     rows = []
     for role, model in dict(student=context.student, **context.teachers).items():
         rows.append([role, ' / '.join(_types(model)), f'{_size(model) / 1e6:.3g} M'])
@@ -101,4 +119,3 @@ def examine(context: Context, section: Section) -> None:
         section.note('this is a plain model: nothing is distilled, only the training is checked')
     for line in table(['', 'type', 'parameters'], rows):
         section.add(line)
-    _check_classes(context, section)

@@ -11,7 +11,7 @@ from mmengine.model import BaseModel
 from mmkd_sod.models.builder import build_model
 from mmkd_sod.models.teachers.group import is_named
 
-from .context import Context, describe_error
+from .context import Context, metainfo
 from .data import spread
 from .models import classes_of
 from .report import Section, number, table
@@ -48,7 +48,7 @@ def build_evaluator(context: Context, images: list | None = None) -> Evaluator:
         for key in ('outfile_prefix', 'output_dir', 'out_dir', 'out_file_path'):
             metric.pop(key, None)
     evaluator = Evaluator(cfg)
-    evaluator.dataset_meta = context.val_set.metainfo
+    evaluator.dataset_meta = metainfo(context.val_set)
     for metric in evaluator.metrics:
         if images and hasattr(metric, 'img_ids') and hasattr(metric, '_coco_api'):
             metric.img_ids = images
@@ -102,10 +102,10 @@ def _untrained(context: Context, name: str) -> BaseModel | None:
 
 def _reason_against(context: Context, name: str, teacher: BaseModel) -> str:
     """Return why a teacher cannot be scored on the student's validation data, or ''."""
-    own = context.model._teachers.inputs[name] if hasattr(context.model, '_teachers') else None
+    own = context.model.teacher_group.inputs[name]
     if own is not None and own.view is not None:
         return 'has another input view than the student'
-    names = (getattr(context.val_set, 'metainfo', None) or {}).get('classes') or ()
+    names = metainfo(context.val_set).get('classes') or ()
     if any(count != len(names) for count in classes_of(teacher).values()):
         return 'has other classes than the data'
     return ''
@@ -155,8 +155,8 @@ def examine(context: Context, section: Section) -> None:
         return
     numbers = spread(len(context.val_set), context.images)
     results, pairs = {}, {}
-    for name, teacher in getattr(context.model, 'teachers', {}).items():
-        label = context.label(name)
+    for name, frozen in context.frozen_teachers.items():
+        label, teacher = context.label(name), frozen.module
         reason = _reason_against(context, name, teacher)
         if reason:
             section.note(f'the {label} {reason}, so that it is not scored')
@@ -171,7 +171,7 @@ def examine(context: Context, section: Section) -> None:
         results['student'] = evaluate(context.student, context, numbers)
         context.image_seconds = results['student']['seconds']
     except Exception as error:  # the first validation of the run would end with the same error
-        section.error(f'the validation of the student fails: {describe_error(error)}')
+        section.error(f'the validation of the student fails: {context.describe(error)}')
     finally:
         context.model.train()
     columns = {role: result['metrics'] for role, result in results.items()}

@@ -1,9 +1,9 @@
 """Section on training steps: time, memory and the duration of the run."""
 
+import math
 import resource
 import statistics
 import sys
-import time
 
 import torch
 from mmengine.runner import IterBasedTrainLoop
@@ -12,9 +12,6 @@ from .context import Context
 from .report import Section, duration, number
 
 NAME, TITLE, NEEDS = 'steps', 'Training steps', ('losses',)
-
-# Seconds after which no further step starts; at least one step after the first is timed.
-BUDGET = 15.0
 
 
 def peak_memory(device: str) -> float:
@@ -27,11 +24,6 @@ def peak_memory(device: str) -> float:
     )
 
 
-def _synchronise(device: str) -> None:
-    if device.startswith('cuda'):
-        torch.cuda.synchronize()
-
-
 def validations(context: Context) -> int:
     """Return the number of validations of the run."""
     loop = context.runner.train_loop
@@ -42,38 +34,9 @@ def validations(context: Context) -> int:
     return length // interval
 
 
-def _time(context: Context) -> tuple:
-    """Return the seconds of data loading and computing per step, and the last logged values."""
-    batches, waited, worked, logged = iter(context.train_loader), [], [], {}
-    began = time.perf_counter()
-    for step in range(context.steps + 1):
-        start = time.perf_counter()
-        batch = next(batches, None)
-        if batch is None:
-            batches = iter(context.train_loader)
-            batch = next(batches)
-        loaded = time.perf_counter()
-        logged = context.model.train_step(batch, optim_wrapper=context.runner.optim_wrapper)
-        _synchronise(context.device)
-        done = time.perf_counter()
-        # The first step includes one-time set-up.
-        if step:
-            waited.append(loaded - start)
-            worked.append(done - loaded)
-            if done - began > BUDGET:
-                break
-    return waited, worked, logged
-
-
 def examine(context: Context, section: Section) -> None:
-    """Train a few steps and extrapolate the duration of the run."""
-    # Frees the graph of the forward pass, which would count as memory.
-    context.losses = {}
-    context.loss_calls = []
-    context.model.train()
-    if context.device.startswith('cuda'):
-        torch.cuda.reset_peak_memory_stats()
-    waited, worked, logged = _time(context)
+    """Report the steps of the trial run and extrapolate the duration of the run."""
+    waited, worked, logged = context.trial.waited, context.trial.worked, context.trial.logged
     wait, work = statistics.median(waited), statistics.median(worked)
     steps = context.runner.train_loop.max_iters
     memory = peak_memory(context.device)
@@ -113,12 +76,13 @@ def examine(context: Context, section: Section) -> None:
     values = {
         name: float(value)
         for name, value in logged.items()
-        if isinstance(value, torch.Tensor) and value.numel() == 1
+        if isinstance(value, (int, float))
+        or (isinstance(value, torch.Tensor) and value.numel() == 1)
     }
-    wrong = [name for name, value in values.items() if value != value or abs(value) == float('inf')]
+    wrong = [name for name, value in values.items() if not math.isfinite(value)]
     if wrong:
         section.error(
-            f'{", ".join(wrong)}: NaN or infinite after {len(worked) + 1} steps; lower '
+            f'{", ".join(wrong)}: NaN or infinite in the last of these steps; lower '
             'the learning rate, or clip gradients'
         )
     section.data['loss_after'] = values.get('loss')

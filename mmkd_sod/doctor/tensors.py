@@ -1,5 +1,6 @@
 """Section on the first forward pass: the tensors that distillers compare."""
 
+import copy
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -8,7 +9,7 @@ from .context import Context
 from .loss_calls import Argument, LossCall, record_loss_calls
 from .report import Section, number, table
 
-NAME, TITLE, NEEDS = 'tensors', 'Compared tensors', ('runner',)
+NAME, TITLE, NEEDS = 'tensors', 'Compared tensors', ('trial',)
 
 
 def shape_text(shapes: Sequence[tuple]) -> str:
@@ -72,8 +73,8 @@ def _row(label: str, argument: Argument) -> list:
 def examine(context: Context, section: Section) -> None:
     """Compute the losses of the batch and record the inputs of the distiller's losses."""
     model = context.model
-    model.train()
-    data = model.data_preprocessor(context.batch, True)
+    # A copy, since some preprocessors change the boxes of their samples.
+    data = model.data_preprocessor(copy.deepcopy(context.batch), True)
     distiller = model.distiller if context.distils else None
     recording: AbstractContextManager[list] = (
         nullcontext([]) if distiller is None else record_loss_calls(distiller)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mmkd_sod.utils.checkpoint import read_checkpoint
 
-from .context import Context, describe_error
+from .context import Context, metainfo
 from .report import Section, table
 
 NAME, TITLE, NEEDS = 'weights', 'Weights', ('model',)
@@ -58,7 +58,7 @@ def _share(parts: dict) -> float:
 
 def _teacher(context: Context, name: str, section: Section) -> list:
     """Load a teacher as a run does and count its loaded weights."""
-    frozen, label = context.model._teachers.frozen[name], context.label(name)
+    frozen, label = context.frozen_teachers[name], context.label(name)
     path = frozen.ckpt
     before = {key: value.shape for key, value in frozen.module.state_dict().items()}
     given, meta = read_checkpoint(path, f'DenseDistill: {label}_ckpt') if path else ({}, {})
@@ -80,7 +80,7 @@ def _teacher(context: Context, name: str, section: Section) -> list:
             'teacher_allow_missing permits'
         )
     classes = (meta.get('dataset_meta') or {}).get('classes')
-    ours = (getattr(context.val_set, 'metainfo', None) or {}).get('classes')
+    ours = metainfo(context.val_set).get('classes')
     if classes and ours and list(classes) != list(ours):
         section.warn(
             f"the {label}'s checkpoint was trained on the classes {_some(classes)}, the "
@@ -156,17 +156,12 @@ def examine(context: Context, section: Section) -> None:
     """Load all weights as a run does before its first step."""
     rows, failed = [], False
     # mmrazor's own algorithms load their teacher while they are built.
-    frozen = getattr(getattr(context.model, '_teachers', None), 'frozen', {})
-    jobs = [
-        partial(_teacher, context, name, section)
-        for name, teacher in frozen.items()
-        if teacher.module is not None
-    ]
+    jobs = [partial(_teacher, context, name, section) for name in context.frozen_teachers]
     for job in (*jobs, partial(_student, context, section)):
         try:
             rows += job()
         except Exception as error:  # the run would end with the same error
-            section.error(describe_error(error))
+            section.error(context.describe(error))
             failed = True
             break
     for line in table(_HEADER, rows) if rows else ():

@@ -2,8 +2,9 @@
 
 from mmengine.config import Config
 from torch import nn
+from torch.utils.data import ConcatDataset
 
-from mmkd_sod.doctor.context import Context, describe_error
+from mmkd_sod.doctor.context import Context, describe_error, metainfo
 from mmkd_sod.errors import ConfigError
 
 
@@ -36,11 +37,18 @@ def test_roles_of_plain_and_distilled_models():
     plain = nn.Linear(1, 1)
     context = Context(Config(dict()), model=plain)
     assert context.student is plain and context.teachers == {} and not context.distils
+    # An algorithm of mmrazor has one teacher and no checkpoint of it.
     distilled = nn.Module()
-    distilled.student, distilled.distiller = plain, nn.Identity()
-    distilled.teachers = dict(big=plain)
+    distilled.student, distilled.distiller, distilled.teacher = plain, nn.Identity(), plain
     context = Context(Config(dict()), model=distilled)
     assert context.distils and context.student is plain
-    assert list(context.teachers) == ['teacher big']
-    distilled.teachers = {'': plain}
-    assert list(context.teachers) == ['teacher']
+    assert list(context.teachers) == ['teacher'] and context.frozen_teachers == {}
+
+
+def test_data_sets_without_metadata():
+    assert metainfo(ConcatDataset([[1], [2]])) == {}
+
+
+def test_errors_are_explained():
+    context = Context(Config(dict()), explain=lambda error: ConfigError(f'explained {error}'))
+    assert context.describe(ValueError('x')) == 'explained x'

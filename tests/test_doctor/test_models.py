@@ -2,10 +2,13 @@
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.structures import InstanceData, PixelData
 from mmseg.structures import SegDataSample
 
 from mmkd_sod.doctor import models
+from mmkd_sod.doctor.context import Context
+from mmkd_sod.doctor.report import Section
 from mmkd_sod.models.builder import build_model
 from mmkd_sod.testing.small_segmentors import small_segmentor
 from tests.detection import detector
@@ -31,18 +34,33 @@ def test_sizes_are_counted(section):
     assert found['distiller'] == dict(type='CrossKDDistiller', parameters=0)
 
 
+def checked(scenes, sample, ignored=None):
+    """Return the errors on the labels of a sample for a segmentor of 6 classes."""
+    model = build_model(small_segmentor('FCN', classes=6))
+    for head in (model.decode_head, model.auxiliary_head):
+        head.ignore_index = 255 if ignored is None else ignored
+    section = Section('data', 'Data')
+    models.check_classes(
+        Context(Config(dict()), model=model, batch=dict(data_samples=[sample])), section
+    )
+    return findings(section, 'error')
+
+
 @pytest.mark.parametrize('label, error', [(5, ''), (6, 'a box of label 6, the student has labels')])
 def test_labels_beyond_the_classes_are_reported(scenes, label, error):
     sample = SegDataSample()
     sample.gt_instances = InstanceData(labels=torch.tensor([0, label]))
-    _, section = run_section(models, scenes, run='student', batch=dict(data_samples=[sample]))
-    assert error in findings(section, 'error') and bool(error) == bool(findings(section, 'error'))
+    found = checked(scenes, sample)
+    assert error in found and bool(error) == bool(found)
 
 
-def test_ignored_pixels_are_no_labels(scenes):
+@pytest.mark.parametrize('ignored, fault', [(None, '11'), (11, ''), (12, '11')])
+def test_ignored_pixels_are_those_of_the_heads(scenes, ignored, fault):
+    sample = SegDataSample(gt_sem_seg=PixelData(data=torch.tensor([[[0, 11, 5]]])))
+    found = checked(scenes, sample, ignored)
+    assert (f'a pixel of label {fault}' in found) if fault else not found
     sample = SegDataSample(gt_sem_seg=PixelData(data=torch.tensor([[[0, 255, 5]]])))
-    _, section = run_section(models, scenes, run='student', batch=dict(data_samples=[sample]))
-    assert not findings(section, 'error')
+    assert bool(checked(scenes, sample, ignored)) == (ignored is not None)
 
 
 def test_a_plain_model_is_reported_as_plain(scenes):

@@ -8,6 +8,7 @@ import json
 import sys
 
 from mmkd_sod.cli.common import add_cfg_options, load_config
+from mmkd_sod.cli.errors import explained
 from mmkd_sod.errors import ConfigError
 
 
@@ -49,7 +50,9 @@ def run(args) -> int:
         args.work_dir, args.launcher, args.local_rank = None, 'none', 0
         cfg = load_config(args)
         try:
-            report = examine_config(cfg, max(args.images, 1), max(args.steps, 1), on_section=_show)
+            report = examine_config(
+                cfg, max(args.images, 1), max(args.steps, 1), on_section=_show, explain=explained
+            )
         finally:
             _show('')
     print(json.dumps(report.as_dict(), indent=2) if args.json else report.as_text())

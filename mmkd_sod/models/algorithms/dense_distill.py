@@ -20,7 +20,7 @@ from mmkd_sod.models.distillers.entries import idle_loss
 from mmkd_sod.models.distillers.mmrazor_adapter import as_distiller
 from mmkd_sod.models.distillers.recorders import hooks_fire
 from mmkd_sod.models.teachers.frozen_teacher import AbsentTeacher, FrozenTeacher
-from mmkd_sod.models.teachers.group import build_teachers
+from mmkd_sod.models.teachers.group import Teachers, build_teachers
 from mmkd_sod.registry import MODELS
 
 _STUDENT = 'architecture.'
@@ -216,6 +216,11 @@ class DenseDistill(SingleTeacherDistill):
     def teachers(self) -> dict[str, BaseModel]:
         """The frozen teachers by name; the only one has the name ''."""
         return self._teachers.modules
+
+    @property
+    def teacher_group(self) -> Teachers:
+        """The frozen teachers with their checkpoints and inputs."""
+        return self._teachers
 
     @property
     def _teacher(self) -> FrozenTeacher | AbsentTeacher:

@@ -1,0 +1,144 @@
+"""The doctor on the configs of this project and on the base data sets of mmdet and mmseg.
+
+Data are replaced by generated samples and teachers are random, so that the doctor may find faults;
+it must never fail itself, and every fault has a reason.
+"""
+
+import re
+
+import mmdet
+import mmdet.datasets
+import mmseg
+import mmseg.datasets
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from mmkd_sod.cli.errors import explained
+from mmkd_sod.doctor import examine_config
+from mmkd_sod.engine.checks import datasets_within
+from mmkd_sod.testing.small_detectors import small_detector
+from mmkd_sod.testing.small_segmentors import small_segmentor
+from tests.conftest import ROOT, forget_visualizers
+from tests.generated_data import (
+    dataset_class,
+    on_generated_data,
+    package_configs,
+    without_downloads,
+)
+
+OWN = sorted(path for path in (ROOT / 'configs').glob('*/*.py') if path.parent.name != '_base_')
+BASES = dict(
+    mmdet=sorted((package_configs(mmdet) / '_base_/datasets').glob('*.py')),
+    mmseg=sorted((package_configs(mmseg) / '_base_/datasets').glob('*.py')),
+)
+# What the doctor says of random teachers and untrained students; anything else is a fault.
+RANDOM = (
+    r'the teacher[\w ]* is random',
+    r'the teacher[\w ]* predicts nothing',
+    r'the teacher[\w ]* is no better than a random one',
+    r'distill\.[\w.]+ is too (large|small)',
+)
+# Base data sets that cannot train a detector, by the reason that the doctor gives.
+REFUSED = {
+    'mmdet/ade20k_instance': 'no train_dataloader',
+    'mmdet/ade20k_panoptic': 'no train_dataloader',
+    'mmdet/ade20k_semantic': 'no train_dataloader',
+    'mmdet/coco_caption': 'no train_dataloader',
+    'mmdet/cityscapes_instance': 'cityscapesscripts',
+    'mmdet/lvis_v0.5_instance': 'lvis',
+    'mmdet/lvis_v1_instance': 'lvis',
+    # No samples are generated for these.
+    'mmdet/coco_instance_semantic': 'does not exist',
+    'mmdet/coco_panoptic': 'does not exist',
+    'mmdet/dsdl': 'does not exist',
+    'mmdet/mot_challenge': 'does not exist',
+    'mmdet/mot_challenge_reid': 'does not exist',
+    'mmdet/openimages_detection': 'does not exist',
+    'mmdet/refcoco': 'does not exist',
+    'mmdet/refcoco+': 'does not exist',
+    'mmdet/refcocog': 'does not exist',
+    'mmdet/youtube_vis': 'does not exist',
+}
+# The short suite examines one of each kind: infinite sampler, concatenated sets, own loop.
+SHORT = ('mmseg/pascal_voc12_aug', 'mmdet/voc0712')
+
+
+def base_config(package: str, path) -> Config:
+    """Return a base data set with a small model and the package's own schedule and runtime."""
+    root = package_configs(mmdet if package == 'mmdet' else mmseg) / '_base_'
+    cfg = Config.fromfile(root / 'default_runtime.py')
+    schedule = 'schedule_1x' if package == 'mmdet' else 'schedule_20k'
+    for part in (root / f'schedules/{schedule}.py', path):
+        cfg.merge_from_dict(Config.fromfile(part)._cfg_dict.to_dict())
+    init_default_scope(package)
+    kind = next(
+        dataset_class(leaf)
+        for name in ('train_dataloader', 'val_dataloader')
+        if cfg.get(name)
+        for leaf, _ in datasets_within(cfg[name].dataset, name)
+    )
+    classes = len(kind.METAINFO.get('classes') or ('thing',))
+    if package == 'mmdet':
+        cfg.model = small_detector('GFLHead', classes=classes)
+    else:
+        cfg.model = small_segmentor('FCN', classes=classes)
+        # Stock configs of mmseg have it outside of the model.
+        cfg.data_preprocessor = cfg.model.pop('data_preprocessor')
+        if kind.__name__ == 'LEVIRCDDataset':
+            cfg.data_preprocessor = dict(type='DualInputSegDataPreProcessor', size=(96, 96))
+            cfg.model.backbone.in_channels = 6
+    return cfg
+
+
+def report_on(cfg: Config, folder):
+    forget_visualizers()
+    cfg = without_downloads(on_generated_data(cfg, folder))
+    cfg.visualizer = dict(type='Visualizer')
+    return examine_config(cfg, images=1, steps=1, explain=explained)
+
+
+def faults(report) -> list:
+    """Return the errors that random weights do not cause."""
+    return [
+        text
+        for text in report.findings('error')
+        if not any(re.match(pattern, text) for pattern in RANDOM)
+    ]
+
+
+def random_teachers(cfg: Config) -> Config:
+    if 'teacher' in cfg.model:
+        cfg.model.update(teacher_ckpt=None, teacher_allow_missing=['*'])
+    return cfg
+
+
+def cases():
+    """Yield all base data sets, and mark those that the short suite omits."""
+    for package, paths in BASES.items():
+        for path in paths:
+            name = f'{package}/{path.stem}'
+            marks = () if name in SHORT else (pytest.mark.slow,)
+            yield pytest.param(package, path, id=name, marks=marks)
+
+
+@pytest.mark.parametrize('package, path', cases())
+def test_base_data_sets_are_ok_or_refused_with_a_reason(package, path, tmp_path):
+    report = report_on(base_config(package, path), tmp_path)
+    reason = REFUSED.get(f'{package}/{path.stem}')
+    if reason is None:
+        assert not faults(report), report.as_text()
+        assert all(section.level != 'skipped' for section in report.sections)
+    else:
+        assert any(reason in text for text in report.findings('error')), report.as_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('path', OWN, ids=lambda path: f'{path.parent.name}/{path.stem}')
+def test_own_configs_are_ok_up_to_their_random_teachers(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    report = report_on(random_teachers(Config.fromfile(path)), tmp_path)
+    found = faults(report)
+    if 'offline' in path.stem:  # labels that a teacher has written
+        assert found and 'label' in found[0]
+    else:
+        assert not found, report.as_text()
