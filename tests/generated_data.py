@@ -131,12 +131,12 @@ def _write_segmentation(dataset: dict, root: Path) -> None:
     prefix = dataset['data_prefix']
     for value in prefix.values():
         (root / value).mkdir(parents=True, exist_ok=True)
+    names = _names(dataset, root)
     built = DATASETS.build({**dataset, 'lazy_init': True, 'pipeline': []})
     # Without class 0 where it stands for pixels that are ignored.
     # The data sets of mmdet always keep it.
     first = int(bool(getattr(built, 'reduce_zero_label', False)))
     values = range(first, len(built.metainfo['classes']))
-    names = _names(dataset, root)
     suffixes = (built.img_suffix, built.seg_map_suffix)
     _write_maps(root, prefix['img_path'], prefix['seg_map_path'], values, names, suffixes)
     if 'img_path2' in prefix:

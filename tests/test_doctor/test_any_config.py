@@ -10,6 +10,7 @@ import mmdet
 import mmdet.datasets
 import mmseg
 import mmseg.datasets
+import pytest
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
@@ -44,6 +45,10 @@ REFUSED = {
     'mmdet/ade20k_panoptic': 'no train_dataloader',
     'mmdet/ade20k_semantic': 'no train_dataloader',
     'mmdet/coco_caption': 'no train_dataloader',
+    'mmdet/refcoco': 'no train_dataloader',
+    'mmdet/refcoco+': 'no train_dataloader',
+    'mmdet/refcocog': 'no train_dataloader',
+    'mmdet/youtube_vis': 'val_dataloader, val_cfg, and val_evaluator',
     'mmdet/cityscapes_instance': 'cityscapesscripts',
     'mmdet/lvis_v0.5_instance': 'lvis',
     'mmdet/lvis_v1_instance': 'lvis',
@@ -54,10 +59,9 @@ REFUSED = {
     'mmdet/mot_challenge': 'does not exist',
     'mmdet/mot_challenge_reid': 'does not exist',
     'mmdet/openimages_detection': 'does not exist',
-    'mmdet/refcoco': 'does not exist',
-    'mmdet/refcoco+': 'does not exist',
-    'mmdet/refcocog': 'does not exist',
-    'mmdet/youtube_vis': 'does not exist',
+    'mmdet/v3det': 'No such file',
+    'mmseg/nyu': 'does not exist',
+    'mmseg/nyu_512x512': 'does not exist',
 }
 # The short suite examines one of each kind: infinite sampler, concatenated sets, own loop.
 SHORT = ('mmseg/pascal_voc12_aug', 'mmdet/voc0712')
