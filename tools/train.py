@@ -6,8 +6,9 @@ from mmengine.runner import Runner
 
 import mmkd_sod  # noqa: F401  (patches upstream first)
 from mmkd_sod.cli.common import load_config, make_work_dir, require_file, run_tool, tool_parser
+from mmkd_sod.engine.annotation_checks import check_teacher_classes
 from mmkd_sod.engine.build_runner import build_runner
-from mmkd_sod.engine.checks import check_data
+from mmkd_sod.engine.checks import check_data, stated_classes
 from mmkd_sod.engine.default_hooks import add_default_hooks
 from mmkd_sod.engine.distributed import prepare_launcher
 from mmkd_sod.errors import ConfigError
@@ -66,6 +67,7 @@ def prepare_runner(cfg, args) -> Runner:
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     if hasattr(model, 'load_teacher'):
         model.load_teacher()
+    check_teacher_classes(cfg, stated_classes(cfg))
     return runner
 
 

@@ -14,7 +14,7 @@ from mmkd_sod.errors import DataError
 _NEEDED = dict(
     images=('id', 'file_name', 'height', 'width'),
     categories=('id', 'name'),
-    annotations=('id', 'image_id', 'category_id', 'bbox', 'area'),
+    annotations=('id', 'image_id', 'category_id', 'bbox'),
 )
 
 

@@ -7,6 +7,8 @@ from mmengine.config import Config
 
 from mmkd_sod.errors import DataError
 
+from .annotation_checks import check_annotations, check_evaluator
+
 
 def datasets_within(dataset: dict, where: str) -> Iterator[tuple[dict, str]]:
     """Yield a data set config and its key, or those inside wrappers such as ConcatDataset."""
@@ -32,7 +34,8 @@ def check_data(
         loaders (Sequence[str]): Keys of the data loaders to check.
 
     Raises:
-        DataError: A file or folder is missing, or an annotation file is a pickle.
+        DataError: A file or folder is missing, an annotation file is a pickle, or a COCO json has
+            boxes, identifiers or class names with which training is meaningless.
     """
     for name in loaders:
         loader = cfg.get(name)
@@ -41,6 +44,18 @@ def check_data(
         for dataset, where in datasets_within(loader['dataset'], f'{name}.dataset'):
             if (dataset.get('backend_args') or {}).get('backend', 'local') == 'local':
                 _check_one(dataset, where)
+                check_annotations(dataset, where, cfg.get('default_scope'))
+        check_evaluator(cfg, name)
+
+
+def stated_classes(cfg: Config) -> tuple[str, ...]:
+    """Return the class names that the config states for its training data; empty without."""
+    dataset = (cfg.get('train_dataloader') or {}).get('dataset')
+    for inner, _ in datasets_within(dataset, '') if isinstance(dataset, dict) else ():
+        classes = (inner.get('metainfo') or {}).get('classes')
+        if isinstance(classes, (list, tuple)):
+            return tuple(classes)
+    return ()
 
 
 def _check_one(dataset: dict, where: str) -> None:
