@@ -11,6 +11,7 @@ from mmkd_sod.errors import DataError
 from mmkd_sod.registry import DATASETS
 from mmkd_sod.utils.images import IMAGE_SUFFIXES
 
+from .depth_rule import decide_depth
 from .sod_dataset import SODDataset
 
 
@@ -19,7 +20,8 @@ class RGBDCoSODDataset(SODDataset):
     """Groups of images with a common salient object, with a depth map and a mask per image.
 
     Images, depth maps and masks are in three folders with one subfolder per group each, and are
-    matched by name without suffix::
+    matched by name without suffix. Number of bits and range of the depth maps are found once per
+    folder and logged; see ``LoadDepth``::
 
         image/banana/01.jpg    depth/banana/01.png    mask/banana/01.png
 
@@ -55,7 +57,8 @@ class RGBDCoSODDataset(SODDataset):
         """Match images, depth maps and masks; called by mmengine.
 
         Returns:
-            list[dict]: Keys of ``SODDataset``, ``group`` and ``depth_path`` per image.
+            list[dict]: Keys of ``SODDataset``, ``group``, ``depth_path`` and ``depth_rule`` per
+            image.
         """
         depth_dir = self.data_prefix.get('depth_path')
         if not depth_dir:
@@ -83,6 +86,9 @@ class RGBDCoSODDataset(SODDataset):
                     'of a group; use one folder per group'
                 )
             info['depth_path'] = osp.join(depth_dir, depths[info['img_name']])
+        rule = decide_depth(sorted({info['depth_path'] for info in data_list}), self.name)
+        for info in data_list:
+            info['depth_rule'] = rule
         self._warn_unused(depths.keys() - {info['img_name'] for info in data_list})
         return data_list
 

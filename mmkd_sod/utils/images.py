@@ -134,6 +134,39 @@ def read_mask_and_ignored(path, rule: MaskRule | None = None) -> tuple[np.ndarra
     return np.ascontiguousarray(saliency), ignored
 
 
+def load_depth(path) -> tuple[np.ndarray, str]:
+    """Read the values of a depth map.
+
+    Args:
+        path (str | Path): The file; the channels of colour images are averaged.
+
+    Returns:
+        tuple: (H, W), float32, NaN and infinite values 0; and ``'8 bits'``, ``'16 bits'`` or
+        ``'floating'``.
+
+    Raises:
+        DataError: The file is missing, damaged, not an image, or coloured by distance.
+    """
+    image = open_image(path, 'depth map')
+    if image.mode.startswith(('I', 'F')):
+        depth = np.nan_to_num(np.asarray(image).astype(np.float32), posinf=0, neginf=0)
+        return depth, '16 bits' if image.mode.startswith('I') else 'floating'
+    if image.mode in ('1', 'L', 'LA'):
+        return np.asarray(image.convert('L')).astype(np.float32), '8 bits'
+    colours = np.asarray(image.convert('RGB')).astype(np.float32)
+    if ((colours.max(-1) - colours.min(-1)) > 64).mean() > 0.2:
+        raise DataError(
+            f"depth map '{path}' is in colour; it needs one channel, or three equal ones; export "
+            'the distances instead of a colour map'
+        )
+    return colours.mean(-1), '8 bits'
+
+
+def scale_depth(depth: np.ndarray, scale: float) -> np.ndarray:
+    """Return values divided by the full scale and clipped to [0, 1]."""
+    return (depth / scale).clip(0, 1)
+
+
 def read_depth(path, max_value: float | None = None) -> np.ndarray:
     """Read an 8-bit, 16-bit or floating depth map.
 
@@ -146,17 +179,11 @@ def read_depth(path, max_value: float | None = None) -> np.ndarray:
         np.ndarray: (H, W), float32, in [0, 1]; NaN and infinite values become 0.
 
     Raises:
-        DataError: The file is missing, damaged or not an image.
+        DataError: The file is missing, damaged, not an image, or coloured by distance.
     """
-    image = open_image(path, 'depth map')
-    if image.mode.startswith(('I', 'F')):
-        depth = np.nan_to_num(np.asarray(image).astype(np.float32), posinf=0, neginf=0)
-        top = 65535.0 if image.mode.startswith('I') else max(1.0, depth.max(initial=0))
-    else:
-        mode = 'L' if image.mode in ('1', 'L', 'LA') else 'RGB'
-        depth, top = np.asarray(image.convert(mode)).astype(np.float32), 255.0
-        depth = depth.mean(-1) if depth.ndim == 3 else depth
-    return (depth / (max_value or top)).clip(0, 1)
+    depth, kind = load_depth(path)
+    tops = {'8 bits': 255.0, '16 bits': 65535.0, 'floating': max(1.0, depth.max(initial=0))}
+    return scale_depth(depth, max_value or tops[kind])
 
 
 def fit_mask(mask: np.ndarray, shape: tuple[int, int], path, what: str = 'mask') -> np.ndarray:
