@@ -55,7 +55,7 @@ class DepthRule:
             depth[depth == self.none] = 0
         if (depth > 1.01 * self.scale).mean() > 0.01:
             raise DataError(
-                f"depth map '{path}' reaches {depth.max():g}, the others are read with a full scale "
+                f"depth map '{path}' reaches {depth.max():g}, the others have a full scale "
                 f'of {self.scale:g}; {_REMEDY}'
             )
         return scale_depth(depth, self.scale)
