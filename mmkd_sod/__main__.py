@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from mmkd_sod.cli import commands
-from mmkd_sod.cli.common import run_tool
+from mmkd_sod.cli.common import quiet_output, run_tool
 from mmkd_sod.version import __version__
 
 
@@ -52,7 +52,8 @@ def parse_args(argv: list) -> argparse.Namespace:
 
 def main(argv: list | None = None) -> None:
     """Run the command that the arguments name and leave with its exit code."""
-    args = parse_args(sys.argv[1:] if argv is None else argv)
+    with quiet_output():
+        args = parse_args(sys.argv[1:] if argv is None else argv)
     run_tool(lambda: args.run(args), name=args.command)
 
 

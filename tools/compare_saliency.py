@@ -7,7 +7,6 @@ python tools/compare_saliency.py --data configs/demo/human_seg_scfnet_student.py
 from pathlib import Path
 
 import cv2
-from mmengine.config import Config
 
 import mmkd_sod  # noqa: F401  (applies the compatibility patches first)
 from mmkd_sod.apis.saliency_comparison import compare
@@ -15,6 +14,7 @@ from mmkd_sod.cli.common import comparison_parser, evenly, print_scores, require
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.saliency_inferencer import SaliencyInferencer
 from mmkd_sod.registry import DATASETS
+from mmkd_sod.utils.config_files import read_config_file
 from mmkd_sod.utils.files import write_json
 from mmkd_sod.visualization.saliency import saliency_panel
 
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument('--side', type=int, default=352, help="side of the networks' input")
     args = parser.parse_args()
     require_file(args.data, '--data: config')
-    dataset = Config.fromfile(args.data).test_dataloader.dataset
+    dataset = read_config_file(args.data).test_dataloader.dataset
     if dataset.get('type') != 'mmkd_sod.SODDataset':
         raise ConfigError(
             f"--data: the test set of '{args.data}' is a {dataset.get('type')}; give one SODDataset"

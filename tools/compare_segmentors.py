@@ -6,7 +6,6 @@ python tools/compare_segmentors.py --data configs/demo/camvid_pspnet_student.py
 
 from pathlib import Path
 
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 import mmkd_sod  # noqa: F401  (applies the compatibility patches first)
@@ -14,6 +13,7 @@ from mmkd_sod.apis.segmentation_comparison import compare_segmentors
 from mmkd_sod.cli.common import comparison_parser, evenly, print_scores, require_file, run_tool
 from mmkd_sod.models.student import load_model
 from mmkd_sod.registry import DATASETS
+from mmkd_sod.utils.config_files import read_config_file
 from mmkd_sod.utils.files import write_json
 from mmkd_sod.visualization import segmentation_panel
 
@@ -25,12 +25,12 @@ def main() -> None:
     for _, config, checkpoint in args.model:
         require_file(config, '--model: config')
         require_file(checkpoint, '--model: checkpoint')
-    cfg = Config.fromfile(args.data)
+    cfg = read_config_file(args.data)
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     shown = evenly(len(dataset), args.rows)
     models = {
-        title: load_model(Config.fromfile(config), checkpoint, args.device)
+        title: load_model(read_config_file(config), checkpoint, args.device)
         for title, config, checkpoint in args.model
     }
     scores, pictures = compare_segmentors(models, dataset, shown)

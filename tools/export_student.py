@@ -7,10 +7,8 @@ itself uses modules of mmkd_sod (the tool then prints a note).
 import argparse
 import os.path as osp
 
-from mmengine.config import Config
-
 import mmkd_sod  # noqa: F401  (applies the compatibility patches first)
-from mmkd_sod.cli.common import add_cfg_options, require_file, run_tool
+from mmkd_sod.cli.common import add_cfg_options, override, read_config, require_file, run_tool
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.student import load_student, own_types, write_student
 
@@ -44,9 +42,8 @@ def main() -> None:
             'overwrite it with --force'
         )
 
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args.config)
+    override(cfg, args)
     plain, checkpoint, _ = load_student(cfg, args.checkpoint)
     write_student(plain, checkpoint, targets['.py'], targets['.pth'])
     for path in targets.values():

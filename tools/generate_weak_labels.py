@@ -8,7 +8,6 @@ import os
 from argparse import ArgumentParser
 
 import torch
-from mmengine.config import Config
 
 import mmkd_sod  # noqa: F401  (applies the compatibility patches first)
 from mmkd_sod.apis.weak_label_writer import WeakLabelWriter
@@ -16,6 +15,7 @@ from mmkd_sod.cli.common import require_file, run_tool
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.saliency_inferencer import SaliencyInferencer
 from mmkd_sod.registry import DATASETS
+from mmkd_sod.utils.config_files import read_config_file
 
 
 def parse_args():
@@ -48,7 +48,7 @@ def build_dataset(args):
             dict(type='mmkd_sod.UnlabelledImageDataset', data_root=args.images, name=args.name)
         )
     require_file(args.data, '--data: config')
-    dataset = Config.fromfile(args.data).train_dataloader.dataset
+    dataset = read_config_file(args.data).train_dataloader.dataset
     while 'dataset' in dataset:
         dataset = dataset.dataset
     if dataset.get('type') not in ('mmkd_sod.SODDataset', 'mmkd_sod.UnlabelledImageDataset'):

@@ -12,6 +12,7 @@ from mmkd_sod.apis.saliency_sources import find_sources, read_sources
 from mmkd_sod.cli.common import run_tool
 from mmkd_sod.errors import DataError
 from mmkd_sod.models.saliency_inferencer import SaliencyInferencer
+from mmkd_sod.utils.files import refuse_links
 from mmkd_sod.utils.images import write_png
 from mmkd_sod.utils.progress import progress_bar
 from mmkd_sod.visualization.saliency import cut_out, saliency_overlay
@@ -72,6 +73,7 @@ def main() -> None:
 
         for name, image, saliency in inferencer.stream(read_sources(sources, skip, on_error)):
             for kind in args.only:
+                refuse_links(path_of(kind, name), out)
                 write_png(path_of(kind, name), MAKERS[kind](image, saliency))
             written += 1
             tell()

@@ -103,10 +103,20 @@ def find_sources(entries: Sequence[str]) -> list[Source]:
     return sources
 
 
+def _open_video(path: str) -> cv2.VideoCapture:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise DataError(
+            f'video {path!r} has a name that is not UTF-8, with which OpenCV crashes; rename it'
+        ) from None
+    return cv2.VideoCapture(path)
+
+
 def _frame_count(path: str) -> int:
     if not path.lower().endswith(VIDEO_SUFFIXES):
         return 0
-    video = cv2.VideoCapture(path)
+    video = _open_video(path)
     frames = int(video.get(cv2.CAP_PROP_FRAME_COUNT)) if video.isOpened() else 0
     video.release()
     return max(frames, 0)
@@ -139,7 +149,7 @@ def read_sources(
 
 
 def _read_video(source: Source, skip: Callable[[str], bool]) -> Iterator[tuple[str, np.ndarray]]:
-    video, number = cv2.VideoCapture(source.path), 0
+    video, number = _open_video(source.path), 0
     try:
         while video.isOpened():
             success, frame = video.read()

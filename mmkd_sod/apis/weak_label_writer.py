@@ -8,7 +8,8 @@ import numpy as np
 
 from mmkd_sod.errors import ConfigError, DataError
 from mmkd_sod.models.saliency_inferencer import SaliencyInferencer
-from mmkd_sod.utils.files import atomic_path, write_json
+from mmkd_sod.utils.files import atomic_path, open_appending, read_bytes, refuse_links, write_json
+from mmkd_sod.utils.image_lists import listed
 from mmkd_sod.utils.images import read_image
 from mmkd_sod.utils.progress import progress_bar
 from mmkd_sod.utils.weak_labels import claim, label_path, read_label, write_label
@@ -118,7 +119,7 @@ class WeakLabelWriter:
         ]
         with (
             progress_bar(len(share), show and self.rank == 0) as advance,
-            open(self.out / f'stats.{self.rank}of{self.world}.jsonl', 'a') as file,
+            open_appending(self.out / f'stats.{self.rank}of{self.world}.jsonl') as file,
         ):
             # Ends a line that an interrupted process may have left incomplete.
             file.write('\n')
@@ -128,6 +129,7 @@ class WeakLabelWriter:
                 file.flush()
 
             for image, _, saliency in self.inferencer.stream(self._read(share, advance, record)):
+                refuse_links(self._path(image), self.out)
                 write_label(self._path(image), saliency, self.bits)
                 record(image, **label_statistics(saliency))
                 advance()
@@ -141,11 +143,11 @@ class WeakLabelWriter:
         """Return the records of all processes by image; later ones override earlier ones."""
         found = {}
         for path in sorted(self.out.glob('stats.*.jsonl')):
-            for line in path.read_text().splitlines():
+            for line in read_bytes(path).splitlines():
                 try:
                     entry = json.loads(line)
                     found[entry.pop('image')] = entry
-                except (ValueError, KeyError):
+                except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                     continue  # an incomplete line; `_report` computes it from the label
         return found
 
@@ -182,8 +184,11 @@ class WeakLabelWriter:
             unreadable=broken,
         )
         with atomic_path(self.out / KEPT) as path:
+            lines = [
+                listed(str(Path(image['img_path']).relative_to(self.img_dir))) for image in kept
+            ]
             path.write_text(
-                ''.join(f'{Path(image["img_path"]).relative_to(self.img_dir)}\n' for image in kept)
+                ''.join(f'{line}\n' for line in lines), encoding='utf-8', errors='surrogateescape'
             )
         write_json(self.out / REPORT, report, indent=1)
         return report

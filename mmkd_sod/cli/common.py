@@ -2,30 +2,44 @@
 
 import argparse
 import errno
+import io
 import os
 import os.path as osp
+import select
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
 
 from mmengine.config import Config, DictAction
-from mmengine.hub import get_config
 
 from mmkd_sod.cli.errors import explained
 from mmkd_sod.errors import ConfigError, UserError
+from mmkd_sod.utils.config_files import read_config_file
 
 # Exit codes: a user's mistake, and an interruption (128 + SIGINT, as shells have it).
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
+# The reader of the output is gone (128 + SIGPIPE).
+EXIT_CLOSED_OUTPUT = 141
 # Set to 1: the traceback of a user's mistake is shown as well.
 TRACEBACK = 'MMKD_TRACEBACK'
 
 
 class _Options(DictAction):
     """mmengine's key=value options, which lose the spaces of paths; these keep them."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        for value in values or ():
+            if not value.partition('=')[0].strip() or '=' not in value:
+                parser.error(f"--cfg-options: {value!r} has no '='; give key=value")
+        try:
+            super().__call__(parser, namespace, values, option_string)
+        except Exception as error:  # of many kinds, all of them about a value
+            parser.error(f'--cfg-options: {" ".join(values)} cannot be read ({error}); correct it')
 
     @staticmethod
     def _parse_iterable(val: str):
@@ -74,7 +88,9 @@ def read_config(name: str) -> Config:
     """
     if '::' in name:
         try:
-            return get_config(name)
+            return read_config_file(name)
+        except ConfigError:
+            raise
         except (OSError, AssertionError, ValueError) as error:
             raise ConfigError(
                 f"config '{name}' is not found in that package; give "
@@ -85,15 +101,32 @@ def read_config(name: str) -> Config:
     if name.endswith('.py'):
         try:
             compile(Path(name).read_bytes(), name, 'exec')
-        except (SyntaxError, ValueError) as error:
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise ConfigError(
                 f"config '{name}' is not valid Python ({error}); correct it"
             ) from error
     try:
-        return Config.fromfile(name)
+        return read_config_file(name)
     except FileNotFoundError as error:
         raise ConfigError(
             f"config '{name}' names a file that does not exist ({error}); correct its `_base_`"
+        ) from error
+
+
+def override(cfg: Config, args: argparse.Namespace) -> None:
+    """Merge ``--cfg-options`` into a config.
+
+    Raises:
+        ConfigError: The overrides do not fit it.
+    """
+    if args.cfg_options is None:
+        return
+    try:
+        cfg.merge_from_dict(args.cfg_options)
+    except Exception as error:  # of many kinds, all of them about the options
+        raise ConfigError(
+            f"--cfg-options do not fit '{args.config}' ({type(error).__name__}: "
+            f'{error}); correct them'
         ) from error
 
 
@@ -108,14 +141,7 @@ def load_config(args: argparse.Namespace) -> Config:
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = read_config(args.config)
     cfg.launcher = args.launcher
-    if args.cfg_options is not None:
-        try:
-            cfg.merge_from_dict(args.cfg_options)
-        except Exception as error:  # of many kinds, all of them about the options
-            raise ConfigError(
-                f"--cfg-options do not fit '{args.config}' ({type(error).__name__}: "
-                f'{error}); correct them'
-            ) from error
+    override(cfg, args)
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
@@ -217,10 +243,33 @@ def _exit_mistake(name: str, mistake: UserError) -> NoReturn:
     raise SystemExit(EXIT_USER_ERROR) from None
 
 
+@contextmanager
+def quiet_output() -> Iterator[None]:
+    """End quietly where nobody reads the output any more, as after ``| head``.
+
+    File names of any bytes can be printed inside.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors='backslashreplace')
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        output = select.poll()
+        output.register(sys.stdout, 0)
+        if not any(event & select.POLLERR for _, event in output.poll(0)):
+            raise  # It was another pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(EXIT_CLOSED_OUTPUT) from None
+
+
 def run_tool(main: Callable[[], int | None], name: str | None = None) -> None:
     """Run a tool and print its errors.
 
     - A user's mistake (``UserError``) is one sentence, exit code 2.
+    - A closed output ends it without a word, exit code 141.
     - An interruption says that the run can be resumed, exit code 130.
     - Any other error passes with its traceback, hints below it (``explained``).
     - A code other than 0 that the tool returns is the exit code.
@@ -231,7 +280,8 @@ def run_tool(main: Callable[[], int | None], name: str | None = None) -> None:
     """
     name = name or osp.basename(sys.argv[0])
     try:
-        code = main()
+        with quiet_output():
+            code = main()
     except BaseException as error:
         if _interrupted(error):
             _exit_interrupted(name)

@@ -1,6 +1,5 @@
 """Mistakes in data that a second look at the data proves."""
 
-import json
 from collections.abc import Mapping
 from types import FrameType
 
@@ -9,6 +8,7 @@ from mmengine.dataset import BaseDataset
 
 from mmkd_sod.engine.checks import datasets_within
 from mmkd_sod.errors import DataError
+from mmkd_sod.utils.files import read_json
 
 # What mmdet's CocoDataset reads of each entry.
 _NEEDED = dict(
@@ -53,8 +53,7 @@ def annotation_fault(path: str, coco: bool) -> str | None:
         return None
     where = f"annotation file '{path}'"
     try:
-        with open(path, encoding='utf-8') as file:
-            found = json.load(file)
+        found = read_json(path)
     except OSError as error:
         return f'{where} cannot be read ({error.strerror}); check the path'
     except ValueError as error:
@@ -119,8 +118,7 @@ def _nothing_left(frames: list[FrameType], dataset: BaseDataset) -> str:
     classes = dataset.metainfo.get('classes')
     start = f"{where}: no image of '{path}' is left"
     try:
-        with open(path, encoding='utf-8') as file:
-            names = [category['name'] for category in json.load(file)['categories']]
+        names = [category['name'] for category in read_json(path)['categories']]
     except (OSError, ValueError, KeyError, TypeError):
         names = None
     if names is not None and classes is not None and not set(names) & set(classes):

@@ -5,7 +5,9 @@ other error keeps its type, message and traceback; hints below it name the part 
 the model that it came through. Both are read from the frames, never from a library's message.
 """
 
+import errno
 import inspect
+import os
 import traceback
 from collections.abc import Mapping
 from types import FrameType
@@ -39,6 +41,26 @@ SETTINGS = dict(
     setup_env='env_cfg',
 )
 
+# What goes wrong with paths, permissions and disks.
+_FILE_ERRORS = {
+    errno.EACCES,
+    errno.EDQUOT,
+    errno.EEXIST,
+    errno.EFBIG,
+    errno.EINVAL,
+    errno.EIO,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENOENT,
+    errno.ENOSPC,
+    errno.ENOTDIR,
+    errno.ENOTEMPTY,
+    errno.ENXIO,
+    errno.EPERM,
+    errno.EROFS,
+}
+
 
 def explained(error: Exception) -> Exception:
     """Return the user's mistake that an error proves, or the error itself with hints.
@@ -53,7 +75,7 @@ def explained(error: Exception) -> Exception:
         return error
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     try:
-        mistake = _build_mistake(frames) or data_mistake(frames)
+        mistake = _build_mistake(frames) or data_mistake(frames) or _file_mistake(error, frames)
         hints = [_reading(frames) or _building(frames) or _module(frames), _hook(frames)]
     except Exception as fault:  # Explaining an error must never hide it.
         mistake, hints = None, [f'none, since looking for one raised {fault!r}']
@@ -66,6 +88,20 @@ def explained(error: Exception) -> Exception:
     for hint in filter(None, hints):
         add_note(error, f'Hint: {hint}')
     return error
+
+
+def _file_mistake(error: Exception, frames: list[FrameType]) -> UserError | None:
+    """A file that cannot be read or written, outside of a training and of a config's own code."""
+    if not isinstance(error, OSError) or error.errno not in _FILE_ERRORS:
+        return None
+    codes = {frame.f_code for frame in frames}
+    if codes & {Runner.train.__code__, Config.fromfile.__code__}:
+        return None
+    name = 'the output' if error.filename is None else f"'{os.fsdecode(error.filename)}'"
+    return UserError(
+        f'{name} cannot be read or written ({error.strerror}); check the path, its permissions and '
+        'the free space'
+    )
 
 
 def _builds(frames: list[FrameType]) -> list[FrameType]:

@@ -8,10 +8,8 @@ Any other error keeps its type, message and traceback; a note below it names the
 import functools
 import os.path as osp
 
-import cv2
-
 from mmkd_sod.errors import DataError, UserError
-from mmkd_sod.utils.images import read_image
+from mmkd_sod.utils.images import read_image, read_with_opencv
 from mmkd_sod.utils.notes import add_note
 
 from .entry import Entry
@@ -28,7 +26,7 @@ def unreadable(path, error: Exception) -> DataError | None:
     if not isinstance(path, str):
         return None
     missing = isinstance(error, FileNotFoundError) and error.filename == path
-    if not missing and (not osp.exists(path) or cv2.imread(path) is not None):
+    if not missing and (not osp.exists(path) or read_with_opencv(path) is not None):
         return None
     try:
         read_image(path)

@@ -2,13 +2,15 @@
 
 import os
 import os.path as osp
+import re
 from collections.abc import Sequence
 
 from mmengine.dataset import BaseDataset
 
 from mmkd_sod.errors import ConfigError, DataError
 from mmkd_sod.registry import DATASETS
-from mmkd_sod.utils.files import is_hidden
+from mmkd_sod.utils.files import is_hidden, read_bytes
+from mmkd_sod.utils.image_lists import unlisted
 from mmkd_sod.utils.images import IMAGE_SUFFIXES
 from mmkd_sod.utils.mask_kinds import MaskRule
 
@@ -45,7 +47,7 @@ class SODDataset(BaseDataset):
             ``seg_map_path`` there are no masks. Both may be the same folder.
         ann_file (str): List of images, one per line: a name with or without suffix, or image and
             mask separated by spaces, each relative to its folder. Empty lines and lines that start
-            with ``#`` are skipped.
+            with ``#`` are skipped. A line that is a JSON string is one path.
         name (str, optional): Name of the set in metrics and messages; default: the last folder of
             the root.
         img_suffix (str | Sequence[str]): Suffixes of images in order of preference.
@@ -118,8 +120,7 @@ class SODDataset(BaseDataset):
     def _listed(self) -> list[tuple[str, str | None, str]]:
         """Return image, mask or None, and position for each line of the list."""
         try:
-            with open(self.ann_file, encoding='utf-8-sig') as file:
-                lines = file.read().splitlines()
+            text = read_bytes(self.ann_file).decode('utf-8-sig')
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, 'strerror', None) or 'not a text file'
             raise DataError(
@@ -127,11 +128,15 @@ class SODDataset(BaseDataset):
                 'give a text file with one image per line'
             ) from None
         entries: list[tuple[str, str | None, str]] = []
-        for number, line in enumerate(lines, 1):
+        for number, line in enumerate(re.split(r'\r\n|\r|\n', text), 1):
             line = line.strip()
             if not line or line.startswith('#'):
                 continue
             place = f"list '{self.ann_file}', line {number}"
+            quoted = unlisted(line)
+            if quoted is not None:
+                entries.append((inside(quoted, place), None, place))
+                continue
             # A single name may contain spaces; two columns both need suffixes.
             head, _, tail = line.rpartition(' ')
             if (

@@ -6,7 +6,6 @@ model gets the same boxes from either reader. Unlike mmdet, boxes are clipped to
 boxes without area are dropped and reported.
 """
 
-import json
 import math
 import os.path as osp
 import xml.etree.ElementTree as ET
@@ -14,10 +13,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
-
 from mmkd_sod.errors import ConfigError, DataError
-from mmkd_sod.utils.files import write_json
+from mmkd_sod.utils.files import read_bytes, read_json, write_json
+from mmkd_sod.utils.images import read_with_opencv
 from mmkd_sod.utils.progress import progress_bar
 
 SPLITS = ('train', 'val', 'trainval', 'test')
@@ -70,7 +68,7 @@ def read_xml(path: Path) -> ET.Element:
         DataError: The file is missing, is not xml or has a document type.
     """
     try:
-        return ET.parse(path, parser=ET.XMLParser(target=_PlainTreeBuilder())).getroot()
+        return ET.fromstring(read_bytes(path), ET.XMLParser(target=_PlainTreeBuilder()))
     except FileNotFoundError:
         raise DataError(
             f"'{path}' does not exist; a split lists its image; add the file or change the split"
@@ -118,10 +116,12 @@ def read_split(root: Path, split: str) -> list:
             f"'{path}' does not exist; give a folder with Annotations, JPEGImages and "
             'ImageSets/Main'
         )
+    try:
+        lines = path.read_text(encoding='utf-8').splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(f"'{path}' is not text in UTF-8 ({error}); write it again") from None
     # VOC's lists per class have a second column.
-    names = [
-        line.split()[0] for line in path.read_text(encoding='utf-8').splitlines() if line.strip()
-    ]
+    names = [line.split()[0] for line in lines if line.strip()]
     if not names:
         raise DataError(f"'{path}' lists no images; add their names")
     for name, count in Counter(names).items():
@@ -152,7 +152,7 @@ def _find_image(root: Path, name: str) -> Path:
 
 def _image_size(path: Path, xml_path: Path, tree: ET.Element, report: SplitReport) -> tuple:
     """Return width and height of the image file; report other sizes in the xml."""
-    image = cv2.imread(str(path))
+    image = read_with_opencv(path)
     if image is None:
         raise DataError(f"'{path}' cannot be read as an image; replace it")
     height, width = image.shape[:2]
@@ -284,7 +284,7 @@ def _differs(path: Path, content: dict) -> bool:
     if not path.exists():
         return False
     try:
-        return json.loads(path.read_text(encoding='utf-8')) != content
+        return read_json(path) != content
     except ValueError:
         return True
 

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
@@ -22,6 +21,7 @@ from mmengine.runner import Runner
 from mmengine.structures import InstanceData, PixelData
 
 from mmkd_sod.errors import ConfigError, DataError
+from mmkd_sod.utils.images import read_with_opencv
 from mmkd_sod.utils.progress import progress_bar
 
 # Maximum difference of metrics, as a fraction of 1.
@@ -105,7 +105,7 @@ def compare(
     loader,
     model: BaseModel,
     predictor: Callable,
-    read: Callable = cv2.imread,
+    read: Callable = read_with_opencv,
 ) -> Agreement:
     """Evaluate a model and a predictor on the same images.
 

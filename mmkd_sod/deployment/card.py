@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,9 +65,15 @@ def machine() -> str:
     return f'{name}, {os.cpu_count()} cores'
 
 
+def _plain(text: str) -> str:
+    """Return text from a config or checkpoint as one line that Markdown shows as it is."""
+    text = ' '.join(''.join(c if c.isprintable() else ' ' for c in str(text)).split())
+    return re.sub(r'[<>&|`*\[\]\\]', lambda match: f'&#{ord(match[0])};', text)
+
+
 def _classes(names: Sequence[str]) -> str:
     if len(names) <= _NAMED:
-        return f'{len(names)}: {", ".join(names)}'
+        return f'{len(names)}: {", ".join(map(_plain, names))}'
     return f'{len(names)}, named in `model.json`'
 
 
@@ -81,7 +88,8 @@ def write_card(facts: CardFacts, folder: Path) -> str:
         for name in ('model.onnx', 'weights.pth')
     }
     metrics = '\n'.join(
-        f'| {name} | {agreement.torch[name]:.4f} | {agreement.onnx[name]:.4f} | {difference:.1e} |'
+        f'| {_plain(name)} | {agreement.torch[name]:.4f} | {agreement.onnx[name]:.4f} '
+        f'| {difference:.1e} |'
         for name, difference in agreement.differences.items()
     )
     needs = (
@@ -89,13 +97,13 @@ def write_card(facts: CardFacts, folder: Path) -> str:
         if not facts.ours
         else f'; it needs {", ".join(f"`{name}`" for name in facts.ours)} of mmkd_sod'
     )
-    return f"""# {facts.name}
+    return f"""# {_plain(facts.name)}
 
 | | |
 |---|---|
 | task | {_TASKS[spec['task']]} |
 | classes | {_classes(spec['classes'])} |
-| model | {facts.model}{facts.trained} |
+| model | {_plain(facts.model)}{_plain(facts.trained)} |
 | parameters | {facts.parameters / 1e6:.2f} million |
 | input | {facts.input_size}, RGB |
 | files | `model.onnx` {size['model.onnx']}, `weights.pth` {size['weights.pth']} |

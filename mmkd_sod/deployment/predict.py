@@ -256,11 +256,13 @@ def draw(image, result, spec, score_thr=0.3):
 def _write(path, content):
     """Write text or an image atomically."""
     temporary = path.with_name(f'.{os.getpid()}{path.name}')
+    temporary.unlink(missing_ok=True)
     try:
         if isinstance(content, str):
             temporary.write_text(content, encoding='utf-8')
-        elif not cv2.imwrite(str(temporary), content):
-            raise OSError(f"'{path}' cannot be written; check the free space of the disk")
+        else:
+            # OpenCV's own writer ends the process on names that are not UTF-8.
+            temporary.write_bytes(cv2.imencode('.png', content)[1].tobytes())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -289,6 +291,14 @@ def save(result, image, spec, base, score_thr):
             else (result['saliency'] * 255 + 0.5).astype(np.uint8)
         )
         _write(base.with_name(base.name + '.png'), maps)
+
+
+def _read(path):
+    """Return an image, or None if it cannot be read."""
+    # A pipe would wait for its writer; OpenCV's own reader crashes on names that are not UTF-8.
+    if not path.is_file() or not path.stat().st_size:
+        return None
+    return cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
 
 
 def _images(inputs):
@@ -326,7 +336,7 @@ def main():
     suffix = '.json' if predictor.spec['task'] == 'detection' else '.png'
     for number, (stem, path) in enumerate(images.items(), 1):
         exists = (out / (stem + suffix)).exists() and not args.force
-        image = None if exists else cv2.imread(str(path))
+        image = None if exists else _read(path)
         if image is not None:
             save(predictor(image), image, predictor.spec, out / stem, args.score_thr)
         failed += image is None and not exists

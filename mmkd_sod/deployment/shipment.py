@@ -4,7 +4,6 @@ import os
 import shutil
 from pathlib import Path
 
-import cv2
 import torch
 from mmengine.config import Config
 
@@ -14,6 +13,7 @@ from mmkd_sod.errors import ConfigError, DataError, UserError
 from mmkd_sod.models.student import load_student, own_types, student_config, write_student
 from mmkd_sod.models.submodules import last_head
 from mmkd_sod.utils.files import write_json
+from mmkd_sod.utils.images import read_with_opencv
 
 from . import predict
 from .agreement import LIMIT, Agreement, build_metrics, build_test_loader, compare
@@ -123,7 +123,7 @@ def _first_image(loader):
     if not len(loader):
         raise DataError('ship: the data set is empty; give one with images')
     path = str(loader.dataset.get_data_info(0)['img_path'])
-    image = cv2.imread(path)
+    image = read_with_opencv(path)
     if image is None:
         raise DataError(f"image '{path}' cannot be read by OpenCV; replace it")
     return image

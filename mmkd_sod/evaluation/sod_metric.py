@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mmkd_sod.errors import ConfigError, DataError
 from mmkd_sod.registry import METRICS
+from mmkd_sod.utils.files import refuse_links
 from mmkd_sod.utils.images import write_png
 
 
@@ -128,23 +129,25 @@ class SODMetric(BaseMetric):
             # mmseg has applied the sigmoid to one channel, but not the softmax to two.
             pred = to_uint8(maps[0] if maps.shape[0] == 1 else maps.softmax(0)[1])
             dataset = sample.get('dataset_name') or ''
-            path = sample.get('img_path') or ''
-            name = sample.get('img_name') or osp.splitext(osp.basename(path))[0]
+            source = sample.get('img_path') or ''
+            name = sample.get('img_name') or osp.splitext(osp.basename(source))[0]
             if self.out_dir is not None:
-                write_png(osp.join(self.out_dir, dataset, f'{name}.png'), pred)
+                path = osp.join(self.out_dir, dataset, f'{name}.png')
+                refuse_links(path, self.out_dir)
+                write_png(path, pred)
             if self.format_only:
                 # mmengine needs one result per sample to gather.
                 self.results.append((dataset, None))
                 continue
             if 'gt_sem_seg' not in sample:
                 raise DataError(
-                    f"SODMetric: '{path}' has no mask; scores need one; set "
+                    f"SODMetric: '{source}' has no mask; scores need one; set "
                     'seg_map_path in its data set, or format_only=True'
                 )
             truth = sample['gt_sem_seg']['data'].squeeze(0).cpu().numpy()
             if truth.shape != pred.shape:
                 raise DataError(
-                    f"SODMetric: the map of '{path}' is {pred.shape}, its mask "
+                    f"SODMetric: the map of '{source}' is {pred.shape}, its mask "
                     f'{truth.shape}; both must have the size of the image; load masks '
                     'after resizing in the test pipeline'
                 )

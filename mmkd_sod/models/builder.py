@@ -1,17 +1,20 @@
 """Building models from configs with `cfg_path` references, overrides and scopes."""
 
 import copy
+from contextvars import ContextVar
 from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
-from mmengine.hub import get_config
 from mmengine.model import BaseModel
 from mmengine.registry import MODELS as ROOT_MODELS
 
 from mmkd_sod.errors import ConfigError
+from mmkd_sod.utils.config_files import read_config_file
 
 # Folders that contain this project's `configs`: of a checkout, of an installed package.
 _PACKAGE = Path(__file__).resolve().parents[1]
+# Files of ``cfg_path`` whose models are being built, the outermost first.
+_building: ContextVar[tuple[str, ...]] = ContextVar('_building', default=())
 CONFIG_ROOTS = (_PACKAGE.parent, _PACKAGE / '.mim')
 
 
@@ -23,9 +26,7 @@ def config_file(cfg_path: str) -> Path:
 
 def _load(cfg_path: str, role: str) -> Config:
     try:
-        if '::' in cfg_path:
-            return get_config(cfg_path)
-        return Config.fromfile(config_file(cfg_path))
+        return read_config_file(cfg_path if '::' in cfg_path else str(config_file(cfg_path)))
     except OSError as error:
         raise ConfigError(
             f"DenseDistill: {role}.cfg_path='{cfg_path}' is not a config file; set it to the path "
@@ -69,6 +70,24 @@ def resolve_model_cfg(cfg: dict, role: str = 'model') -> ConfigDict:
     return model
 
 
+def _build_once(cfg: dict, role: str):
+    """Build a config unless its ``cfg_path`` is being built already."""
+    outer = _building.get()
+    path = str(cfg.get('cfg_path', ''))
+    path = path if not path or '::' in path else str(config_file(path).resolve())
+    if path and path in outer:
+        circle = ' -> '.join((*outer[outer.index(path) :], path))
+        raise ConfigError(
+            f'DenseDistill: {role}.cfg_path leads back to itself ({circle}); set one of them to '
+            'the config of a plain model'
+        )
+    token = _building.set((*outer, path) if path else outer)
+    try:
+        return ROOT_MODELS.build(resolve_model_cfg(cfg, role))
+    finally:
+        _building.reset(token)
+
+
 def build_model(cfg: dict | BaseModel, role: str = 'model') -> BaseModel:
     """Build a detector or segmentor from a config, without loading weights.
 
@@ -89,7 +108,7 @@ def build_model(cfg: dict | BaseModel, role: str = 'model') -> BaseModel:
                 f'DenseDistill: {role} is a {type(cfg).__name__}; set it to a config '
                 'dict or a built mmengine BaseModel'
             )
-        cfg = ROOT_MODELS.build(resolve_model_cfg(cfg, role))
+        cfg = _build_once(cfg, role)
     if not isinstance(cfg, BaseModel):
         raise ConfigError(
             f'DenseDistill: {role} built a {type(cfg).__name__}; set it to a config '

@@ -7,7 +7,6 @@ import mmcv
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.hub import get_config
 
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.builder import build_model
@@ -15,6 +14,7 @@ from mmkd_sod.models.saliency import resize_like, saliency_head, saliency_logits
 from mmkd_sod.models.student import student_config
 from mmkd_sod.models.teachers.frozen_teacher import FrozenTeacher, find_accelerator
 from mmkd_sod.utils.checkpoint import check_fits, read_checkpoint
+from mmkd_sod.utils.config_files import read_config_file
 from mmkd_sod.utils.weak_labels import teacher_key
 
 
@@ -31,7 +31,7 @@ def saliency_config(config) -> Config:
         name = str(config)
         if '::' not in name and not Path(name).is_file():
             raise ConfigError(f"config '{name}' does not exist; give the path of a config file")
-        config = get_config(name) if '::' in name else Config.fromfile(name)
+        config = read_config_file(name)
     if 'model' not in config:
         raise ConfigError(
             f"config '{config.filename}' has no `model`; give a config that trains a model"

@@ -15,6 +15,8 @@ from .dumped_config import read_dumped_config
 
 # Fields of a record that are neither loss nor metric.
 _BOOKKEEPING = ('step', 'epoch', 'iter', 'time', 'data_time', 'memory')
+# Above it, sums and differences of floats overflow.
+_LARGEST = 1e300
 _TABLE = re.compile(r'per class results:.*?\n((?:[|+].*\n?)+)', re.DOTALL)
 
 
@@ -33,6 +35,7 @@ class Run:
         by_epoch (bool): Whether the keys of ``val`` are epochs.
         tested (Path | None): Checkpoint of the latest test.
         forced_role (str | None): Role given by the user.
+        skipped (list[str]): What of the logs was skipped, and why.
     """
 
     path: Path
@@ -44,6 +47,7 @@ class Run:
     by_epoch: bool = True
     tested: Path | None = None
     forced_role: str | None = None
+    skipped: list = field(default_factory=list)
 
     @property
     def seed(self) -> int | None:
@@ -131,27 +135,45 @@ def read_run(folder: Path) -> Run:
         DataError: The config or a log cannot be read.
     """
     run = Run(folder, read_dumped_config(_config_file(folder)))
+    infinite: dict[str, int] = {}
     if any(folder.glob('*/vis_data/scalars.json')):
-        for record in scalar_records(folder):
+        for record in scalar_records(folder, run.skipped.append):
+            record = _finite(record, infinite)
             if is_training(record):
                 run.train[record['step']] = record
                 run.by_epoch = 'epoch' in record
             elif metrics_of(record):
                 run.val[record['step']] = record
     for stamp in sorted(path for path in folder.iterdir() if path.is_dir()):
-        _read_test(run, stamp)
+        _read_test(run, stamp, infinite)
+    run.skipped += [
+        f"'{folder}' has {count} NaN or infinite values of {key}" for key, count in infinite.items()
+    ]
     return run
 
 
-def _read_test(run: Run, stamp: Path) -> None:
+def _finite(record: dict, infinite: dict[str, int]) -> dict:
+    """Return the numbers of a record that can be drawn; count those that are NaN or infinite."""
+    kept = {}
+    for key, value in record.items():
+        if isinstance(value, (int, float)):
+            if abs(value) < _LARGEST:
+                kept[key] = value
+            else:
+                infinite[key] = infinite.get(key, 0) + 1
+    return kept
+
+
+def _read_test(run: Run, stamp: Path, infinite: dict[str, int]) -> None:
     """Read the scores of a test in the folder ``stamp``, and scores per class from its text log."""
     test = stamp / f'{stamp.name}.json'
     if test.is_file():
         try:
-            run.test = json.loads(test.read_text(encoding='utf-8').splitlines()[-1])
-            run.test.items()
-        except (ValueError, IndexError, AttributeError):
-            raise DataError(f"'{test}' has no scores of a test; remove it, or test again") from None
+            record = json.loads(test.read_bytes().splitlines()[-1])
+            run.test = _finite(record, infinite)
+        except (OSError, ValueError, IndexError, AttributeError, RecursionError):
+            run.skipped.append(f"'{test}' has no scores of a test")
+            return
         loaded = run.cfg.get('load_from')
         run.tested = Path(loaded) if loaded else None
     log = stamp / f'{stamp.name}.log'
@@ -175,7 +197,9 @@ def parse_table(text: str) -> dict[str, dict[str, float]]:
     for name, *cells in rows[1:]:
         for column, cell in zip(columns, cells, strict=False):
             try:
-                columns[column][name] = float(cell)
+                value = float(cell)
+                if abs(value) < _LARGEST:
+                    columns[column][name] = value
             except ValueError:  # no score for a class without images
                 continue
     return columns

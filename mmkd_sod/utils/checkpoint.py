@@ -1,5 +1,6 @@
 """Reading checkpoints with torch's weights-only loader, and writing them."""
 
+import io
 import os.path as osp
 import pickle
 
@@ -126,8 +127,11 @@ def save_checkpoint(checkpoint: dict, path: str) -> None:
         checkpoint (dict): The checkpoint.
         path (str): Output file; its folder is created.
     """
+    # Into memory, so that the archive does not carry the name of the temporary file.
+    content = io.BytesIO()
+    torch.save(checkpoint, content)
     with atomic_path(path) as temporary:
-        torch.save(checkpoint, temporary)
+        temporary.write_bytes(content.getbuffer())
 
 
 def check_fits(model: nn.Module, state: dict[str, Tensor], what: str, name: str) -> None:

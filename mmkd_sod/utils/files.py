@@ -1,11 +1,90 @@
-"""Writing files atomically."""
+"""Reading regular files only, and writing files atomically and never through links."""
 
+import errno
 import json
 import os
 import platform
 import re
+import stat
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
+
+from mmkd_sod.errors import DataError
+
+
+def check_regular(path) -> None:
+    """Refuse a pipe, socket or device, on which reading would wait or never end.
+
+    Raises:
+        DataError: The path is neither missing nor a folder nor a regular file.
+    """
+    mode = os.stat(path).st_mode if os.path.exists(path) else stat.S_IFREG
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise DataError(f"'{path}' is a pipe, socket or device; only files are read; remove it")
+
+
+def read_bytes(path) -> bytes:
+    """Return the content of a regular file.
+
+    Raises:
+        OSError: The file is missing, cannot be read, or is a folder, pipe, socket or device.
+    """
+    # Opening a pipe would wait for its writer.
+    number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            raise OSError(errno.EINVAL, 'not a regular file', str(path))
+    except OSError:
+        os.close(number)
+        raise
+    with open(number, 'rb') as file:
+        return file.read()
+
+
+def read_json(path):
+    """Return the content of a JSON file.
+
+    Raises:
+        OSError: As ``read_bytes``.
+        ValueError: The content is not valid JSON, or nested too deeply.
+    """
+    try:
+        return json.loads(read_bytes(path))
+    except RecursionError:
+        raise ValueError('nested too deeply') from None
+
+
+def refuse_links(path, root) -> None:
+    """Refuse to write to a file that a link below a folder leads elsewhere.
+
+    Args:
+        path (str | Path): A file below ``root``.
+        root (str | Path): Folder that the user named; it may be a link itself.
+
+    Raises:
+        DataError: A folder between both is a symbolic link.
+    """
+    root = Path(root)
+    for inner in Path(path).relative_to(root).parents:
+        folder = root / inner
+        if folder != root and folder.is_symlink():
+            raise DataError(
+                f"'{folder}' is a symbolic link; files are written to real folders only; replace "
+                'it by a folder'
+            )
+
+
+def open_appending(path) -> TextIO:
+    """Open a text file for appending, and create it if it is missing; never through a link.
+
+    Raises:
+        OSError: The file cannot be written, or is a symbolic link.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+    number = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    return open(number, 'a', encoding='utf-8')
+
 
 # What file managers and archivers add to data.
 _FOREIGN = (
@@ -33,7 +112,8 @@ def atomic_path(path):
     """Provide a temporary file that replaces ``path`` when the block ends without an error.
 
     The temporary file is in the same folder and has the same suffix, from which image writers
-    choose the format. If the block raises, it is removed and ``path`` is not changed.
+    choose the format. If the block raises, it is removed and ``path`` is not changed. A symbolic
+    link at ``path`` is replaced, not followed.
 
     Args:
         path (str | Path): The file to write; its folder is created.
@@ -46,9 +126,16 @@ def atomic_path(path):
     # Ranks on different machines may share a folder and have equal process ids.
     writer = f'{platform.node().replace(".", "_")}.{os.getpid()}'
     temporary = path.with_name(f'.{path.stem}.{writer}{path.suffix}')
+    # Something planted under this name, such as a link, is not written to.
+    temporary.unlink(missing_ok=True)
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        # A full disk names no file, and the temporary name means nothing to users.
+        if error.filename is None or str(error.filename) == str(temporary):
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -1,5 +1,6 @@
 """Reading and writing images, masks and depth maps."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -8,7 +9,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mmkd_sod.errors import DataError
 
-from .files import atomic_path
+from .files import atomic_path, check_regular, read_bytes
 from .mask_kinds import MEANINGS, Mask, MaskRule, analyse, choose, unclear
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
@@ -22,8 +23,9 @@ def open_image(path, what: str) -> Image.Image:
         what (str): Kind of file, for messages.
 
     Raises:
-        DataError: The file is missing, damaged (or truncated) or not an image.
+        DataError: The file is missing, damaged (or truncated), not an image or not a file.
     """
+    check_regular(path)
     try:
         with Image.open(path) as image:
             # Lost by loading and turning: the bits per sample, and the format.
@@ -218,16 +220,44 @@ def fit_mask(mask: np.ndarray, shape: tuple[int, int], path, what: str = 'mask')
     return cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def write_png(path, array: np.ndarray) -> None:
-    """Write a PNG file atomically.
+def read_with_opencv(path) -> np.ndarray | None:
+    """Return an image (H, W, 3), uint8, BGR, as OpenCV decodes it, or None if it cannot.
+
+    OpenCV's own reader crashes on names that are not UTF-8.
+    """
+    try:
+        content = np.frombuffer(read_bytes(path), np.uint8)
+        return cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+    except (OSError, cv2.error):
+        return None
+
+
+def write_image(path, array: np.ndarray, options: Sequence[int] = ()) -> None:
+    """Write an image atomically, in the format of the suffix.
 
     Args:
-        path (str | Path): Output file, ending in ``.png``; its folder is created.
+        path (str | Path): Output file; its folder is created. The name may be of any bytes, with
+            which OpenCV's own writer would end the process.
         array (np.ndarray): (H, W), uint8 or uint16, or (H, W, 3 or 4), uint8, BGR(A).
+        options (Sequence[int]): OpenCV's flags and values.
 
     Raises:
-        DataError: OpenCV could not write the file, for instance because the disk is full.
+        DataError: OpenCV cannot write images of this format.
+        OSError: The file cannot be written.
     """
-    with atomic_path(Path(path)) as temporary:
-        if not cv2.imwrite(str(temporary), array):
-            raise DataError(f"'{path}' could not be written; check the free space of the disk")
+    path = Path(path)
+    try:
+        done, encoded = cv2.imencode(path.suffix, array, list(options))
+    except cv2.error:
+        done = False
+    if not done:
+        raise DataError(
+            f"'{path}': no image of shape {array.shape} can be written with this suffix; use .png"
+        )
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(encoded.tobytes())
+
+
+def write_png(path, array: np.ndarray) -> None:
+    """Write a PNG file atomically; see ``write_image``."""
+    write_image(path, array)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mmkd_sod.errors import ConfigError, DataError
 
-from .files import write_json
+from .files import read_json, write_json
 from .images import open_image, write_png
 
 # File of a folder of labels with the key of their teacher.
@@ -68,7 +68,7 @@ def read_key(root) -> dict:
     """
     path = Path(root) / MANIFEST
     try:
-        manifest = json.loads(path.read_text(encoding='utf-8'))
+        manifest = read_json(path)
         if not isinstance(manifest['key'], str) or manifest['bits'] not in _LEVELS:
             raise ValueError('no key or bits')
     except FileNotFoundError:

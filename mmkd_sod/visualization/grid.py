@@ -2,11 +2,10 @@
 
 from collections.abc import Callable
 
-import cv2
 import numpy as np
 
 from mmkd_sod.errors import DataError
-from mmkd_sod.utils.files import atomic_path
+from mmkd_sod.utils.images import write_image
 
 from .drawing import font, resize, to_rgb
 
@@ -113,8 +112,4 @@ def map_grid(name: str, images, columns: dict, draw: Callable, side: int) -> np.
 
 def save_image(path, image: np.ndarray) -> None:
     """Write an RGB image (H, W, 3) or (H, W), uint8, atomically, in the format of the suffix."""
-    with atomic_path(path) as temporary:
-        if not cv2.imwrite(str(temporary), to_rgb(image)[..., ::-1]):
-            raise DataError(
-                f"'{path}' could not be written; check its suffix and the free space of the disk"
-            )
+    write_image(path, to_rgb(image)[..., ::-1])

@@ -99,3 +99,14 @@ def test_refuses_arguments(setup, kwargs):
 def test_statistics_by_hand():
     found = label_statistics(np.array([[0.0, 1.0], [0.5, 0.75]], np.float32))
     assert found == dict(confidence=pytest.approx(0.625), salient=pytest.approx(0.5625))
+
+
+def test_labels_are_not_written_through_links(setup, tmp_path):
+    writer, data, out = setup
+    elsewhere = tmp_path / 'elsewhere'
+    elsewhere.mkdir()
+    out.mkdir(exist_ok=True)
+    (out / data.name).symlink_to(elsewhere)
+    with pytest.raises(DataError, match='is a symbolic link'):
+        writer().run(show=False)
+    assert not list(elsewhere.iterdir())

@@ -58,3 +58,11 @@ def test_many_classes_and_own_parts(facts, tmp_path):
     card = write_card(facts, tmp_path)
     assert '80, named in `model.json`' in card and 'class79' not in card
     assert 'it needs `mmkd_sod.SCFHead` of mmkd_sod' in card
+
+
+def test_names_are_shown_and_not_interpreted():
+    from mmkd_sod.deployment.card import _plain
+
+    assert _plain('gfl_r18, coco/bbox_mAP') == 'gfl_r18, coco/bbox_mAP'
+    shown = _plain('<script>a</script>|`b`\n# [c](javascript:d) & \u202e')
+    assert not set('<>|`\n[]\u202e') & set(shown) and '&#60;script&#62;' in shown

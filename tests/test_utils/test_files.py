@@ -1,10 +1,22 @@
 """Files are written atomically."""
 
 import json
+import os
 
 import pytest
 
-from mmkd_sod.utils.files import atomic_path, is_hidden, leftovers, write_json
+from mmkd_sod.errors import DataError
+from mmkd_sod.utils.files import (
+    atomic_path,
+    check_regular,
+    is_hidden,
+    leftovers,
+    open_appending,
+    read_bytes,
+    read_json,
+    refuse_links,
+    write_json,
+)
 
 
 def test_atomic_path_replaces_at_the_end(tmp_path):
@@ -60,3 +72,75 @@ def test_write_json(tmp_path):
 )
 def test_hidden_paths(path, hidden):
     assert is_hidden(path) is hidden
+
+
+def test_a_link_is_replaced_and_not_followed(tmp_path):
+    precious = tmp_path / 'precious.txt'
+    precious.write_text('kept')
+    (tmp_path / 'out').mkdir()
+    path = tmp_path / 'out' / 'a.json'
+    path.symlink_to(precious)
+    write_json(path, 1)
+    assert precious.read_text() == 'kept' and not path.is_symlink() and read_json(path) == 1
+
+
+def test_a_link_at_the_temporary_name_is_not_followed(tmp_path):
+    precious = tmp_path / 'precious.txt'
+    precious.write_text('kept')
+    with atomic_path(tmp_path / 'a.txt') as temporary:
+        temporary.touch()
+    temporary.symlink_to(precious)
+    write_json(tmp_path / 'a.txt', 1)
+    assert precious.read_text() == 'kept'
+
+
+def test_folders_that_are_links_are_refused(tmp_path):
+    (tmp_path / 'elsewhere').mkdir()
+    out = tmp_path / 'out'
+    (out / 'set').mkdir(parents=True)
+    (out / 'set' / 'deep').symlink_to(tmp_path / 'elsewhere')
+    refuse_links(out / 'a.png', out)
+    refuse_links(out / 'set' / 'a.png', out)
+    refuse_links(out / 'new' / 'a.png', out)
+    with pytest.raises(DataError, match=r"set/deep' is a symbolic link"):
+        refuse_links(out / 'set' / 'deep' / 'b' / 'a.png', out)
+    # The folder that the user names may be a link.
+    (tmp_path / 'named').symlink_to(out)
+    refuse_links(tmp_path / 'named' / 'a.png', tmp_path / 'named')
+
+
+def test_appending_follows_no_link(tmp_path):
+    with open_appending(tmp_path / 'a.txt') as file:
+        file.write('1\n')
+    with open_appending(tmp_path / 'a.txt') as file:
+        file.write('2\n')
+    assert (tmp_path / 'a.txt').read_text() == '1\n2\n'
+    (tmp_path / 'b.txt').symlink_to(tmp_path / 'a.txt')
+    with pytest.raises(OSError, match='symbolic links'):
+        open_appending(tmp_path / 'b.txt')
+
+
+def test_only_regular_files_are_read(tmp_path):
+    os.mkfifo(tmp_path / 'pipe')
+    (tmp_path / 'a.json').write_text('[1]')
+    assert read_json(tmp_path / 'a.json') == [1]
+    check_regular(tmp_path / 'a.json')
+    check_regular(tmp_path / 'missing')
+    for path in (tmp_path / 'pipe', tmp_path, '/dev/zero'):
+        with pytest.raises(OSError, match='not a regular file'):
+            read_bytes(path)
+    for path in (tmp_path / 'pipe', '/dev/zero'):
+        with pytest.raises(DataError, match='is a pipe, socket or device'):
+            check_regular(path)
+
+
+def test_deep_json_is_a_value_error(tmp_path):
+    (tmp_path / 'a.json').write_text('[' * 200_000)
+    with pytest.raises(ValueError, match='nested too deeply'):
+        read_json(tmp_path / 'a.json')
+
+
+def test_a_full_disk_names_the_file(tmp_path):
+    with pytest.raises(OSError, match='No space') as caught, atomic_path(tmp_path / 'a.txt'):
+        raise OSError(28, 'No space left on device')
+    assert caught.value.filename == str(tmp_path / 'a.txt') and not list(tmp_path.iterdir())

@@ -1,12 +1,22 @@
 """Reading images and masks of all kinds, and errors of unreadable ones."""
 
+import os
+
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from mmkd_sod.errors import DataError
-from mmkd_sod.utils.images import fit_mask, read_depth, read_image, read_mask, write_png
+from mmkd_sod.utils.images import (
+    fit_mask,
+    read_depth,
+    read_image,
+    read_mask,
+    read_with_opencv,
+    write_image,
+    write_png,
+)
 
 TRUTH = np.zeros((12, 16), np.uint8)
 TRUTH[3:9, 4:12] = 255
@@ -193,3 +203,23 @@ def test_damaged_depth_is_named(tmp_path):
     (tmp_path / 'd.png').write_bytes(b'no image')
     with pytest.raises(DataError, match=r"depth map '.*d\.png' is not an image"):
         read_depth(tmp_path / 'd.png')
+
+
+def test_names_of_any_bytes_are_written_and_read(tmp_path):
+    path = tmp_path / os.fsdecode(b'\xff\n.png')
+    image = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    write_image(path, image)
+    assert np.array_equal(read_image(path), image)
+    assert np.array_equal(read_with_opencv(path), image)
+    assert read_with_opencv(tmp_path / 'none.png') is None
+    (tmp_path / 'empty.png').touch()
+    assert read_with_opencv(tmp_path / 'empty.png') is None
+    with pytest.raises(DataError, match='no image of shape'):
+        write_image(tmp_path / 'a.xyz', image)
+
+
+def test_a_pipe_is_no_image(tmp_path):
+    os.mkfifo(tmp_path / 'a.png')
+    with pytest.raises(DataError, match='is a pipe'):
+        read_image(tmp_path / 'a.png')
+    assert read_with_opencv(tmp_path / 'a.png') is None

@@ -62,7 +62,9 @@ def run(args: argparse.Namespace) -> None:
     from mmkd_sod.report.studies import group, join_tests
     from mmkd_sod.utils.files import atomic_path
 
-    runs, notes = join_tests(find_runs(args.runs))
+    found = find_runs(args.runs)
+    runs, notes = join_tests(found)
+    notes = [*notes, *(f'Skipped: {text}.' for run in found for text in run.skipped)]
     if not runs:
         raise ConfigError(
             f'none of {len(args.runs)} arguments is a training run or has a role; '
@@ -82,7 +84,7 @@ def run(args: argparse.Namespace) -> None:
     title = args.title or f'Distillation report: {studies[0].name}'
     page = render(studies, galleries, title, notes, args.metric, args.score_thr)
     with atomic_path(out) as temporary:
-        temporary.write_text(page, encoding='utf-8')
+        temporary.write_text(page, encoding='utf-8', errors='replace')
     for text in (*notes, *(note for found in galleries for note in found.notes)):
         print(f'note: {text}')
     print(f'{out}: {len(runs)} runs, {len(page.encode()) / 2**20:.2f} MiB')

@@ -7,7 +7,7 @@ and of the predictor differ by less than 1e-3 on the config's test set.
 import argparse
 from pathlib import Path
 
-from mmkd_sod.cli.common import add_cfg_options, read_config, require_file
+from mmkd_sod.cli.common import add_cfg_options, override, read_config, require_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,8 +32,7 @@ def run(args: argparse.Namespace) -> None:
     require_file(args.checkpoint, 'checkpoint')
     from mmkd_sod.deployment.shipment import FILES, ship
 
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+    override(cfg, args)
     name = args.name or Path(args.config).stem
     agreement = ship(cfg, args.checkpoint, args.out, name, args.split, args.force)
     for metric, difference in agreement.differences.items():

@@ -9,7 +9,7 @@ import numpy as np
 from .layout import SceneLayout, place_objects, random_background, random_layout
 from .render import Scene, render
 from .shapes import SHAPES
-from .store import check_settings, write_image, write_set
+from .store import check_settings, write_scene_image, write_set
 from .textures import smooth_noise
 
 # Increase it if the same settings produce different files than before.
@@ -169,7 +169,7 @@ def make_groups(root, settings: GroupSettings | None = None, progress: bool = Tr
                     for path, array, suffix in zip(
                         folders, (scene.image, depth, mask), ('jpg', 'png', 'png'), strict=True
                     ):
-                        write_image(path / f'{index:04d}.{suffix}', array)
+                        write_scene_image(path / f'{index:04d}.{suffix}', array)
                     advance()
 
     return write_set(

@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 
 from mmkd_sod.errors import ConfigError, DataError
+from mmkd_sod.utils.files import read_json
+from mmkd_sod.utils.images import write_image
 from mmkd_sod.utils.progress import progress_bar
 
 _JPEG_QUALITY = 92
@@ -34,17 +36,12 @@ def check_settings(settings, **minimum: int) -> None:
             )
 
 
-def write_image(path: Path, array: np.ndarray) -> None:
-    """Write an image as JPEG or PNG, depending on its suffix.
-
-    Raises:
-        DataError: The file could not be written.
-    """
+def write_scene_image(path: Path, array: np.ndarray) -> None:
+    """Write an image as JPEG or PNG, depending on its suffix."""
     options = [cv2.IMWRITE_PNG_COMPRESSION, 1]
     if path.suffix == '.jpg':
         options = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-    if not cv2.imwrite(str(path), array, options):
-        raise DataError(f"'{path}' could not be written; check the free space and the permissions")
+    write_image(path, array, options)
 
 
 def set_present(root, settings: dict, version: int) -> bool:
@@ -65,7 +62,7 @@ def set_present(root, settings: dict, version: int) -> bool:
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return False
     try:
-        meta = json.loads((root / 'meta.json').read_text(encoding='utf-8'))
+        meta = read_json(root / 'meta.json')
         found = dict(meta['settings'], version=meta['version'])
     except (OSError, ValueError, KeyError, TypeError):
         raise DataError(

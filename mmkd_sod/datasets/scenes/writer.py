@@ -11,7 +11,7 @@ import numpy as np
 from .layout import random_layout
 from .render import Scene, render
 from .shapes import SHAPES
-from .store import check_settings, write_image, write_set
+from .store import check_settings, write_scene_image, write_set
 
 # Increase it if the same settings produce different files than before.
 VERSION = 2
@@ -105,11 +105,11 @@ def _write_split(root: Path, settings: SceneSettings, split: str, advance) -> No
     for index in range(getattr(settings, split)):
         scene = make_scene(settings, split, index)
         name, folder = f'{index:06d}', root / split
-        write_image(folder / 'images' / f'{name}.jpg', scene.image)
-        write_image(folder / 'masks' / f'{name}.png', class_mask(scene))
-        write_image(folder / 'depth' / f'{name}.png', scene.depth)
+        write_scene_image(folder / 'images' / f'{name}.jpg', scene.image)
+        write_scene_image(folder / 'masks' / f'{name}.png', class_mask(scene))
+        write_scene_image(folder / 'depth' / f'{name}.png', scene.depth)
         salient = (scene.instances == scene.salient) & (scene.instances > 0)
-        write_image(folder / 'saliency' / f'{name}.png', salient.astype(np.uint8) * 255)
+        write_scene_image(folder / 'saliency' / f'{name}.png', salient.astype(np.uint8) * 255)
         images.append(
             dict(id=index, file_name=f'{name}.jpg', width=settings.width, height=settings.height)
         )

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from mmkd_sod.datasets.scenes.store import set_present, write_image, write_set
+from mmkd_sod.datasets.scenes.store import set_present, write_scene_image, write_set
 from mmkd_sod.errors import DataError
 
 
@@ -48,5 +48,5 @@ def test_other_folders_are_not_changed(tmp_path):
 
 
 def test_a_picture_that_cannot_be_written_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"x\.png' could not be written"):
-        write_image(tmp_path / 'missing' / 'x.png', np.zeros((4, 4), np.uint8))
+    with pytest.raises(DataError, match=r"x\.xyz': no image of shape \(4, 4\)"):
+        write_scene_image(tmp_path / 'x.xyz', np.zeros((4, 4), np.uint8))

@@ -119,8 +119,8 @@ def test_an_interrupted_run_leaves_nothing(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         write(path, array)
 
-    write = writer.write_image
-    monkeypatch.setattr(writer, 'write_image', interrupt)
+    write = writer.write_scene_image
+    monkeypatch.setattr(writer, 'write_scene_image', interrupt)
     with pytest.raises(KeyboardInterrupt):
         make_scenes(tmp_path / 'scenes', SMALL, progress=False)
     assert not list(tmp_path.iterdir())

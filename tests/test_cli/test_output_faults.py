@@ -1,0 +1,167 @@
+"""Disks, permissions, closed outputs and odd options end in one sentence."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from mmkd_sod.__main__ import main
+from tests.runs import ROOT, tool
+from tests.work_dirs import STUDENT, work_dir
+
+
+def ended(capsys, run) -> str:
+    """The sentence with which a tool refuses."""
+    with pytest.raises(SystemExit) as end:
+        run()
+    err = capsys.readouterr().err
+    assert end.value.code == 2 and 'Traceback' not in err
+    return err.strip().split('\n')[-1]
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """Let every replacement of a file fail as on a full disk."""
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr('mmkd_sod.utils.files.os.replace', full)
+
+
+def report(folder, *args):
+    work_dir(folder / 'run', STUDENT)
+    return lambda: main(['report', str(folder / 'run'), '--images', '0', *map(str, args)])
+
+
+def test_the_report_on_a_full_disk(tmp_path, capsys, full_disk):
+    out = tmp_path / 'out' / 'report.html'
+    sentence = ended(capsys, report(tmp_path, '--out', out))
+    assert f"'{out}' cannot be read or written (No space left" in sentence
+    assert not list(out.parent.iterdir())
+
+
+def test_the_report_below_a_file(tmp_path, capsys):
+    (tmp_path / 'file').write_text('here')
+    assert 'Not a directory' in ended(
+        capsys, report(tmp_path, '--out', tmp_path / 'file' / 'a.html')
+    )
+    assert (tmp_path / 'file').read_text() == 'here'
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason='root may write anywhere')
+def test_the_report_in_a_read_only_folder(tmp_path, capsys):
+    (tmp_path / 'out').mkdir(mode=0o500)
+    assert 'Permission' in ended(capsys, report(tmp_path, '--out', tmp_path / 'out' / 'a.html'))
+
+
+def test_scenes_on_a_full_disk(tmp_path, capsys, full_disk):
+    run = lambda: tool('make_scenes', '--out', tmp_path / 'set', '--train', 1, '--val', 1)  # noqa: E731
+    assert 'No space left' in ended(capsys, run) and not list(tmp_path.iterdir())
+
+
+def test_conversion_on_a_full_disk(tmp_path, capsys, full_disk):
+    import cv2
+    import numpy as np
+
+    for folder in ('Annotations', 'JPEGImages', 'ImageSets/Main'):
+        (tmp_path / 'voc' / folder).mkdir(parents=True)
+    cv2.imwrite(str(tmp_path / 'voc/JPEGImages/a.jpg'), np.zeros((9, 9, 3), np.uint8))
+    box = ''.join(f'<{tag}>{n}</{tag}>' for tag, n in zip(('xmin', 'ymin', 'xmax', 'ymax'), '2266'))
+    (tmp_path / 'voc/Annotations/a.xml').write_text(
+        f'<annotation><object><name>cat</name><bndbox>{box}</bndbox></object></annotation>'
+    )
+    (tmp_path / 'voc/ImageSets/Main/train.txt').write_text('a\n')
+    out = tmp_path / 'out'
+    sentence = ended(
+        capsys, lambda: tool('dataset_converters/voc_to_coco', tmp_path / 'voc', '--out', out)
+    )
+    assert f"'{out}/train.json'" in sentence and 'No space left' in sentence
+    assert not list(out.iterdir())
+
+
+@pytest.mark.parametrize('option', ['abc', '=1', 'a=[(', ''])
+def test_options_without_key_or_value(capsys, option):
+    sentence = ended(capsys, lambda: main(['doctor', 'a.py', '--cfg-options', option]))
+    assert '--cfg-options' in sentence
+
+
+@pytest.mark.parametrize(
+    'args', [['compat'], ['--help'], ['compat', '--json'], ['compat', '--help']], ids=str
+)
+def test_a_closed_output_is_no_traceback(args):
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-m', 'mmkd_sod', *args],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    os.close(write)
+    assert done.returncode == 141 and done.stderr == ''
+
+
+def test_names_of_any_bytes_are_printed(tmp_path, monkeypatch):
+    code = (
+        'from mmkd_sod.cli.common import run_tool\nimport os\n'
+        "run_tool(lambda: print(os.fsdecode(b'\\xff')))"
+    )
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', code],
+        capture_output=True,
+        cwd=ROOT,
+        env=dict(os.environ, PYTHONIOENCODING='utf-8'),
+    )
+    assert done.returncode == 0 and done.stdout == b'\\udcff\n'
+
+
+def test_a_file_error_in_a_training_keeps_its_traceback():
+    from mmengine.runner import Runner
+
+    from mmkd_sod.cli.errors import explained
+
+    class Run(Runner):
+        def __init__(self):
+            raise OSError(errno.ENOSPC, 'No space left on device', 'a.txt')
+
+    try:
+        Run()
+    except OSError as error:
+        assert "'a.txt' cannot be read or written" in str(explained(error))
+    try:
+        raise OSError('of no kind')
+    except OSError as error:
+        assert explained(error) is error
+
+
+def test_the_report_skips_what_it_cannot_read_and_lists_it(tmp_path, capsys):
+    folder = work_dir(
+        tmp_path / 'run',
+        STUDENT,
+        val=[{'coco/bbox_mAP': float('nan'), 'coco/bbox_mAP_50': 0.5, 'step': 12}],
+        test={'coco/bbox_mAP': float('inf'), 'coco/bbox_mAP_50': 0.25},
+    )
+    log = folder / '20260101_000000' / 'vis_data' / 'scalars.json'
+    lines = log.read_bytes().splitlines()
+    broken = [
+        b'{"loss": 1, "st',
+        b'{"loss": "\xff", "step": 1}',
+        b'[' * 100_000,
+        b'{"step": 1e999}',
+    ]
+    odd = json.dumps(dict(loss=1e308, lr=[1], step=3, epoch=1, text='<b>')).encode()
+    log.write_bytes(b'\n'.join([lines[0], *broken, odd, *lines[1:]]))
+    (folder / '20260101_000000' / '20260101_000000.log').write_bytes(b'\xff\xfe per class results:')
+    main(['report', str(folder), '--images', '0', '--out', str(tmp_path / 'a.html')])
+    out = capsys.readouterr().out
+    for number in range(2, 6):
+        assert f"scalars.json' line {number} is not a logged record" in out
+    assert 'has 2 NaN or infinite values of coco/bbox_mAP.' in out
+    assert 'has 1 NaN or infinite values of loss.' in out
+    page = (tmp_path / 'a.html').read_text()
+    assert 'NaN or infinite values of coco/bbox_mAP' in page and 'line 3 is not a logged' in page
