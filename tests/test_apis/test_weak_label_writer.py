@@ -102,11 +102,11 @@ def test_statistics_by_hand():
 
 
 def test_labels_are_not_written_through_links(setup, tmp_path):
-    writer, data, out = setup
+    writer, out, root = setup
     elsewhere = tmp_path / 'elsewhere'
     elsewhere.mkdir()
-    out.mkdir(exist_ok=True)
-    (out / data.name).symlink_to(elsewhere)
+    out.mkdir()
+    (out / root.name).symlink_to(elsewhere)
     with pytest.raises(DataError, match='is a symbolic link'):
         writer().run(show=False)
     assert not list(elsewhere.iterdir())

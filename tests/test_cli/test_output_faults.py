@@ -46,9 +46,8 @@ def test_the_report_on_a_full_disk(tmp_path, capsys, full_disk):
 
 def test_the_report_below_a_file(tmp_path, capsys):
     (tmp_path / 'file').write_text('here')
-    assert 'Not a directory' in ended(
-        capsys, report(tmp_path, '--out', tmp_path / 'file' / 'a.html')
-    )
+    run = report(tmp_path, '--out', tmp_path / 'file' / 'a.html')
+    assert f"'{tmp_path}/file' cannot be read or written" in ended(capsys, run)
     assert (tmp_path / 'file').read_text() == 'here'
 
 
@@ -70,7 +69,7 @@ def test_conversion_on_a_full_disk(tmp_path, capsys, full_disk):
     for folder in ('Annotations', 'JPEGImages', 'ImageSets/Main'):
         (tmp_path / 'voc' / folder).mkdir(parents=True)
     cv2.imwrite(str(tmp_path / 'voc/JPEGImages/a.jpg'), np.zeros((9, 9, 3), np.uint8))
-    box = ''.join(f'<{tag}>{n}</{tag}>' for tag, n in zip(('xmin', 'ymin', 'xmax', 'ymax'), '2266'))
+    box = '<xmin>2</xmin><ymin>2</ymin><xmax>6</xmax><ymax>6</ymax>'
     (tmp_path / 'voc/Annotations/a.xml').write_text(
         f'<annotation><object><name>cat</name><bndbox>{box}</bndbox></object></annotation>'
     )
@@ -83,7 +82,7 @@ def test_conversion_on_a_full_disk(tmp_path, capsys, full_disk):
     assert not list(out.iterdir())
 
 
-@pytest.mark.parametrize('option', ['abc', '=1', 'a=[(', ''])
+@pytest.mark.parametrize('option', ['abc', '=1', ''])
 def test_options_without_key_or_value(capsys, option):
     sentence = ended(capsys, lambda: main(['doctor', 'a.py', '--cfg-options', option]))
     assert '--cfg-options' in sentence
@@ -103,7 +102,8 @@ def test_a_closed_output_is_no_traceback(args):
         cwd=ROOT,
     )
     os.close(write)
-    assert done.returncode == 141 and done.stderr == ''
+    # argparse prints its help without looking at errors.
+    assert done.returncode == (0 if '--help' in args else 141) and done.stderr == ''
 
 
 def test_names_of_any_bytes_are_printed(tmp_path, monkeypatch):
@@ -148,12 +148,7 @@ def test_the_report_skips_what_it_cannot_read_and_lists_it(tmp_path, capsys):
     )
     log = folder / '20260101_000000' / 'vis_data' / 'scalars.json'
     lines = log.read_bytes().splitlines()
-    broken = [
-        b'{"loss": 1, "st',
-        b'{"loss": "\xff", "step": 1}',
-        b'[' * 100_000,
-        b'{"step": 1e999}',
-    ]
+    broken = [b'{"loss": 1, "st', b'{"loss": "\xff"}', b'[' * 100_000, b'{"step": 1e999}']
     odd = json.dumps(dict(loss=1e308, lr=[1], step=3, epoch=1, text='<b>')).encode()
     log.write_bytes(b'\n'.join([lines[0], *broken, odd, *lines[1:]]))
     (folder / '20260101_000000' / '20260101_000000.log').write_bytes(b'\xff\xfe per class results:')

@@ -42,7 +42,7 @@ def test_configs_of_an_installed_package_are_found(tmp_path, monkeypatch):
     folder = tmp_path / '.mim' / 'configs' / 'demo'
     folder.mkdir(parents=True)
     (folder / 'only_there.py').write_text("model = dict(type='A')\n")
-    monkeypatch.setattr(builder, '_CONFIG_ROOTS', (tmp_path, tmp_path / '.mim'))
+    monkeypatch.setattr(builder, 'CONFIG_ROOTS', (tmp_path, tmp_path / '.mim'))
     assert resolve_model_cfg(dict(cfg_path='configs/demo/only_there.py')) == dict(type='A')
 
 

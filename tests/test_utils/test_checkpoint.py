@@ -67,8 +67,7 @@ def test_saving_is_atomic(tmp_path, monkeypatch):
     before = path.read_bytes()
 
     def cut_short(content, target):
-        with open(target, 'wb') as file:
-            file.write(b'half')
+        target.write(b'half')
         raise OSError('disk full')
 
     monkeypatch.setattr(torch, 'save', cut_short)
