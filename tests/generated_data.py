@@ -39,7 +39,8 @@ def walk(node):
 def on_generated_data(cfg: Config, folder: Path) -> Config:
     """Write samples for all data sets of a config below a folder, and return the config on them.
 
-    Images are small, and so are the sizes in pipelines and preprocessors; loaders have no workers.
+    Images are small, and so are the sizes in pipelines and preprocessors; loaders have no
+    workers and batches of at most two images.
     """
     cfg = Config(_moved(cfg._cfg_dict.to_dict(), folder), filename=cfg.filename)
     for node in walk(cfg._cfg_dict):
@@ -48,6 +49,8 @@ def on_generated_data(cfg: Config, folder: Path) -> Config:
     for name in LOADERS:
         if cfg.get(name):
             cfg[name].update(num_workers=0, persistent_workers=False)
+            if cfg[name].get('batch_size'):
+                cfg[name].batch_size = min(cfg[name].batch_size, COUNT // 2)
             for dataset, _ in datasets_within(cfg[name].dataset, name):
                 _write(dataset, folder)
     return cfg

@@ -1,11 +1,14 @@
 """Extracting the plain student from a distillation config and checkpoint."""
 
 import copy
+import inspect
+from collections.abc import Iterator
 
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
 from mmengine.model import BaseModel
+from mmengine.runner import Runner
 from torch import nn
 
 from mmkd_sod.errors import CheckpointError
@@ -14,6 +17,11 @@ from mmkd_sod.utils.checkpoint import check_fits, read_checkpoint, save_checkpoi
 from mmkd_sod.utils.files import atomic_path
 
 _OURS = ('mmkd_sod.', 'mmrazor.')
+# Settings that the Runner or a tool reads; all others are variables of config files.
+_READ = {
+    *inspect.signature(Runner).parameters,
+    *('custom_imports', 'tta_model', 'tta_pipeline', 'activation_checkpointing', 'compile'),
+}
 
 
 def is_distillation(cfg: Config) -> bool:
@@ -29,12 +37,13 @@ def student_config(cfg: Config) -> Config:
 
     Returns:
         Config: A config for mmdet's or mmseg's own tools. It imports mmkd_sod only if its model,
-        data or metrics use types of mmkd_sod.
+        data or metrics use types of mmkd_sod; unless the model does, the import may fail.
     """
     plain = copy.deepcopy(cfg)
     if is_distillation(cfg):
         model = resolve_model_cfg(cfg.model.architecture, 'architecture')
-        preprocessor = cfg.model.get('data_preprocessor')
+        # The Runner gives the model the one outside of it, if it has none of its own.
+        preprocessor = cfg.model.get('data_preprocessor') or cfg.get('data_preprocessor')
         if preprocessor is not None:
             model.data_preprocessor = copy.deepcopy(preprocessor)
         scope = model.get('_scope_')
@@ -43,40 +52,66 @@ def student_config(cfg: Config) -> Config:
         plain.model = model
         # Hooks of mmkd_sod control distillers, which the student does not have.
         hooks = [
-            hook
-            for hook in plain.get('custom_hooks') or []
-            if not str(hook.get('type')).startswith(_OURS)
+            hook for hook in plain.get('custom_hooks') or [] if not _name(hook).startswith(_OURS)
         ]
         if 'custom_hooks' in plain:
             plain.custom_hooks = hooks
-    if 'custom_imports' in plain and not own_types(plain):
-        imports = [
-            name for name in plain.custom_imports['imports'] if not f'{name}.'.startswith(_OURS)
-        ]
-        if imports:
-            plain.custom_imports['imports'] = imports
-        else:
-            plain.pop('custom_imports')
+        _drop_distillation(plain)
+    _settle_imports(plain)
     return plain
+
+
+def _drop_distillation(plain: Config) -> None:
+    """Remove what serves the distillation alone: variables of bases, and views of teachers."""
+    for key in set(plain) - _READ:
+        if own_types({key: plain[key]}):
+            plain.pop(key)
+    for node in _nodes(plain._cfg_dict):
+        if isinstance(node.get('pipeline'), list):
+            node['pipeline'] = [
+                item for item in node['pipeline'] if _name(item) != 'mmkd_sod.TeacherView'
+            ]
+
+
+def _settle_imports(plain: Config) -> None:
+    """Keep an import of ours only if it is needed, and let it fail if only data need it."""
+    settings = plain.get('custom_imports')
+    if not settings:
+        return
+    imports = settings['imports']
+    imports = [imports] if isinstance(imports, str) else list(imports)
+    others = [name for name in imports if not f'{name}.'.startswith(_OURS)]
+    if own_types(plain):
+        if len(others) < len(imports) and not own_types(plain.get('model') or {}):
+            settings['allow_failed_imports'] = True
+    elif others:
+        settings['imports'] = others
+    else:
+        plain.pop('custom_imports')
+
+
+def _nodes(node) -> Iterator[dict]:
+    """Yield all dicts of a nested config."""
+    if isinstance(node, dict):
+        yield node
+        node = list(node.values())
+    if isinstance(node, (list, tuple)):
+        for value in node:
+            yield from _nodes(value)
+
+
+def _name(node) -> str:
+    """Return the type of a config as text; of a class, its package and name."""
+    kind = node.get('type') if isinstance(node, dict) else None
+    if isinstance(kind, type):
+        return f'{kind.__module__.partition(".")[0]}.{kind.__name__}'
+    return kind if isinstance(kind, str) else ''
 
 
 def own_types(cfg) -> list[str]:
     """Return the sorted types of mmkd_sod and mmrazor anywhere in a config."""
-    found = set()
-
-    def walk(node) -> None:
-        if isinstance(node, dict):
-            kind = node.get('type')
-            if isinstance(kind, str) and kind.startswith(_OURS):
-                found.add(kind)
-            for value in node.values():
-                walk(value)
-        elif isinstance(node, (list, tuple)):
-            for value in node:
-                walk(value)
-
-    walk(cfg._cfg_dict if isinstance(cfg, Config) else ConfigDict(cfg))
-    return sorted(found)
+    nodes = _nodes(cfg._cfg_dict if isinstance(cfg, Config) else ConfigDict(cfg))
+    return sorted({name for name in map(_name, nodes) if name.startswith(_OURS)})
 
 
 def load_model(cfg: Config, checkpoint, device: str | None = None) -> BaseModel:
