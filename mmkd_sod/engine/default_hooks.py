@@ -2,7 +2,7 @@
 
 from mmengine.config import Config
 
-DEFAULT_HOOKS = ('StepSeedHook', 'FiniteLossHook')
+DEFAULT_HOOKS = ('StepSeedHook', 'FiniteLossHook', 'SharedMemoryHook')
 
 
 def add_default_hooks(cfg: Config) -> None:

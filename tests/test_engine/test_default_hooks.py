@@ -17,8 +17,9 @@ def test_each_is_added_once():
         'EMAHook',
         'mmkd_sod.FiniteLossHook',
         'mmkd_sod.StepSeedHook',
+        'mmkd_sod.SharedMemoryHook',
     ]
     assert cfg.custom_hooks[1].action == 'skip'
     plain = Config(dict())
     add_default_hooks(plain)
-    assert len(plain.custom_hooks) == 2
+    assert len(plain.custom_hooks) == 3

@@ -3,6 +3,7 @@
 from .epoch_schedule_hook import EpochScheduleHook
 from .finite_loss_hook import FiniteLossHook
 from .panel_hook import PanelHook
+from .shared_memory_hook import SharedMemoryHook
 from .step_seed_hook import StepSeedHook
 
-__all__ = ['EpochScheduleHook', 'FiniteLossHook', 'PanelHook', 'StepSeedHook']
+__all__ = ['EpochScheduleHook', 'FiniteLossHook', 'PanelHook', 'SharedMemoryHook', 'StepSeedHook']
