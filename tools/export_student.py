@@ -10,7 +10,7 @@ import os.path as osp
 import mmkd_sod  # noqa: F401  (applies the compatibility patches first)
 from mmkd_sod.cli.common import add_cfg_options, override, read_config, require_file, run_tool
 from mmkd_sod.errors import ConfigError
-from mmkd_sod.models.student import load_student, own_types, write_student
+from mmkd_sod.models.student import load_student, own_types, same_weights, write_student
 
 
 def parse_args() -> argparse.Namespace:
@@ -27,6 +27,12 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _exists(path: str) -> ConfigError:
+    return ConfigError(
+        f"'{path}' already exists; choose another --out-dir or --name, or overwrite it with --force"
+    )
+
+
 def main() -> None:
     """Export, and check that the weights match the plain model."""
     args = parse_args()
@@ -36,15 +42,16 @@ def main() -> None:
     name = args.name or osp.splitext(osp.basename(args.config))[0]
     targets = {ending: osp.join(out_dir, name + ending) for ending in ('.py', '.pth')}
     there = [path for path in targets.values() if osp.exists(path)]
-    if there and not args.force:
-        raise ConfigError(
-            f"'{there[0]}' already exists; choose another --out-dir or --name, or "
-            'overwrite it with --force'
-        )
+    # A killed export leaves the weights alone; they are compared before they are replaced.
+    unfinished = there == [targets['.pth']]
+    if there and not args.force and not unfinished:
+        raise _exists(there[0])
 
     cfg = read_config(args.config)
     override(cfg, args)
     plain, checkpoint, _ = load_student(cfg, args.checkpoint)
+    if unfinished and not args.force and not same_weights(checkpoint, there[0]):
+        raise _exists(there[0])
     write_student(plain, checkpoint, targets['.py'], targets['.pth'])
     for path in targets.values():
         print(f'{path}  {osp.getsize(path) / 2**20:.2f} MiB')

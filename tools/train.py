@@ -11,7 +11,9 @@ from mmkd_sod.engine.build_runner import build_runner
 from mmkd_sod.engine.checks import check_data, stated_classes
 from mmkd_sod.engine.default_hooks import add_default_hooks
 from mmkd_sod.engine.distributed import prepare_launcher
+from mmkd_sod.engine.run_lock import is_first_rank, lock_work_dir
 from mmkd_sod.errors import ConfigError
+from mmkd_sod.utils.files import remove_leftovers
 
 
 def parse_args():
@@ -62,6 +64,9 @@ def prepare_runner(cfg, args) -> Runner:
     prepare_launcher(cfg)
     check_data(cfg)
     make_work_dir(cfg)
+    if is_first_rank(cfg.launcher):
+        lock_work_dir(cfg.work_dir)
+        remove_leftovers(cfg.work_dir)
     runner = build_runner(cfg)
     # Before the data are read, which may take a while: a teacher that does not fit ends the run.
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model

@@ -8,7 +8,14 @@ import numpy as np
 
 from mmkd_sod.errors import ConfigError, DataError
 from mmkd_sod.models.saliency_inferencer import SaliencyInferencer
-from mmkd_sod.utils.files import atomic_path, open_appending, read_bytes, refuse_links, write_json
+from mmkd_sod.utils.files import (
+    atomic_path,
+    open_appending,
+    read_bytes,
+    refuse_links,
+    remove_leftovers,
+    write_json,
+)
 from mmkd_sod.utils.image_lists import listed
 from mmkd_sod.utils.images import read_image
 from mmkd_sod.utils.progress import progress_bar
@@ -111,6 +118,8 @@ class WeakLabelWriter:
             side=self.inferencer.side,
             teacher=Path(str(self.inferencer.config.filename)).name,
         )
+        for folder in {self.out, *(self._path(image).parent for image in self.images)}:
+            remove_leftovers(folder)
         broken = {name for name, entry in self._statistics().items() if 'error' in entry}
         share = [
             image

@@ -1,5 +1,6 @@
 """Exporting a trained student to a self-contained folder."""
 
+import glob
 import os
 import shutil
 from pathlib import Path
@@ -12,7 +13,7 @@ from mmkd_sod.engine.checks import check_data
 from mmkd_sod.errors import ConfigError, DataError, UserError
 from mmkd_sod.models.student import load_student, own_types, student_config, write_student
 from mmkd_sod.models.submodules import last_head
-from mmkd_sod.utils.files import write_json
+from mmkd_sod.utils.files import process_runs, write_json
 from mmkd_sod.utils.images import read_with_opencv
 
 from . import predict
@@ -75,6 +76,7 @@ def ship(
     build_metrics(plain, f'{split}_evaluator', loader.dataset.metainfo)
 
     partial = out.with_name(f'.{out.name}.{os.getpid()}')
+    _clear(out)
     partial.mkdir(parents=True)
     try:
         write_student(plain, weights, partial / 'config.py', partial / 'weights.pth')
@@ -99,12 +101,28 @@ def ship(
             own_types(Config(dict(model=plain.model))),
         )
         (partial / 'CARD.md').write_text(write_card(facts, partial), encoding='utf-8')
-        out.mkdir(parents=True, exist_ok=True)
-        for file in FILES:
-            os.replace(partial / file, out / file)
+        _move(partial, out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return agreement
+
+
+def _move(partial: Path, out: Path) -> None:
+    """Move the files to their folder, all at once where it is new or empty."""
+    if not out.is_symlink() and (not out.exists() or (out.is_dir() and not any(out.iterdir()))):
+        os.replace(partial, out)
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    for file in FILES:
+        os.replace(partial / file, out / file)
+
+
+def _clear(out: Path) -> None:
+    """Remove the temporary folders of killed exports to a folder."""
+    for path in out.parent.glob(f'.{glob.escape(out.name)}.*'):
+        pid = path.name.rpartition('.')[2]
+        if pid.isdigit() and path.is_dir() and not path.is_symlink() and not process_runs(int(pid)):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _require_runtime() -> None:

@@ -3,6 +3,7 @@
 import copy
 import inspect
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 from mmengine.config import Config, ConfigDict
@@ -14,7 +15,7 @@ from torch import nn
 from mmkd_sod.errors import CheckpointError
 from mmkd_sod.models.builder import build_model, resolve_model_cfg
 from mmkd_sod.utils.checkpoint import check_fits, read_checkpoint, save_checkpoint
-from mmkd_sod.utils.files import atomic_path
+from mmkd_sod.utils.files import atomic_path, remove_leftovers
 
 _OURS = ('mmkd_sod.', 'mmrazor.')
 # Settings that the Runner or a tool reads; all others are variables of config files.
@@ -193,6 +194,24 @@ def load_student(cfg: Config, path: str) -> tuple[Config, dict, nn.Module]:
     return plain, checkpoint, model
 
 
+def same_weights(checkpoint: dict, path) -> bool:
+    """Return whether a file holds exactly the weights of a checkpoint.
+
+    Args:
+        checkpoint (dict): A checkpoint of ``load_student``.
+        path (str | Path): A file, perhaps of another program.
+    """
+    try:
+        found, _ = read_checkpoint(str(path))
+    except CheckpointError:
+        return False
+    wanted = checkpoint['state_dict']
+    return found.keys() == wanted.keys() and all(
+        found[key].dtype == value.dtype and torch.equal(found[key], value)
+        for key, value in wanted.items()
+    )
+
+
 def write_student(plain: Config, checkpoint: dict, config_path, weights_path) -> None:
     """Write the config and checkpoint of ``load_student``, each file atomically.
 
@@ -202,6 +221,8 @@ def write_student(plain: Config, checkpoint: dict, config_path, weights_path) ->
         config_path (str | Path): Output file, ending in ``.py``.
         weights_path (str | Path): Output file, ending in ``.pth``.
     """
+    for folder in {Path(weights_path).parent, Path(config_path).parent}:
+        remove_leftovers(folder)
     save_checkpoint(checkpoint, weights_path)
     with atomic_path(config_path) as temporary:
         plain.dump(temporary)

@@ -10,7 +10,12 @@ from torch import Tensor, nn
 
 from mmkd_sod.errors import CheckpointError
 
+from .checkpoint_files import damaged_record
 from .files import atomic_path
+from .finite import non_finite
+
+# Weights and statistics by their usual names; other buffers may be infinite on purpose.
+_FINITE = ('weight', 'bias', 'running_mean', 'running_var')
 
 
 def refusal(error: BaseException, path: str, what: str = 'checkpoint') -> CheckpointError:
@@ -56,9 +61,15 @@ def load_local_safely(filename: str, map_location=None):
             f"checkpoint '{filename}' does not exist; give the path or address of a checkpoint"
         )
     try:
-        return torch.load(path, map_location=map_location, weights_only=True)
+        record = damaged_record(path)
+        if record is None:
+            return torch.load(path, map_location=map_location, weights_only=True)
     except Exception as error:
         raise refusal(error, filename) from error
+    raise CheckpointError(
+        f"checkpoint '{filename}' is damaged: its record {record!r} does not have the checksum "
+        'with which it was written; remove it and give another, or copy it again'
+    )
 
 
 def read_checkpoint(path: str, what: str = 'checkpoint') -> tuple[dict[str, Tensor], dict]:
@@ -96,8 +107,14 @@ def read_checkpoint(path: str, what: str = 'checkpoint') -> tuple[dict[str, Tens
         raise CheckpointError(
             f"{what} '{path}' has no `state_dict` of tensors; give a checkpoint of a model"
         )
-    meta = checkpoint.get('meta')
-    return _plain(state), meta if isinstance(meta, dict) else {}
+    meta, weights = checkpoint.get('meta'), _plain(state)
+    bad = non_finite(pair for pair in weights.items() if pair[0].endswith(_FINITE))
+    if bad:
+        raise CheckpointError(
+            f"{what} '{path}' holds NaN or infinite values in {len(bad)} weights, first {bad[0]}; "
+            'give a checkpoint with finite weights'
+        )
+    return weights, meta if isinstance(meta, dict) else {}
 
 
 def _plain(state: dict) -> dict[str, Tensor]:

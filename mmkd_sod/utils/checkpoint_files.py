@@ -24,6 +24,31 @@ def is_complete(path) -> bool:
         return False
 
 
+def damaged_record(path) -> str | None:
+    """Return the first record of a checkpoint whose checksum is wrong, or None.
+
+    ``torch.save`` stores a checksum (CRC-32) of each record, which ``torch.load`` does not compare.
+    Files whose checksums are all wrong were written without them
+    (``torch.serialization.set_crc32_options``); those in the old format have none.
+
+    Args:
+        path (str | Path): A file.
+    """
+    if not zipfile.is_zipfile(path):
+        return None
+    bad, good = [], 0
+    with zipfile.ZipFile(path) as archive:
+        for record in archive.infolist():
+            try:
+                with archive.open(record) as file:
+                    while file.read(2**20):
+                        pass
+                good += record.file_size > 0
+            except (zipfile.BadZipFile, EOFError, NotImplementedError):
+                bad.append(record.filename)
+    return bad[0] if bad and good else None
+
+
 def _step(path) -> tuple[str, int]:
     """Return kind and number of a checkpoint's name, ``('epoch', 3)``; ``('', 0)`` of others."""
     match = _NAME.fullmatch(Path(path).name)

@@ -155,6 +155,45 @@ def leftovers(path) -> list:
     return [other for other in path.parent.glob('.*') if name.fullmatch(other.name)]
 
 
+def process_runs(pid: int) -> bool:
+    """Return whether a process of this machine runs."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # of another user
+        return True
+    return True
+
+
+# A temporary file of `atomic_path`, with machine and process.
+_TEMPORARY = re.compile(r'\..+\.([^.]*)\.(\d+)(\.[^.]+)?')
+
+
+def remove_leftovers(folder) -> list[str]:
+    """Remove the temporary files in a folder that killed processes of this machine left there.
+
+    Args:
+        folder (str | Path): The folder; its subfolders are not searched.
+
+    Returns:
+        list[str]: Names of the removed files.
+    """
+    host, removed = platform.node().replace('.', '_'), []
+    for path in Path(folder).glob('.*'):
+        match = _TEMPORARY.fullmatch(path.name)
+        if (
+            match is not None
+            and match[1] == host
+            and not process_runs(int(match[2]))
+            and path.is_file()
+            and not path.is_symlink()
+        ):
+            path.unlink(missing_ok=True)
+            removed.append(path.name)
+    return sorted(removed)
+
+
 def write_durably(content: bytes, path, clear: bool = True) -> None:
     """Write bytes atomically and durably: they are flushed to disk before they replace a file.
 

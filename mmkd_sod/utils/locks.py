@@ -1,5 +1,6 @@
 """Locks that end with the process that holds them."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,3 +58,23 @@ def exclusive(path: Path) -> Iterator[None]:
     finally:
         path.unlink(missing_ok=True)
         os.close(descriptor)
+
+
+def try_lock_file(descriptor: int) -> bool | None:
+    """Lock an open file for this process alone, without its children, until it ends.
+
+    Closing any descriptor of the file in this process ends the lock, too.
+
+    Args:
+        descriptor (int): The open file.
+
+    Returns:
+        bool, optional: False if another process has the lock, None where files cannot be locked.
+    """
+    if fcntl is None:
+        return None
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return False if error.errno in (errno.EACCES, errno.EAGAIN) else None
+    return True

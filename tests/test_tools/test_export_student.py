@@ -1,5 +1,6 @@
 """tools/export_student.py and tools/test.py: a plain student that needs nothing of ours."""
 
+import io
 import json
 import os
 import subprocess
@@ -112,14 +113,32 @@ def test_student_detects_alike_without_us(run, scenes, tmp_path, monkeypatch):
 
 
 def test_nothing_is_overwritten(run, tmp_path, capsys):
-    _, weights = export(run, tmp_path)
+    config, weights = export(run, tmp_path)
     weights.write_bytes(b'mine')
     with pytest.raises(SystemExit):
         export(run, tmp_path)
     assert 'already exists' in capsys.readouterr().err
     assert weights.read_bytes() == b'mine'
+    config.unlink()  # Still not what a killed export leaves.
+    with pytest.raises(SystemExit):
+        export(run, tmp_path)
+    assert weights.read_bytes() == b'mine'
     export(run, tmp_path, '--force')
     assert len(weights.read_bytes()) > 1000
+
+
+def test_an_export_that_was_killed_between_its_files_is_finished_without_force(run, tmp_path):
+    config, weights = export(run, tmp_path)
+    before, exported = config.read_text(), weights.read_bytes()
+    config.unlink()
+    assert export(run, tmp_path) == (config, weights)
+    assert config.read_text() == before
+    kept, written = (
+        torch.load(io.BytesIO(content), weights_only=True)['state_dict']
+        for content in (exported, weights.read_bytes())
+    )
+    assert kept.keys() == written.keys()
+    assert all(torch.equal(value, kept[name]) for name, value in written.items())
 
 
 def test_checkpoint_of_another_student(run, tmp_path, capsys):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mmkd_sod.errors import CheckpointError
-from mmkd_sod.utils.checkpoint import read_checkpoint, save_checkpoint
+from mmkd_sod.utils.checkpoint import load_local_safely, read_checkpoint, save_checkpoint
 
 STATE = dict(a=torch.ones(2))
 
@@ -75,3 +75,38 @@ def test_saving_is_atomic(tmp_path, monkeypatch):
         save_checkpoint(dict(state_dict=STATE), str(path))
     assert path.read_bytes() == before
     assert [p.name for p in path.parent.iterdir()] == ['a.pth']
+
+
+@pytest.mark.parametrize('old_format', [False, True])
+def test_zeroed_bytes_are_refused(tmp_path, old_format):
+    path = tmp_path / 'a.pth'
+    weights = dict(weight=torch.randn(5000), bias=torch.randn(5000))
+    torch.save(dict(state_dict=weights), path, _use_new_zipfile_serialization=not old_format)
+    assert torch.equal(load_local_safely(str(path))['state_dict']['bias'], weights['bias'])
+    if old_format:  # has no checksums
+        return
+    content = path.read_bytes()
+    place = content.index(weights['bias'].numpy().tobytes()[:64])
+    path.write_bytes(content[:place] + bytes(4096) + content[place + 4096 :])
+    with pytest.raises(CheckpointError, match=r"is damaged: its record 'a/data/1'"):
+        load_local_safely(str(path))
+
+
+def test_a_file_without_checksums_is_read(tmp_path):
+    if not hasattr(torch.serialization, 'set_crc32_options'):
+        return
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save(dict(a=torch.ones(9)), tmp_path / 'a.pth')
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert load_local_safely(str(tmp_path / 'a.pth'))['a'].sum() == 9
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path):
+    path, mask = tmp_path / 'a.pth', torch.tensor([0.0, -torch.inf])
+    torch.save(dict(state_dict=dict(mask=mask, weight=torch.ones(2))), path)
+    assert torch.equal(read_checkpoint(str(path))[0]['mask'], mask)
+    torch.save(dict(state_dict=dict(mask=mask, weight=mask)), path)
+    with pytest.raises(CheckpointError, match='infinite values in 1 weights, first weight'):
+        read_checkpoint(str(path))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 
 import pytest
 
@@ -15,6 +16,7 @@ from mmkd_sod.utils.files import (
     read_bytes,
     read_json,
     refuse_links,
+    remove_leftovers,
     write_json,
 )
 
@@ -144,3 +146,19 @@ def test_a_full_disk_names_the_file(tmp_path):
     with pytest.raises(OSError, match='No space') as caught, atomic_path(tmp_path / 'a.txt'):
         raise OSError(28, 'No space left on device')
     assert caught.value.filename == str(tmp_path / 'a.txt') and not list(tmp_path.iterdir())
+
+
+def test_only_temporary_files_of_ended_processes_of_this_machine_are_removed(tmp_path):
+    host, ended = platform.node().replace('.', '_'), 2**22 + 1
+    gone = [f'.epoch_1.{host}.{ended}.pth', f'.a.b.{host}.{ended}', f'.kept.{host}.{ended}.txt']
+    kept = [
+        f'.epoch_1.{host}.{os.getpid()}.pth',
+        f'.epoch_1.elsewhere.{ended}.pth',
+        f'epoch_1.{host}.{ended}.pth',
+        '.hidden',
+    ]
+    for name in [*gone, *kept]:
+        (tmp_path / name).write_text('half')
+    (tmp_path / f'.folder.{host}.{ended}').mkdir()
+    assert remove_leftovers(tmp_path) == sorted(gone)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == sorted(kept)

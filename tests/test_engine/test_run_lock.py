@@ -1,0 +1,79 @@
+"""Two trainings never share a folder; a killed one never blocks the next."""
+
+import json
+import multiprocessing
+import os
+import platform
+
+import pytest
+
+from mmkd_sod.engine import run_lock
+from mmkd_sod.engine.run_lock import is_first_rank, lock_work_dir
+from mmkd_sod.errors import ConfigError
+
+
+def _train(folder, ready, leave):
+    lock_work_dir(folder)
+    # A worker process of the data loader, which outlives its killed parent for some seconds.
+    if os.fork() == 0:
+        leave.wait(20)
+        os._exit(0)
+    ready.set()
+    leave.wait(20)
+
+
+def test_a_second_training_is_refused_until_the_first_is_killed(tmp_path):
+    context = multiprocessing.get_context('fork')
+    ready, leave = context.Event(), context.Event()
+    first = context.Process(target=_train, args=(tmp_path, ready, leave))
+    first.start()
+    assert ready.wait(20)
+    with pytest.raises(ConfigError) as info:
+        lock_work_dir(tmp_path)
+    assert f'in use by the training of process {first.pid} on {platform.node()}' in str(info.value)
+    first.kill()
+    first.join()
+    for _ in range(2):  # once per run of this process
+        lock_work_dir(tmp_path)
+    assert json.loads((tmp_path / '.lock').read_text())['pid'] == os.getpid()
+    leave.set()
+
+
+@pytest.mark.parametrize('content', ['', 'half of', '[]', '{"pid": "x", "host": 1}'])
+def test_a_damaged_lock_is_no_lock(tmp_path, content):
+    (tmp_path / '.lock').write_text(content)
+    lock_work_dir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ('pid', 'host', 'refused'), [(1, None, True), (2**22 + 1, None, False), (1, 'other', False)]
+)
+def test_without_locks_of_the_file_system_the_named_process_decides(
+    tmp_path, monkeypatch, pid, host, refused
+):
+    monkeypatch.setattr(run_lock, 'try_lock_file', lambda descriptor: None)
+    (tmp_path / '.lock').write_text(json.dumps(dict(pid=pid, host=host or platform.node())))
+    if refused:
+        with pytest.raises(ConfigError, match='process 1 on'):
+            lock_work_dir(tmp_path)
+    else:
+        lock_work_dir(tmp_path)
+
+
+def test_other_ranks_take_no_lock(monkeypatch):
+    for name in ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK', 'PMI_RANK'):
+        monkeypatch.delenv(name, raising=False)
+    assert is_first_rank('none') and is_first_rank('pytorch')
+    monkeypatch.setenv('RANK', '1')
+    assert is_first_rank('none') and not is_first_rank('pytorch')
+    monkeypatch.delenv('RANK')
+    monkeypatch.setenv('SLURM_PROCID', '3')
+    assert not is_first_rank('slurm')
+
+
+def test_a_lock_that_is_a_link_is_not_followed(tmp_path):
+    (tmp_path / 'mine.txt').write_text('mine')
+    (tmp_path / '.lock').symlink_to(tmp_path / 'mine.txt')
+    with pytest.raises(ConfigError, match='the lock of the run, cannot be opened'):
+        lock_work_dir(tmp_path)
+    assert (tmp_path / 'mine.txt').read_text() == 'mine'
