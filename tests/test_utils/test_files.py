@@ -6,7 +6,6 @@ import platform
 
 import pytest
 
-<<<<<<< HEAD
 from mmkd_sod.errors import DataError
 from mmkd_sod.utils.files import (
     atomic_path,
@@ -20,9 +19,6 @@ from mmkd_sod.utils.files import (
     remove_leftovers,
     write_json,
 )
-=======
-from mmkd_sod.utils.files import atomic_path, is_hidden, leftovers, remove_leftovers, write_json
->>>>>>> cdefbf4 (Follow the address of a test file in the test of kills)
 
 
 def test_atomic_path_replaces_at_the_end(tmp_path):
