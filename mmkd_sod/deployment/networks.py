@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.data_preprocessors.normalisation import normalisation_of
-from mmkd_sod.models.saliency import resize_like, saliency_logits
+from mmkd_sod.models.saliency import check_logits, check_repeatable, resize_like, saliency_logits
 
 
 class ImageNetwork(nn.Module):
@@ -51,7 +51,8 @@ class SegmentationNetwork(ImageNetwork):
         saliency (bool): Whether to return the saliency logit only, (N, 1, H, W).
 
     Raises:
-        ConfigError: The model has no decode head, or one with its own ``predict``.
+        ConfigError: The model has no decode head, or one that predicts in its own way
+            or at random.
     """
 
     def __init__(self, model: nn.Module, saliency: bool = False) -> None:
@@ -60,25 +61,9 @@ class SegmentationNetwork(ImageNetwork):
         heads = getattr(model, 'decode_head', None)
         self.heads: list[Any] = list(heads) if isinstance(heads, nn.ModuleList) else [heads]
         for head in self.heads:
-            self._check(head)
+            check_logits(head, 'export')
+            check_repeatable(head, 'export')
         self.align_corners = bool(self.heads[-1].align_corners)
-
-    @staticmethod
-    def _check(head: Any) -> None:
-        from mmseg.models.decode_heads.decode_head import BaseDecodeHead
-
-        from mmkd_sod.models.decode_heads.multi_map_head import MultiMapHead
-
-        kind = type(head)
-        if (
-            not isinstance(head, BaseDecodeHead)
-            or kind.predict not in (BaseDecodeHead.predict, MultiMapHead.predict)
-            or kind.predict_by_feat is not BaseDecodeHead.predict_by_feat
-        ):
-            raise ConfigError(
-                f"export: decode_head {kind.__name__} does not predict as mmseg's "
-                'BaseDecodeHead; export a segmentor whose decode head does'
-            )
 
     @property
     def output_names(self) -> list[str]:

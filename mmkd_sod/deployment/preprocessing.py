@@ -56,7 +56,7 @@ def pipeline_steps(pipeline: Sequence[dict]) -> list[dict]:
         if name == 'Resize':
             steps.append(_resize({**_RESIZE, **options}))
         elif name == 'Pad':
-            steps.append(_pad({**_PAD, **options}))
+            steps.append(_pad({**_PAD, **options}, steps[-1] if steps else None))
         elif name not in _IGNORED:
             raise ConfigError(
                 f'ship: the test pipeline has {name}; the predictor supports Resize '
@@ -92,13 +92,28 @@ def _resize(options: dict) -> dict:
     )
 
 
-def _pad(options: dict) -> dict:
-    if options['pad_to_square'] or options['padding_mode'] != 'constant':
+def _square(before: dict | None, divisor: int | None) -> list:
+    """Return the size of ``Pad(pad_to_square=True)`` after a Resize that fixes the longer side."""
+    resize = before if before is not None and before['kind'] == 'resize' else {}
+    scale = resize.get('scale')
+    if not scale or (resize['keep_ratio'] and scale[0] != scale[1]):
         raise ConfigError(
-            'ship: Pad with pad_to_square or another padding_mode than constant is '
-            'not supported; use a constant with size or size_divisor in the test '
-            'pipeline'
+            'ship: Pad with pad_to_square has no fixed size, since no Resize to a scale of equal '
+            'sides stands before it; set Resize.scale=(side, side), or Pad with size=(side, side)'
         )
+    side = -(-max(scale) // (divisor or 1)) * (divisor or 1)
+    return [side, side]
+
+
+def _pad(options: dict, before: dict | None) -> dict:
+    if options['padding_mode'] != 'constant':
+        raise ConfigError(
+            f'ship: Pad with padding_mode={options["padding_mode"]} is not supported; use '
+            "padding_mode='constant' in the test pipeline"
+        )
+    if options['pad_to_square']:
+        size = _square(before, options['size_divisor'])
+        options = {**options, 'size': size, 'size_divisor': None}
     value = options['pad_val']
     value = value.get('img', 0) if isinstance(value, dict) else value
     return dict(

@@ -41,7 +41,50 @@ def saliency_head(model: BaseModel, role: str) -> nn.Module:
             f'{role} ({type(model).__name__}) {what}; saliency needs a segmentor whose decode_head '
             'has out_channels=1 (num_classes=2, threshold=0.5) or 2; change decode_head'
         )
+    check_logits(head, role)
     return head
+
+
+def check_logits(head: Any, role: str) -> None:
+    """Refuse a decode head whose outputs are not one map of logits.
+
+    Heads of mask queries and of points have their own ``predict``: they return probabilities, or
+    need more than the features.
+
+    Args:
+        head (nn.Module): A decode head.
+        role (str): Name of the model or tool, for the message.
+
+    Raises:
+        ConfigError: The head does not predict as mmseg's ``BaseDecodeHead``.
+    """
+    from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+
+    kind: Any = type(head)
+    if (
+        not isinstance(head, BaseDecodeHead)
+        # Heads of this package with several maps have `decode`, and predict from the finest.
+        or not (kind.predict is BaseDecodeHead.predict or hasattr(head, 'decode'))
+        or kind.predict_by_feat is not BaseDecodeHead.predict_by_feat
+    ):
+        raise ConfigError(
+            f"{role}: decode_head {kind.__name__} does not predict as mmseg's BaseDecodeHead; "
+            'use a segmentor whose decode head does'
+        )
+
+
+def check_repeatable(head: nn.Module, role: str) -> None:
+    """Refuse a decode head whose outputs are drawn at random, such as SegNeXt's.
+
+    Raises:
+        ConfigError: The head starts from random numbers in every forward.
+    """
+    if any(getattr(module, 'rand_init', False) for module in head.modules()):
+        raise ConfigError(
+            f'{role}: decode_head {type(head).__name__} starts its matrix decomposition from '
+            'random numbers in every forward, so that its outputs differ from run to run; set '
+            'decode_head.ham_kwargs.rand_init=False and train with it'
+        )
 
 
 def saliency_logits(output: Tensor | Sequence[Tensor]) -> list[Tensor]:

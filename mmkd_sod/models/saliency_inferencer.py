@@ -10,7 +10,7 @@ from mmengine.config import Config
 
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.builder import build_model
-from mmkd_sod.models.saliency import resize_like, saliency_head, saliency_logits
+from mmkd_sod.models.saliency import check_repeatable, resize_like, saliency_head, saliency_logits
 from mmkd_sod.models.student import student_config
 from mmkd_sod.models.teachers.frozen_teacher import FrozenTeacher, find_accelerator
 from mmkd_sod.utils.checkpoint import check_fits, read_checkpoint
@@ -92,7 +92,7 @@ class SaliencyInferencer:
         self.config = saliency_config(config)
         with torch.random.fork_rng(devices=[]):
             model = build_model(self.config.model)
-        saliency_head(model, 'the model')
+        check_repeatable(saliency_head(model, 'the model'), 'the model')
         state, _ = read_checkpoint(str(checkpoint))
         check_fits(
             model, state, f"checkpoint '{checkpoint}'", f"the model of '{self.config.filename}'"
@@ -130,15 +130,20 @@ class SaliencyInferencer:
 
     @torch.no_grad()
     def _forward(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
+        from mmseg.structures import SegDataSample
+
         size = (self.side, self.side)
         inputs = [
             torch.from_numpy(mmcv.imresize(image, size)).permute(2, 0, 1).contiguous()
             for image in images
         ]
-        data = self.model.data_preprocessor(dict(inputs=inputs))
+        # Preprocessors with a test_cfg write the padding into the samples, and pad at the end.
+        samples = [SegDataSample() for _ in inputs]
+        data = self.model.data_preprocessor(dict(inputs=inputs, data_samples=samples))
         # The same shape for all images: mmseg warns if the results of a batch differ in size.
         meta = dict(ori_shape=size, img_shape=size, pad_shape=size)
         logits = self.model.inference(data['inputs'], [meta] * len(images)).float()
+        logits = logits[..., : self.side, : self.side]
         maps = []
         for image, x in zip(images, saliency_logits(logits)[0], strict=True):
             x = resize_like(x[None], image.shape[:2], self.model.align_corners)

@@ -1,6 +1,8 @@
 """Pipelines that the predictor supports, and others."""
 
+import numpy as np
 import pytest
+from mmdet.datasets.transforms import Pad, Resize
 from mmdet.models import DetDataPreprocessor
 from mmengine.config import Config
 from mmseg.models import SegDataPreProcessor
@@ -35,13 +37,38 @@ def test_demo_pipelines(name, scale):
         (dict(type='Resize', scale=(9, 9), interpolation='area'), 'interpolation=area'),
         (dict(type='Resize', scale=(9, -1)), 'Resize.scale='),
         (dict(type='Resize', scale=(float('inf'), 9)), 'Resize.scale='),
-        (dict(type='Pad', pad_to_square=True), 'pad_to_square'),
+        (dict(type='Pad', pad_to_square=True), r'set Resize.scale=\(side, side\)'),
         (dict(type='Pad', size=(9, 9), padding_mode='edge'), 'padding_mode'),
     ],
 )
 def test_refuses(transform, part):
     with pytest.raises(ConfigError, match=part):
         pipeline_steps([transform])
+
+
+@pytest.mark.parametrize(
+    'resize, divisor, size',
+    [
+        (dict(scale=(128, 128), keep_ratio=True), None, 128),
+        (dict(scale=(100, 100), keep_ratio=True), 32, 128),
+        (dict(scale=(90, 60)), None, 90),
+    ],
+)
+@pytest.mark.parametrize('height, width', [(30, 70), (80, 41), (64, 64)])
+def test_square_padding_has_the_size_that_mmdet_gives(resize, divisor, size, height, width):
+    pad = dict(type='Pad', pad_to_square=True, size_divisor=divisor, pad_val=dict(img=(114,) * 3))
+    steps = pipeline_steps([dict(type='Resize', **resize), pad])
+    assert steps[1]['size'] == [size, size] and steps[1]['value'] == [114] * 3
+    found = dict(img=np.zeros((height, width, 3), np.uint8))
+    for transform in (Resize(**resize), Pad(**{key: pad[key] for key in pad if key != 'type'})):
+        found = transform(found)
+    assert found['img'].shape == (size, size, 3)
+
+
+def test_square_padding_of_unequal_sides_is_refused():
+    resize = dict(type='Resize', scale=(100, 60), keep_ratio=True)
+    with pytest.raises(ConfigError, match='Pad with pad_to_square has no fixed size'):
+        pipeline_steps([resize, dict(type='Pad', pad_to_square=True)])
 
 
 def test_padding_value_is_given_before_normalisation():

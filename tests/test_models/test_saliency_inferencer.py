@@ -123,3 +123,15 @@ def test_refuses(files, tmp_path):
     cfg.dump(tmp_path / 'seven.py')
     with pytest.raises(ConfigError, match='has 7 output channels'):
         SaliencyInferencer(tmp_path / 'seven.py', checkpoint)
+
+
+def test_a_preprocessor_that_pads_in_testing(files, tmp_path):
+    config, checkpoint = files
+    cfg = Config.fromfile(config)
+    images = [disc(40, 60)[0]]
+    wanted = SaliencyInferencer(cfg, checkpoint, side=64, device='cpu')(images)[0]
+    cfg.model.data_preprocessor.test_cfg = dict(size_divisor=64)
+    found = SaliencyInferencer(cfg, checkpoint, side=64, device='cpu')(images)[0]
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    cfg.model.data_preprocessor.test_cfg = dict(size_divisor=48)
+    assert SaliencyInferencer(cfg, checkpoint, side=64, device='cpu')(images)[0].shape == (40, 60)
