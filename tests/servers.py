@@ -29,7 +29,10 @@ class Handler(BaseHTTPRequestHandler):
         for place in range(start, len(content), server.chunk):
             if broken and place - start >= server.break_after:
                 break
-            self.wfile.write(content[place : place + server.chunk])
+            try:
+                self.wfile.write(content[place : place + server.chunk])
+            except OSError:  # The client was killed.
+                return
             server.pause.wait(server.delay)
 
     def log_message(self, *args):

@@ -136,12 +136,11 @@ def _continue(address: str, part: Path, progress: bool) -> None:
             version = response.headers.get('ETag') or response.headers.get('Last-Modified') or ''
             # Weak tags do not promise equal bytes.
             _tag(part).write_text('' if version.startswith('W/') else version, encoding='utf-8')
-        with open(part, 'ab') as file, progress_bar(total or 0, progress) as advance:
-            while chunk := response.read(_CHUNK):
-                file.write(chunk)
-                have += len(chunk)
+        # Written as it arrives, so that a killed process loses nothing.
+        with open(part, 'ab', buffering=0) as file, progress_bar(total or 0, progress) as advance:
+            while chunk := response.read1(_CHUNK):
+                have += file.write(chunk)
                 advance(len(chunk))
-            file.flush()
             os.fsync(file.fileno())
     if total is not None and have != total:
         raise ConnectionError(f'the connection ended after {have} of {total} bytes')
