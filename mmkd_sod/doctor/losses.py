@@ -17,6 +17,8 @@ NAME, TITLE, NEEDS = 'losses', 'Loss terms', ('losses',)
 # if its weight is more than RAISED times the default. Below SMALL it has hardly any effect.
 NOTABLE, LARGE, HOPELESS, SMALL = 10.0, 100.0, 300.0, 1e-3
 RAISED = 100.0
+# Below this, a term hardly depends on the student, and no weight would help.
+CONSTANT = 1e-6
 
 # Below this ``teacher_entropy`` distillation was harmful on generated groups; at 0.5 it helped
 # (docs/results.md).
@@ -156,7 +158,16 @@ def _config_path(path: str, context: Context) -> str:
 
 
 def suggestion(weight: Weight | None, ratio: float) -> tuple[str, dict | None]:
-    """Return text and data of a weight that makes the term's gradient as large as the task's."""
+    """Return text and data of a weight that makes the term's gradient as large as the task's.
+
+    Of a term whose gradient vanishes, the text says that no weight would.
+    """
+    if ratio < CONSTANT:
+        return (
+            'the term is constant, so that no weight helps; CKA of two images is always 1: '
+            'use at least 3 images per batch',
+            None,
+        )
     if weight is None:
         return f'multiply its weight by {1 / ratio:.2g} to make both equal', None
     wanted = float(f'{weight.value / ratio:.2g}')

@@ -161,3 +161,10 @@ def test_crosskd_weights_are_traced(section):
         'distill.loss_reg_kd',
     }
     assert all(term['gradient'] > 0 for term in terms.values())
+
+
+def test_no_weight_is_suggested_for_a_constant_term():
+    text, data = losses.suggestion(
+        losses.Weight('model.distiller.loss.loss_weight', 1.0, 1.0), 5e-8
+    )
+    assert data is None and 'use at least 3 images per batch' in text
