@@ -11,6 +11,7 @@ from mmengine.runner import IterBasedTrainLoop, Runner
 from mmkd_sod.engine.checks import check_data
 
 from .context import Context, metainfo
+from .label_maps import describe_label_maps, describe_padding
 from .models import check_classes
 from .report import Section
 
@@ -164,6 +165,7 @@ def examine(context: Context, section: Section) -> None:
     for name, dataset in sets.items():
         if dataset is not None:
             section.data[name] = _describe(dataset, name, section)
+            describe_label_maps(dataset, name, context.model, section)
             paths[name] = section.data[name].pop('paths', set())
     if len(paths) == 2:
         if section.data['train']['classes'] != section.data['val']['classes']:
@@ -197,6 +199,7 @@ def examine(context: Context, section: Section) -> None:
         + (' ...' if len(found['shapes']) > 3 else '')
         + f', {len(context.train_loader):,} batches per epoch'
     )
+    describe_padding(context.batch, section)
     if 'labels' in found and len(found['labels']) <= 20:
         total = sum(found['labels'].values())
         section.add(

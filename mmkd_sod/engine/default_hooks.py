@@ -2,7 +2,7 @@
 
 from mmengine.config import Config
 
-DEFAULT_HOOKS = ('StepSeedHook', 'FiniteLossHook', 'SharedMemoryHook')
+DEFAULT_HOOKS = ('StepSeedHook', 'FiniteLossHook', 'SharedMemoryHook', 'LabelRangeHook')
 
 
 def add_default_hooks(cfg: Config) -> None:

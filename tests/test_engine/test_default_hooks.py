@@ -18,8 +18,9 @@ def test_each_is_added_once():
         'mmkd_sod.FiniteLossHook',
         'mmkd_sod.StepSeedHook',
         'mmkd_sod.SharedMemoryHook',
+        'mmkd_sod.LabelRangeHook',
     ]
     assert cfg.custom_hooks[1].action == 'skip'
     plain = Config(dict())
     add_default_hooks(plain)
-    assert len(plain.custom_hooks) == 3
+    assert len(plain.custom_hooks) == 4

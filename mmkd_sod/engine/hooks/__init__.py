@@ -2,8 +2,16 @@
 
 from .epoch_schedule_hook import EpochScheduleHook
 from .finite_loss_hook import FiniteLossHook
+from .label_range_hook import LabelRangeHook
 from .panel_hook import PanelHook
 from .shared_memory_hook import SharedMemoryHook
 from .step_seed_hook import StepSeedHook
 
-__all__ = ['EpochScheduleHook', 'FiniteLossHook', 'PanelHook', 'SharedMemoryHook', 'StepSeedHook']
+__all__ = [
+    'EpochScheduleHook',
+    'FiniteLossHook',
+    'LabelRangeHook',
+    'PanelHook',
+    'SharedMemoryHook',
+    'StepSeedHook',
+]
