@@ -113,7 +113,7 @@ test_dataloader = dict(
         ann_file='annotations/val.json',
         backend_args=None,
         data_prefix=dict(img='val/images/'),
-        data_root='/tmp/pytest-of-root/pytest-249/data0/scenes/',
+        data_root='/tmp/pytest-of-root/pytest-280/popen-gw0/data0/scenes/',
         metainfo=dict(
             classes=('disk', 'square', 'triangle', 'star', 'ring', 'cross'),
             palette=[
@@ -144,7 +144,7 @@ test_dataloader = dict(
 )
 test_evaluator = dict(
     _scope_='mmdet',
-    ann_file='/tmp/pytest-of-root/pytest-249/data0/scenes/annotations/val.json',
+    ann_file='/tmp/pytest-of-root/pytest-280/popen-gw0/data0/scenes/annotations/val.json',
     backend_args=None,
     format_only=False,
     metric='bbox',
@@ -168,7 +168,7 @@ train_dataloader = dict(
         ann_file='annotations/train.json',
         backend_args=None,
         data_prefix=dict(img='train/images/'),
-        data_root='/tmp/pytest-of-root/pytest-249/data0/scenes/',
+        data_root='/tmp/pytest-of-root/pytest-280/popen-gw0/data0/scenes/',
         filter_cfg=dict(filter_empty_gt=True, min_size=32),
         metainfo=dict(
             classes=('disk', 'square', 'triangle', 'star', 'ring', 'cross'),
@@ -209,7 +209,7 @@ val_dataloader = dict(
         ann_file='annotations/val.json',
         backend_args=None,
         data_prefix=dict(img='val/images/'),
-        data_root='/tmp/pytest-of-root/pytest-249/data0/scenes/',
+        data_root='/tmp/pytest-of-root/pytest-280/popen-gw0/data0/scenes/',
         metainfo=dict(
             classes=('disk', 'square', 'triangle', 'star', 'ring', 'cross'),
             palette=[
@@ -265,7 +265,7 @@ val_dataset = dict(
 )
 val_evaluator = dict(
     _scope_='mmdet',
-    ann_file='/tmp/pytest-of-root/pytest-249/data0/scenes/annotations/val.json',
+    ann_file='/tmp/pytest-of-root/pytest-280/popen-gw0/data0/scenes/annotations/val.json',
     backend_args=None,
     format_only=False,
     metric='bbox',

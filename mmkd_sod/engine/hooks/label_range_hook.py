@@ -82,12 +82,14 @@ class LabelRangeHook(Hook):
             # Labels are still in the memory of the host, as the loader returned them.
             if labels.is_floating_point() or labels.is_cuda or not labels.numel():
                 continue
-            wrong = (labels < 0) | (labels >= classes)
+            # In numpy, without torch's threads, which the step needs.
+            values = labels.numpy()
+            wrong = (values < 0) | (values >= classes)
             for value in ignored:
-                wrong &= labels != value
+                wrong &= values != value
             if wrong.any():
                 raise DataError(
                     f"label map '{sample.get('seg_map_path') or sample.get('img_path')}' has the "
-                    f'value {labels[wrong][0].item()} after the pipeline; the {classes} classes are '
-                    f'0 ... {classes - 1}; correct the map, num_classes or ignore_index'
+                    f'value {values[wrong][0]} after the pipeline; the {classes} classes are 0 ... '
+                    f'{classes - 1}; correct the map, num_classes or ignore_index'
                 )
