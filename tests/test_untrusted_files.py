@@ -23,6 +23,7 @@ from mmkd_sod.models.saliency_inferencer import SaliencyInferencer
 from mmkd_sod.models.student import student_checkpoint
 from mmkd_sod.utils.array_pickle import load_array_pickle
 from mmkd_sod.utils.checkpoint import read_checkpoint
+from mmkd_sod.utils.downloads import cached_path
 from mmkd_sod.utils.weak_labels import label_path, read_key
 from tests.methods import build, runner
 from tests.runs import tool
@@ -164,12 +165,13 @@ def test_half_checkpoints_are_told(tmp_path, capsys, name):
 
 
 def test_downloads_run_nothing(tmp_path, unharmed, monkeypatch):
-    evil_file(tmp_path / 'evil.pth')
+    address = 'https://a.b/evil.pth'
+    evil_file(cached_path(address, tmp_path))
     from mmengine.runner import checkpoint
 
     assert checkpoint.load_from_http is load_from_http
-    with pytest.raises(pickle.UnpicklingError):
-        load_from_http('https://a.b/evil.pth', model_dir=str(tmp_path))
+    with pytest.raises(UserError, match='holds more than weights'):
+        load_from_http(address, model_dir=str(tmp_path))
 
 
 @pytest.mark.parametrize('protocol', [0, 2, 4])

@@ -155,7 +155,11 @@ class WeakLabelWriter:
             for line in read_bytes(path).splitlines():
                 try:
                     entry = json.loads(line)
-                    found[entry.pop('image')] = entry
+                    name = str(entry.pop('image'))
+                    if 'error' in entry or all(
+                        0 <= float(entry[key]) <= 1 for key in ('confidence', 'salient')
+                    ):
+                        found[name] = entry
                 except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                     continue  # an incomplete line; `_report` computes it from the label
         return found

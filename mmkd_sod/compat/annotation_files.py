@@ -17,6 +17,7 @@ import yaml
 
 from mmkd_sod.errors import DataError
 from mmkd_sod.utils.array_pickle import ALLOWED, ArrayUnpickler
+from mmkd_sod.utils.files import check_regular
 
 from .entry import Entry
 
@@ -91,9 +92,26 @@ def _load_yaml(self, file, **kwargs):
         ) from error
 
 
+def _checked(method):
+    """Wrap a method that reads a local file: pipes and devices are refused, and wrong encodings."""
+
+    @functools.wraps(method)
+    def wrapped(self, filepath, *args, **kwargs):
+        check_regular(filepath)
+        try:
+            return method(self, filepath, *args, **kwargs)
+        except UnicodeDecodeError as error:
+            raise DataError(f"'{filepath}' is not text ({error}); write it again") from error
+
+    return wrapped
+
+
 def read_plain_data() -> None:
     """Replace how mmengine's handlers read pickles and YAML; nested json is an error of ours."""
-    from mmengine.fileio import JsonHandler, PickleHandler, YamlHandler
+    from mmengine.fileio import JsonHandler, LocalBackend, PickleHandler, YamlHandler
+
+    for name in ('get', 'get_text'):
+        setattr(LocalBackend, name, _checked(getattr(LocalBackend, name)))
 
     load_json = JsonHandler.load_from_fileobj
 
@@ -119,6 +137,8 @@ ENTRY = Entry(
         'mmengine.fileio:YamlHandler.load_from_fileobj': ('self', 'file', 'kwargs'),
         'mmengine.fileio:JsonHandler.load_from_fileobj': ('self', 'file'),
         'mmengine.fileio:load': None,
+        'mmengine.fileio:LocalBackend.get': ('self', 'filepath'),
+        'mmengine.fileio:LocalBackend.get_text': ('self', 'filepath', 'encoding'),
     },
     why='mmengine runs code in annotation files that are pickles or YAML',
     until='an mmengine that reads plain data only',

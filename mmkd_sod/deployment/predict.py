@@ -130,6 +130,24 @@ class Predictor:
         return TASKS[self.spec['task']](outputs, frame, self.spec['output'])
 
 
+def open_predictor(folder=None, threads=0):
+    """Return the predictor of a folder, or end the program with one sentence."""
+    try:
+        predictor = Predictor(folder, threads)
+        if predictor.spec['task'] not in TASKS:
+            raise ValueError(f'unknown task {predictor.spec["task"]!r}')
+        return predictor
+    # ONNX Runtime raises types of its own.
+    except Exception as error:
+        reason = ' '.join(str(error).split())[:300]
+        print(
+            f'predict.py: model.json or model.onnx cannot be read ({type(error).__name__}: '
+            f'{reason}); get both again',
+            file=sys.stderr,
+        )
+        sys.exit(2)
+
+
 def prepare(image, recipe):
     """Return the network's input, and the geometry that maps outputs back to the image.
 
@@ -324,7 +342,7 @@ def main():
     parser.add_argument('--threads', type=int, default=0)
     parser.add_argument('--force', action='store_true', help='overwrite existing results')
     args = parser.parse_args()
-    out, predictor, images = Path(args.out_dir), Predictor(threads=args.threads), {}
+    out, predictor, images = Path(args.out_dir), open_predictor(threads=args.threads), {}
     for path in _images(args.inputs):
         if images.setdefault(path.stem, path) != path:
             sys.exit(

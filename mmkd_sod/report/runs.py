@@ -52,7 +52,9 @@ class Run:
     @property
     def seed(self) -> int | None:
         """Seed of the config."""
-        return (self.cfg.get('randomness') or {}).get('seed')
+        randomness = self.cfg.get('randomness')
+        seed = randomness.get('seed') if isinstance(randomness, dict) else None
+        return seed if isinstance(seed, int) else None
 
     @property
     def config_name(self) -> str:
