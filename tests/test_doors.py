@@ -180,7 +180,7 @@ def opened(door, attack, folder, victim, capsys) -> tuple[bool, str]:
         # The doctor leaves with 1 where it finds something.
         text, well = '', error.code == 1 and door == 'doctor'
     shown = capsys.readouterr()
-    return well, text + shown.out + shown.err
+    return well, ' '.join((text + shown.out + shown.err).split())
 
 
 @pytest.mark.parametrize('door', DOORS)

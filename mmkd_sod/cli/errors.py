@@ -18,7 +18,7 @@ from mmengine.registry.build_functions import build_from_cfg
 from mmengine.runner import Runner
 from torch import nn
 
-from mmkd_sod.errors import ConfigError, UserError
+from mmkd_sod.errors import ConfigError, DataError, UserError
 from mmkd_sod.utils.notes import add_note
 
 from .data_mistakes import data_mistake
@@ -76,6 +76,7 @@ def explained(error: Exception) -> Exception:
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     try:
         mistake = _build_mistake(frames) or data_mistake(frames) or _file_mistake(error, frames)
+        mistake = mistake or _annotation_mistake(error, frames)
         hints = [_reading(frames) or _building(frames) or _module(frames), _hook(frames)]
     except Exception as fault:  # Explaining an error must never hide it.
         mistake, hints = None, [f'none, since looking for one raised {fault!r}']
@@ -102,6 +103,24 @@ def _file_mistake(error: Exception, frames: list[FrameType]) -> UserError | None
         f'{name} cannot be read or written ({error.strerror}); check the path, its permissions and '
         'the free space'
     )
+
+
+def _annotation_mistake(error: Exception, frames: list[FrameType]) -> DataError | None:
+    """A value of odd type or size that one of mmdet's data sets stumbled over in its json file."""
+    for frame in frames:
+        dataset = frame.f_locals.get('self')
+        if (
+            frame.f_code.co_name == 'load_data_list'
+            and isinstance(dataset, BaseDataset)
+            and type(dataset).__module__.startswith('mmdet.')
+            and str(dataset.ann_file).endswith('.json')
+            and isinstance(error, (TypeError, ValueError, LookupError, ArithmeticError))
+        ):
+            return DataError(
+                f"annotation file '{dataset.ann_file}' has a value that {type(dataset).__name__} "
+                f'cannot use ({type(error).__name__}: {error}); correct the file'
+            )
+    return None
 
 
 def _builds(frames: list[FrameType]) -> list[FrameType]:
