@@ -87,29 +87,36 @@ class Step:
 
         Losses: the largest relative difference. Gradients: the norm of the difference over the
         norm. Outputs: the largest difference over the largest absolute value of the same tensor;
-        infinite if numbers of objects differ.
+        infinite if numbers of objects differ. Values that are NaN in both count as equal.
         """
         losses = max(
             (
-                abs(float(value - other.losses[name])) / max(abs(float(value)), 1e-3)
+                float(_distance(value, other.losses[name]) / value.abs().nan_to_num().clamp(1e-3))
                 for name, value in self.losses.items()
             ),
             default=0.0,
         )
         gradient = float(
-            (self.gradient - other.gradient).norm() / self.gradient.norm().clamp_min(1e-12)
+            _distance(self.gradient, other.gradient).norm()
+            / self.gradient.nan_to_num().norm().clamp_min(1e-12)
         )
         if [x.shape for x in self.outputs] != [x.shape for x in other.outputs]:
             return losses, gradient, float('inf')
         outputs = max(
             (
-                float((a - b).abs().max() / a.abs().max().clamp_min(1.0))
+                float(_distance(a, b).max() / a.nan_to_num().abs().max().clamp_min(1.0))
                 for a, b in zip(self.outputs, other.outputs, strict=True)
                 if a.numel()
             ),
             default=0.0,
         )
         return losses, gradient, outputs
+
+
+def _distance(mine: Tensor, other: Tensor) -> Tensor:
+    """Absolute differences; 0 where both are NaN, infinite where only one is."""
+    distance = (mine - other).abs().where(mine != other, 0)
+    return distance.masked_fill(mine.isnan() & other.isnan(), 0).nan_to_num(float('inf'))
 
 
 def _outputs(samples) -> list[Tensor]:
