@@ -1,5 +1,4 @@
 """Two teachers of different seeds; the student mimics the average of their logits."""
-
 _base_ = ['../demo/human_seg_scfnet_kd.py']
 teacher = dict(cfg_path='configs/demo/human_seg_scfnet_teacher.py')
 ckpt = 'work_dirs/human_seg_scfnet_teacher_seed{}/epoch_60.pth'
@@ -9,6 +8,4 @@ model = dict(
     distiller=dict(
         _delete_=True,
         type='mmkd_sod.CompositeDistiller',
-        distillers=[dict(distiller=_base_.model.distiller, teacher=['first', 'second'])],
-    ),
-)
+        distillers=[dict(distiller=_base_.model.distiller, teacher=['first', 'second'])]))

@@ -1,10 +1,7 @@
 """retinanet_r50.py and PKD on the neck. Published AP: 39.8 (without PKD 39.7)."""
-
 _base_ = ['./retinanet_r50.py', '../_base_/distillers/pkd.py']
 model = dict(
     distiller=dict(
         _delete_=True,
         type='mmkd_sod.CompositeDistiller',
-        distillers=[_base_.model.distiller, _base_.pkd],
-    )
-)
+        distillers=[_base_.model.distiller, _base_.pkd]))

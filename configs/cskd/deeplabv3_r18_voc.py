@@ -1,6 +1,5 @@
 """VOC2012-aug: DeepLabV3-R18 <- DeepLabV3-R101."""
-
 _base_ = ['./_base_/voc.py']
 model = dict(
-    architecture=dict(cfg_path='mmseg::deeplabv3/deeplabv3_r18-d8_4xb2-80k_cityscapes-512x1024.py')
-)
+    architecture=dict(
+        cfg_path='mmseg::deeplabv3/deeplabv3_r18-d8_4xb2-80k_cityscapes-512x1024.py'))

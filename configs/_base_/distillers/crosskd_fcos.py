@@ -1,11 +1,8 @@
 """CrossKD for FCOS heads, weights of arXiv 2306.11369."""
-
 model = dict(
     type='mmkd_sod.DenseDistill',
     distiller=dict(
         type='mmkd_sod.CrossKDDistiller',
         reused_teacher_head_idx=2,
         loss_cls_kd=dict(type='mmkd_sod.KDQualityFocalLoss', beta=1.0, loss_weight=0.4),
-        loss_reg_kd=dict(type='mmdet.IoULoss', loss_weight=0.75),
-    ),
-)
+        loss_reg_kd=dict(type='mmdet.IoULoss', loss_weight=0.75)))

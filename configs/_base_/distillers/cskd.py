@@ -1,5 +1,4 @@
 """CSKD with the paper's weights; CKA compares the images of all GPUs."""
-
 model = dict(
     type='mmkd_sod.DenseDistill',
     distiller=dict(
@@ -12,7 +11,4 @@ model = dict(
             cam_weight=0.3,
             pam_weight=0.8,
             projection='resampled',
-            gather=True,
-        ),
-    ),
-)
+            gather=True)))

@@ -1,5 +1,4 @@
 """mmrazor's PKD loss on the neck, for use with another distiller in a CompositeDistiller."""
-
 neck = dict(neck=dict(type='mmrazor.ModuleOutputs', source='neck'))
 pkd = dict(
     type='mmrazor.ConfigurableDistiller',
@@ -9,7 +8,4 @@ pkd = dict(
     loss_forward_mappings=dict(
         loss_feat_kd=dict(
             preds_S=dict(from_student=True, recorder='neck'),
-            preds_T=dict(from_student=False, recorder='neck'),
-        )
-    ),
-)
+            preds_T=dict(from_student=False, recorder='neck'))))

@@ -3,5 +3,4 @@ model = dict(
     type='mmkd_sod.HKDNet',
     data_preprocessor=dict(type='mmkd_sod.RGBDDataPreprocessor'),
     encoder=dict(type='mmkd_sod.ShuntedTransformer', arch='T'),
-    decode_head=dict(type='mmkd_sod.HKDHead'),
-)
+    decode_head=dict(type='mmkd_sod.HKDHead'))

@@ -1,5 +1,4 @@
 """100 epochs of Adam 3e-5, seed 7; saves the best checkpoint by S-measure."""
-
 _base_ = ['mmseg::_base_/default_runtime.py']
 custom_imports = dict(imports=['mmkd_sod'], allow_failed_imports=False)
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=100, val_interval=5)
@@ -12,11 +11,6 @@ custom_hooks = [dict(type='mmkd_sod.EpochScheduleHook')]
 default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50),
     checkpoint=dict(
-        type='CheckpointHook',
-        interval=5,
-        max_keep_ckpts=2,
-        save_best='sod/Smeasure',
-        rule='greater',
-    ),
-)
+        type='CheckpointHook', interval=5, max_keep_ckpts=2, save_best='sod/Smeasure',
+        rule='greater'))
 randomness = dict(seed=7)

@@ -2,7 +2,6 @@
 
 ln -s PATH_TO_CAMVID data/camvid
 """
-
 _base_ = ['../../_base_/datasets/camvid.py']
 
 train_pipeline = [
@@ -11,7 +10,7 @@ train_pipeline = [
     dict(type='RandomResize', scale=(240, 180), ratio_range=(0.75, 1.5), keep_ratio=True),
     dict(type='RandomCrop', crop_size=(180, 240), cat_max_ratio=0.75),
     dict(type='RandomFlip', prob=0.5),
-    dict(type='PackSegInputs'),
+    dict(type='PackSegInputs')
 ]
 test_pipeline = _base_.test_pipeline
 test_pipeline[1].scale = (240, 180)
@@ -23,7 +22,6 @@ train_dataloader = dict(
     drop_last=True,
     sampler=dict(type='DefaultSampler'),
     dataset=dict(pipeline=train_pipeline),
-    **loader,
-)
+    **loader)
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline), **loader)
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline), **loader)

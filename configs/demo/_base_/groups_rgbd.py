@@ -2,7 +2,6 @@
 
 The validation split is also the test split.
 """
-
 _base_ = ['../../_base_/datasets/rgbd_cosod.py']
 
 scale = (128, 128)  # width, height
@@ -17,10 +16,8 @@ val_dataset = dict(
     type='mmkd_sod.RGBDCoSODDataset',
     data_root='data/rgbd_groups/val',
     test_mode=True,
-    pipeline=test_pipeline,
-)
+    pipeline=test_pipeline)
 train_dataloader = dict(
-    dataset=dict(data_root='data/rgbd_groups/train', pipeline=train_pipeline), **loader
-)
+    dataset=dict(data_root='data/rgbd_groups/train', pipeline=train_pipeline), **loader)
 val_dataloader = dict(dataset=val_dataset, **loader)
 test_dataloader = dict(dataset=val_dataset, **loader)

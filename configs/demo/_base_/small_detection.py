@@ -1,5 +1,4 @@
 """Data loaders for bccd_detection.py and scenes_detection.py, which add the data."""
-
 _base_ = ['mmdet::_base_/datasets/coco_detection.py']
 
 batch_size = 8
@@ -11,7 +10,7 @@ train_pipeline = [
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='Resize', scale=scale, keep_ratio=False),
     dict(type='RandomFlip', prob=0.5),
-    dict(type='PackDetInputs'),
+    dict(type='PackDetInputs')
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
@@ -19,11 +18,11 @@ test_pipeline = [
     dict(type='LoadAnnotations', with_bbox=True),
     dict(
         type='PackDetInputs',
-        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'),
-    ),
+        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))
 ]
 
-loader = dict(batch_size=batch_size, num_workers=num_workers, persistent_workers=num_workers > 0)
+loader = dict(
+    batch_size=batch_size, num_workers=num_workers, persistent_workers=num_workers > 0)
 train_dataloader = loader
 val_dataloader = loader
 test_dataloader = loader
