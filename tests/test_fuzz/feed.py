@@ -17,6 +17,8 @@ import warnings
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
+import PIL.Image
+
 from mmkd_sod.cli.errors import explained
 from mmkd_sod.errors import UserError
 from tests.conftest import ROOT
@@ -26,8 +28,7 @@ _STARTS = ('os.system', 'os.exec', 'os.posix_spawn', 'os.fork', 'subprocess.Pope
 _CHANGES = ('os.remove', 'os.rename', 'os.rmdir', 'os.mkdir', 'os.link', 'os.symlink', 'os.chmod',
             'os.truncate', 'shutil.rmtree')  # fmt: skip
 _CODE = tuple(
-    os.path.realpath(path)
-    for path in (ROOT, sysconfig.get_path('stdlib'), sysconfig.get_path('purelib'))
+    str(path) for path in (ROOT, sysconfig.get_path('stdlib'), sysconfig.get_path('purelib'))
 )
 
 
@@ -52,7 +53,7 @@ class Watch:
         try:
             if event == 'exec':
                 name = args[0].co_filename
-                if not (name.startswith('<frozen') or os.path.realpath(name).startswith(_CODE)):
+                if not name.startswith(('<frozen', *_CODE)):
                     self.seen.append(f'exec {name}')
             elif event in _STARTS or event.startswith('socket.connect'):
                 self.seen.append(f'{event} {args}')
@@ -68,7 +69,11 @@ class Watch:
 def outcome(load) -> tuple[str, str]:
     """Return 'ok', 'refused' or 'traceback', and the sentence or the last lines."""
     try:
-        with open(os.devnull, 'w') as null, redirect_stdout(null), redirect_stderr(null):
+        with (
+            open(os.devnull, 'w', errors='replace') as null,
+            redirect_stdout(null),
+            redirect_stderr(null),
+        ):
             load()
     except SystemExit as error:
         return ('refused' if error.code == 2 else 'traceback'), f'exit {error.code}'
@@ -103,7 +108,8 @@ def main(name: str, seed: int, count: int, folder: Path) -> None:
         seconds = time.monotonic() - start
         return dict(outcome=ended, text=text, seconds=seconds, seen=watch.seen, file=path.name)
 
-    # What is imported only when it is needed is imported now.
+    # What is imported only when it is needed is imported now, Pillow's rare formats included.
+    PIL.Image.init()
     for _ in range(2 * len(files)):
         first = feed(lambda path: None)
         assert first['outcome'] == 'ok', first

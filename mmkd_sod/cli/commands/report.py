@@ -87,4 +87,4 @@ def run(args: argparse.Namespace) -> None:
         temporary.write_text(page, encoding='utf-8', errors='replace')
     for text in (*notes, *(note for found in galleries for note in found.notes)):
         print(f'note: {text}')
-    print(f'{out}: {len(runs)} runs, {len(page.encode()) / 2**20:.2f} MiB')
+    print(f'{out}: {len(runs)} runs, {out.stat().st_size / 2**20:.2f} MiB')
