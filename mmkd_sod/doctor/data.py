@@ -102,9 +102,12 @@ def _describe(dataset, where: str, section: Section) -> dict:
 
 def _labels(batch) -> dict:
     """Return the shapes of a training batch's inputs and the counts of its labels."""
-    samples = batch.get('data_samples') or []
-    inputs = batch['inputs']
-    images = inputs['img'] if isinstance(inputs, dict) else inputs
+    samples, images = batch.get('data_samples') or [], batch['inputs']
+    if isinstance(images, dict):
+        # Depth maps beside the images, or the branches of semi-supervised training.
+        images = images.get('img') or [image for branch in images.values() for image in branch]
+    if isinstance(samples, dict):
+        samples = [sample for branch in samples.values() for sample in branch if sample is not None]
     shapes = sorted({tuple(image.shape) for image in images})
     found = dict(images=len(images), shapes=[list(shape) for shape in shapes])
     boxes = [sample.gt_instances for sample in samples if 'gt_instances' in sample]

@@ -14,20 +14,21 @@ from mmkd_sod.errors import ConfigError
 
 def _train(folder, ready, leave):
     lock_work_dir(folder)
-    # A worker process of the data loader, which outlives its killed parent for some seconds.
+    # A worker process of the data loader, which outlives its killed parent.
     if os.fork() == 0:
-        leave.wait(20)
+        os.read(leave, 1)
         os._exit(0)
-    ready.set()
-    leave.wait(20)
+    os.write(ready, b'1')
+    os.read(leave, 1)
 
 
 def test_a_second_training_is_refused_until_the_first_is_killed(tmp_path):
+    # Pipes, since an event hangs when a process that waits for it is killed.
+    (is_ready, ready), (leave, end) = os.pipe(), os.pipe()
     context = multiprocessing.get_context('fork')
-    ready, leave = context.Event(), context.Event()
     first = context.Process(target=_train, args=(tmp_path, ready, leave))
     first.start()
-    assert ready.wait(20)
+    assert os.read(is_ready, 1) == b'1'
     with pytest.raises(ConfigError) as info:
         lock_work_dir(tmp_path)
     assert f'in use by the training of process {first.pid} on {platform.node()}' in str(info.value)
@@ -36,7 +37,9 @@ def test_a_second_training_is_refused_until_the_first_is_killed(tmp_path):
     for _ in range(2):  # once per run of this process
         lock_work_dir(tmp_path)
     assert json.loads((tmp_path / '.lock').read_text())['pid'] == os.getpid()
-    leave.set()
+    os.write(end, b'1')
+    for descriptor in (is_ready, ready, leave, end):
+        os.close(descriptor)
 
 
 @pytest.mark.parametrize('content', ['', 'half of', '[]', '{"pid": "x", "host": 1}'])

@@ -18,6 +18,10 @@ SHORT = ('crosskd/gfl_r50_pkd', 'cskd/pspnet_r18_camvid', 'combine/groups_rgbd_t
 LOAD = """
     import sys, warnings
     warnings.simplefilter('ignore')
+    # mmcv-lite gets its operators from mmkd_sod, where a student without it needs a compiled mmcv.
+    import mmcv.ops
+    for name in [name for name in sys.modules if name.split('.')[0] == 'mmkd_sod']:
+        del sys.modules[name]
 
     class Refuse:
         def find_spec(self, name, path=None, target=None):

@@ -46,7 +46,7 @@ def test_rows_that_differ_or_run_on_one_set_alone_are_marked():
     row = TOOL['Row']
     assert row('a', {'nms'}, (0.0, 0.0, 0.0)).same and not row('a', set(), (0.0, 0.0, 1.0)).same
     assert row('a', set(), (), 'no', 'nor this').same and row('a', set(), (), 'no').same
-    assert '| runs | KeyError: x | | | **no** |' in ' '.join(
+    assert '| runs | KeyError: x | | | | **no** |' in ' '.join(
         str(row('a', set(), (), '', 'KeyError: x')).split()
     )
 
