@@ -62,7 +62,7 @@ def test_a_fault_inside_of_a_constructor_is_no_mistake():
 
     error = raised(lambda: MODELS.build(dict(type=Broken)), TypeError)
     assert type(error) is TypeError
-    assert end_of(error).endswith('Hint: while building Broken\n')
+    assert end_of(error).rstrip().endswith('Hint: while building Broken')
 
 
 def test_a_hint_names_the_setting_that_was_being_built():
