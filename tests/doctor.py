@@ -1,5 +1,7 @@
 """Configs for the tests of the doctor: the demo on a few small scenes, with narrow networks."""
 
+import tempfile
+
 from mmengine.config import Config
 from mmengine.config.config import DictAction
 
@@ -29,8 +31,12 @@ def run_section(
 ) -> tuple[Context, Section]:
     """Run one section alone; return its context and the section."""
     cfg = Config(dict()) if scenes is None else tiny_config(scenes, *options, run=run)
-    context, section = Context(cfg, **state), Section(module.NAME, module.TITLE)
-    module.examine(context, section)
+    with tempfile.TemporaryDirectory() as folder:
+        context, section = (
+            Context(cfg, work_dir=folder, **state),
+            Section(module.NAME, module.TITLE),
+        )
+        module.examine(context, section)
     return context, section
 
 
