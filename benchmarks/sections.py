@@ -85,9 +85,10 @@ def _savings(cells: dict) -> list[str]:
         if all(without in one for one in times):
             rows.append((title, *(f'{1 - one[used] / one[without]:+.1%}' for one in times)))
     return [
-        'Part of the step that each acceleration saves. It is kept if it saves 3 % for one of '
-        "these pairs; two others were removed because they did not: packed weights of the head's "
-        'convolutions, and max-pooling of a frozen stem by rows and columns.',
+        'Part of the step that each acceleration saves. A kernel for CPUs is kept if it saves 3 % '
+        'for one of these pairs; folding, which serves every device, is none. Two others were '
+        "removed because they did not: packed weights of the head's convolutions, and max-pooling "
+        'of a frozen stem by rows and columns.',
         '',
         *table(['acceleration', *cells], rows),
     ]
@@ -117,8 +118,8 @@ def teacher_options(name: str, found: dict) -> str:
         'The bound uses a teacher without folded BN; with labels from files (`offline`) it is the '
         "student's step alone. `plain` has all options off. `default` folds BN and, on a CPU, runs "
         "the teacher's backbone and neck in channels_last. The options below it are added to the "
-        'default; `compiled` is `teacher_compile=True`, `compiled_direct` the same without '
-        "Winograd's algorithm. The plain SCFNet student computes a "
+        'default; `compiled` is `teacher_compile=True`, `compiled_direct`, where it was measured, '
+        "the same without Winograd's algorithm. The plain SCFNet student computes a "
         'boundary loss that training with weak labels does not need, so ratios below 1 are '
         'possible there. '
         '`python benchmarks/run.py teacher_options`.',

@@ -10,39 +10,33 @@ from mmkd_sod.errors import DataError
 _NAMES = dict(inf=float('inf'), nan=float('nan'))
 
 
+class _Literals(ast.NodeTransformer):
+    """Turns ``dict(...)``, ``inf`` and ``nan``, as ``Config.dump`` writes them, into literals."""
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return ast.Constant(_NAMES[node.id]) if node.id in _NAMES else node
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        self.generic_visit(node)
+        first = node.args[0] if node.args else ast.Dict([], [])
+        named = all(keyword.arg for keyword in node.keywords)
+        if (
+            not (isinstance(node.func, ast.Name) and node.func.id == 'dict' and named)
+            or len(node.args) > 1
+            or not isinstance(first, ast.Dict)
+        ):
+            return node
+        keys: list = [ast.Constant(keyword.arg) for keyword in node.keywords]
+        return ast.Dict(first.keys + keys, first.values + [one.value for one in node.keywords])
+
+
 def _value(node: ast.expr):
     """Return the value of an expression of literals and ``dict(...)``."""
-    if isinstance(node, ast.Constant):
-        return node.value
-    if isinstance(node, ast.Name) and node.id in _NAMES:
-        return _NAMES[node.id]
-    if isinstance(node, ast.List):
-        return [_value(item) for item in node.elts]
-    if isinstance(node, ast.Tuple):
-        return tuple(_value(item) for item in node.elts)
-    if isinstance(node, ast.Set):
-        return {_value(item) for item in node.elts}
-    if isinstance(node, ast.Dict) and None not in node.keys:
-        return {
-            _value(key): _value(value)
-            for key, value in zip(node.keys, node.values, strict=True)
-            if key is not None
-        }
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        value = _value(node.operand)
-        if isinstance(value, (int, float)):
-            return -value
-    if (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id == 'dict'
-        and all(isinstance(arg, ast.Dict) for arg in node.args[:1])
-        and len(node.args) < 2
-        and all(keyword.arg for keyword in node.keywords)
-    ):
-        first = _value(node.args[0]) if node.args else {}
-        return first | {str(keyword.arg): _value(keyword.value) for keyword in node.keywords}
-    raise ValueError(f'line {node.lineno} is not a plain value')
+    line = node.lineno
+    try:
+        return ast.literal_eval(_Literals().visit(node))
+    except (ValueError, TypeError):
+        raise ValueError(f'line {line} is not a plain value') from None
 
 
 def read_dumped_config(path: Path) -> Config:
