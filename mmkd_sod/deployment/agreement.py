@@ -5,7 +5,6 @@ import io
 import logging
 import math
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmengine.structures import InstanceData, PixelData
 
+from mmkd_sod.compat.metric_rounding import unrounded
 from mmkd_sod.errors import ConfigError, DataError
 from mmkd_sod.utils.images import read_with_opencv
 from mmkd_sod.utils.progress import progress_bar
@@ -207,7 +207,7 @@ def _as_sample(sample, result: dict):
 
 def _evaluate(metric, images: int) -> dict[str, float]:
     """Return the unrounded values of a metric, without log output."""
-    with _quiet(), _unrounded(metric):
+    with _quiet(), unrounded(metric):
         scores = metric.evaluate(images)
     return {
         name: float(value)
@@ -227,25 +227,3 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
-
-
-@contextlib.contextmanager
-def _unrounded(metric) -> Iterator[None]:
-    """Disable the rounding of mmdet's metrics to three digits.
-
-    Two close scores could be rounded to values that differ by 1e-3. While the metrics are computed,
-    a function of the module hides the builtin ``round``.
-    """
-    modules = [
-        sys.modules[cls.__module__]
-        for cls in type(metric).__mro__
-        if cls.__module__.startswith('mmdet.')
-    ]
-    modules = [module for module in modules if 'round' not in vars(module)]
-    for module in modules:
-        vars(module)['round'] = lambda value, digits=None: value
-    try:
-        yield
-    finally:
-        for module in set(modules):
-            del vars(module)['round']

@@ -1,20 +1,13 @@
 """Metrics of model and predictor; wrong predictors are detected."""
 
 import math
-import sys
 
 import cv2
 import numpy as np
 import pytest
 
 from mmkd_sod.deployment import predict
-from mmkd_sod.deployment.agreement import (
-    Agreement,
-    _unrounded,
-    build_metrics,
-    build_test_loader,
-    compare,
-)
+from mmkd_sod.deployment.agreement import Agreement, build_metrics, build_test_loader, compare
 from mmkd_sod.errors import ConfigError, DataError
 from mmkd_sod.models.student import load_student
 from tests.shipments import TASKS, tiny
@@ -69,15 +62,6 @@ def test_the_predictor_is_evaluated(task, tmp_path, scenes):
 def test_worst_includes_one_sided_metrics():
     assert math.isnan(Agreement(1, {}, {}, dict(a=0.0, b=math.nan, c=1.0), 1, 1).worst)
     assert Agreement(1, {}, {}, dict(a=0.0, c=0.5), 1, 1).worst == 0.5
-
-
-def test_mmdets_metrics_do_not_round(tmp_path, scenes):
-    cfg, loader, _ = parts('detection', tmp_path, scenes)
-    (metric,) = build_metrics(cfg, 'test_evaluator', loader.dataset.metainfo)
-    module = sys.modules[type(metric).__module__]
-    with _unrounded(metric):
-        assert module.round(1.23456789, 3) == 1.23456789
-    assert not hasattr(module, 'round')
 
 
 def test_metrics_write_no_files_and_must_return_values(tmp_path, scenes):
