@@ -249,6 +249,7 @@ def runner(
                 custom_hooks=[
                     epoch_hook,
                     dict(type='mmkd_sod.StepSeedHook'),
+                    dict(type='mmkd_sod.RunStateHook'),
                     dict(type='EMAHook', momentum=0.1),
                     *hooks,
                 ],

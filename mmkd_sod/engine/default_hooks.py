@@ -2,7 +2,13 @@
 
 from mmengine.config import Config
 
-DEFAULT_HOOKS = ('StepSeedHook', 'FiniteLossHook', 'SharedMemoryHook', 'LabelRangeHook')
+DEFAULT_HOOKS = (
+    'StepSeedHook',
+    'RunStateHook',
+    'FiniteLossHook',
+    'SharedMemoryHook',
+    'LabelRangeHook',
+)
 
 
 def add_default_hooks(cfg: Config) -> None:

@@ -17,10 +17,11 @@ def test_each_is_added_once():
         'EMAHook',
         'mmkd_sod.FiniteLossHook',
         'mmkd_sod.StepSeedHook',
+        'mmkd_sod.RunStateHook',
         'mmkd_sod.SharedMemoryHook',
         'mmkd_sod.LabelRangeHook',
     ]
     assert cfg.custom_hooks[1].action == 'skip'
     plain = Config(dict())
     add_default_hooks(plain)
-    assert len(plain.custom_hooks) == 4
+    assert len(plain.custom_hooks) == 5

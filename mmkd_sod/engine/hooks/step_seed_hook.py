@@ -2,6 +2,7 @@
 
 import functools
 import random
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -11,21 +12,26 @@ from mmengine.runner import EpochBasedTrainLoop
 from mmkd_sod.registry import HOOKS
 
 
-class _SeedAfter:
-    """Iterator that seeds again after the batches that a resumed run skips."""
+class _SeedSkipped:
+    """Iterator that seeds before each batch that a resumed run skips, and before the next one.
 
-    def __init__(self, iterator, skipped: int, seed) -> None:
+    The skipped batches are then the ones that the interrupted run used, and transforms that cache
+    images end with the same ones.
+    """
+
+    def __init__(self, iterator, skipped: int, seed: Callable[[int], None]) -> None:
         self.iterator = iterator
         self.skipped = skipped
         self.seed = seed
+        self.step = 0
 
     def __iter__(self):
         return self
 
     def __next__(self):
-        if self.skipped == 0:
-            self.seed()
-        self.skipped -= 1
+        if self.step <= self.skipped:
+            self.seed(self.step)
+        self.step += 1
         return next(self.iterator)
 
     def skip_iter(self, num_iters: int) -> None:
@@ -49,7 +55,8 @@ class StepSeedHook(Hook):
 
     In an epoch-based run worker processes are restarted at each epoch with a seed of that epoch,
     since they lose their random state when a run stops. In an iteration-based run they start from
-    the seed of the run and skip the batches already used, as in mmengine.
+    the seed of the run and skip the batches already used, as in mmengine; the main process skips
+    them with the numbers that they were drawn with.
 
     ``tools/train.py`` adds this hook to every config; for other tools add it to ``custom_hooks``.
     The seed is that of ``randomness``; a resumed run uses the seed of its checkpoint, except for
@@ -75,8 +82,8 @@ class StepSeedHook(Hook):
             self._restart_workers(runner, loop.dataloader)
         elif runner.iter > 0 and not getattr(loop, 'fast_forward_on_resume', False):
             # With this option of onedl-mmengine no batches are skipped.
-            seed = functools.partial(self._seed, runner, runner.iter)
-            loop.dataloader_iterator = _SeedAfter(loop.dataloader_iterator, runner.iter, seed)
+            seed = functools.partial(self._seed, runner)
+            loop.dataloader_iterator = _SeedSkipped(loop.dataloader_iterator, runner.iter, seed)
         self._seed(runner, runner.iter)
 
     def _restart_workers(self, runner, loader) -> None:

@@ -10,7 +10,7 @@ from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.hooks import Hook
 from mmengine.optim.optimizer import amp_optimizer_wrapper
 
-from mmkd_sod.engine.hooks.step_seed_hook import _SeedAfter
+from mmkd_sod.engine.hooks.step_seed_hook import _SeedSkipped
 from mmkd_sod.utils.checkpoint_files import latest_checkpoint
 from tests.methods import FOUR, METHODS, loader, runner
 
@@ -107,11 +107,13 @@ def test_runs_that_count_iterations(tmp_path, method, monkeypatch):
         lambda batches: batches.skip_iter(2),  # onedl-mmengine
     ],
 )
-def test_the_seed_comes_before_the_first_batch_that_is_not_skipped(skip):
+def test_skipped_batches_are_seeded_as_when_they_were_used(skip):
     seen = []
-    batches = _SeedAfter((seen.append(i) or i for i in range(5)), 2, lambda: seen.append('seed'))
+    source = (seen.append(i) or i for i in range(5))
+    batches = _SeedSkipped(source, 2, lambda step: seen.append(f'seed {step}'))
     skip(batches)
-    assert [*batches] == [2, 3, 4] and seen == [0, 1, 'seed', 2, 3, 4]
+    assert [*batches] == [2, 3, 4]
+    assert seen == ['seed 0', 0, 'seed 1', 1, 'seed 2', 2, 3, 4]
 
 
 @pytest.fixture
