@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.logging import HistoryBuffer
 
 from mmkd_sod.__main__ import main
 from mmkd_sod.errors import UserError
 from tests.methods import build
+from tests.outcomes import record
 from tests.runs import DEMO, tool
 from tests.shipments import tiny
 from tests.test_compat.test_resumed_paths import scored
@@ -33,6 +35,13 @@ def _runtime(checkpoint, **info):
     hub.setdefault('resumed_keys', {}).update(dict.fromkeys(info, True))
 
 
+class Getattr:
+    """Looks up an attribute of an allowed class, from which all others can be reached."""
+
+    def __reduce__(self):
+        return getattr, (HistoryBuffer, '__subclasses__')
+
+
 # What is put into a checkpoint that works, given the folder that must not change.
 INERT = dict(
     config_text=lambda c, f: c.setdefault('meta', {}).update(config=CODE, cfg=CODE),
@@ -45,13 +54,8 @@ INERT = dict(
 REFUSED = dict(
     reduce=lambda c, f: c.update(more=Evil()),
     object_array=lambda c, f: c.setdefault('meta', {}).update(more=ObjectArray()),
-    getattr=lambda c, f: c.update(more=_Getattr()),
+    getattr=lambda c, f: c.update(more=Getattr()),
 )
-
-
-class _Getattr:
-    def __reduce__(self):
-        return getattr, (os, 'system')
 
 
 def _resume(path, folder):
@@ -137,6 +141,33 @@ DOORS = {
         ),
     ),
     'report': (_base_saliency, _report),
+    'generate_weak_labels': (
+        _base_saliency,
+        lambda path, folder: tool(
+            'generate_weak_labels',
+            folder / 'net.py',
+            path,
+            '--out',
+            folder / 'labels',
+            '--images',
+            folder / 'data' / 'image',
+            '--side',
+            64,
+        ),
+    ),
+    'predict': (
+        _base_saliency,
+        lambda path, folder: tool(
+            'predict',
+            folder / 'net.py',
+            path,
+            folder / 'data' / 'image',
+            '--out-dir',
+            folder / 'predicted',
+            '--side',
+            64,
+        ),
+    ),
     'doctor': (
         _base_run,
         lambda path, folder: main(
@@ -198,6 +229,7 @@ def refused(door, attack, folder, victim, capsys) -> None:
     well, text = opened(door, REFUSED[attack], folder, victim, capsys)
     assert well == (door in ('report', 'doctor')), text
     assert 'holds more than weights' in text or 'cannot be read' in text, text
+    record('doors', door, {attack: 'refused, listed' if well else 'refused'})
 
 
 @pytest.mark.parametrize('door', DOORS)
@@ -211,6 +243,7 @@ def test_code_is_refused(tmp_path, unharmed, capsys, door):
 def test_each_inert_attack(tmp_path, unharmed, capsys, door, attack):
     well, text = opened(door, INERT[attack], tmp_path, unharmed, capsys)
     assert well, text
+    record('doors', door, {attack: 'inert'})
 
 
 @pytest.mark.slow

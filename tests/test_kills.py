@@ -18,6 +18,7 @@ from mmkd_sod.deployment.shipment import FILES, ship
 from mmkd_sod.models.saliency_inferencer import SaliencyInferencer
 from mmkd_sod.utils.downloads import fetch
 from tests.methods import build, runner
+from tests.outcomes import record
 from tests.runs import tool
 from tests.saliency import save_network
 from tests.servers import serving
@@ -146,6 +147,34 @@ def shipping(tmp_path):
     return work, same
 
 
+def shipping_over(tmp_path):
+    """Replace an export in a folder that holds a file of the user as well."""
+    pytest.importorskip('onnx')
+    pytest.importorskip('onnxruntime')
+    cfg, path = tiny('saliency', tmp_path, None)
+    cfg.dump(tmp_path / 'student.py')
+
+    def work(folder):
+        out = folder / 'out'
+        if not out.exists():
+            out.mkdir()
+            (out / 'notes.txt').write_text('mine')
+            for name in FILES:
+                (out / name).write_text('old')
+        texts = {(out / name).read_bytes() == b'old' for name in FILES}
+        assert len(texts) == 1, 'a kill left old and new files'
+        if texts == {True}:
+            cfg = Config.fromfile(tmp_path / 'student.py')
+            ship(cfg, path, out, 'a_name', force=True, log=lambda line: None)
+
+    def same(straight, folder):
+        assert (folder / 'out' / 'notes.txt').read_text() == 'mine'
+        assert [path.name for path in folder.iterdir()] == ['out']
+        same_files(straight, folder, skip=('CARD.md',))
+
+    return work, same
+
+
 def labels(tmp_path):
     root = write_set(tmp_path / 'set', shapes=[(40 + i, 60) for i in range(24)])
     network = save_network(tmp_path)
@@ -166,16 +195,17 @@ def labels(tmp_path):
     return work, same
 
 
-WORKS = dict(training=training, export=export, ship=shipping, labels=labels)
+WORKS = dict(
+    training=training, export=export, ship=shipping, ship_force=shipping_over, labels=labels
+)
 
 
 @pytest.mark.parametrize('kind', WORKS)
-def test_killed_work_is_finished_with_equal_results(tmp_path, kind, record_property):
+def test_killed_work_is_finished_with_equal_results(tmp_path, kind):
     work, same = WORKS[kind](tmp_path)
     count = kill_at_random(work, same, tmp_path, kills=10)
-    record_property(kind, count)
-    print(f'\n{kind}: {count["kills"]} kills, {count["results"]} results equal')
     assert count['kills'] == 10
+    record('kills', kind, count)
 
 
 def test_killed_downloads_are_finished_with_equal_results(tmp_path, monkeypatch):
@@ -188,5 +218,5 @@ def test_killed_downloads_are_finished_with_equal_results(tmp_path, monkeypatch)
 
         count = kill_at_random(work, same_files, tmp_path, kills=10)
         resumed = [wanted for _, wanted in server.requests if wanted]
-    print(f'\ndownloads: {count["kills"]} kills, {count["results"]} results equal')
     assert count['kills'] == 10 and resumed
+    record('kills', 'downloads', count)

@@ -8,6 +8,7 @@ this run's own folder are kept, and only where the checkpoint itself is from the
 
 import functools
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 from mmengine.logging import print_log
@@ -30,12 +31,25 @@ def own_folders(runner) -> set[Path]:
     return {work_dir, *elsewhere}
 
 
-def own_best(path, folders: set[Path]) -> str | None:
+def own_addresses(runner) -> set[str]:
+    """Return the folders in remote storage into which a runner writes checkpoints."""
+    from mmengine.hooks import CheckpointHook
+
+    ending = f'/{Path(runner.work_dir).resolve().name}'
+    return {
+        str(hook.out_dir).rstrip('/').removesuffix(ending) + ending
+        for hook in runner.hooks
+        if isinstance(hook, CheckpointHook) and '://' in str(hook.out_dir)
+    }
+
+
+def own_best(path, folders: set[Path], addresses: Collection[str] = ()) -> str | None:
     """Return where the best checkpoint of a run is, or None unless it is a file of the run.
 
     Args:
         path: What a checkpoint says; of a run whose folder was moved, the file's name counts.
         folders (set[Path]): The run's own folders.
+        addresses (Collection[str]): The run's own folders in remote storage.
     """
     if not isinstance(path, str) or '\0' in path:
         return None
@@ -43,7 +57,7 @@ def own_best(path, folders: set[Path]) -> str | None:
     if not (name.startswith('best_') and name.endswith('.pth')):
         return None
     if '://' in path:  # remote storage, which has no links out of its folder
-        return path
+        return path if path.rpartition('/')[0] in addresses else None
     candidates = [path] if Path(path).parent.resolve() in folders else []
     candidates += [str(folder / name) for folder in sorted(folders)]
     return next(
@@ -59,10 +73,14 @@ def keep_own_paths(runner, filename) -> None:
         filename (str): The checkpoint that it resumed.
     """
     folders, info = own_folders(runner), runner.message_hub.runtime_info
-    remote = '://' in str(filename)
-    ours = remote or Path(filename).resolve().parent in folders
+    addresses = own_addresses(runner)
+    ours = (
+        str(filename).rpartition('/')[0] in addresses
+        if '://' in str(filename)
+        else Path(filename).resolve().parent in folders
+    )
     for key in [key for key in info if key == _BEST or key.startswith(f'{_BEST}_')]:
-        kept = own_best(info[key], folders) if ours else None
+        kept = own_best(info[key], folders, addresses) if ours else None
         if kept is None:
             print_log(
                 f"'{filename}' names the best checkpoint {info[key]!r}, which is not a file "

@@ -1,8 +1,5 @@
 """Exporting a trained student to a self-contained folder."""
 
-import glob
-import os
-import shutil
 from pathlib import Path
 
 import torch
@@ -13,7 +10,8 @@ from mmkd_sod.engine.checks import check_data
 from mmkd_sod.errors import ConfigError, DataError, UserError
 from mmkd_sod.models.student import load_student, own_types, student_config, write_student
 from mmkd_sod.models.submodules import last_head
-from mmkd_sod.utils.files import process_runs, write_json
+from mmkd_sod.utils.files import write_json
+from mmkd_sod.utils.folders import replaced_folder
 from mmkd_sod.utils.images import read_with_opencv
 
 from . import predict
@@ -36,8 +34,8 @@ def ship(
 ) -> Agreement:
     """Export a student: plain config and weights, ONNX model, predictor and card.
 
-    The files are written to ``out`` together, and only if the metrics of torch and of the predictor
-    on the data set differ by less than 1e-3.
+    The files are written to ``out`` all at once, and only if the metrics of torch and of the
+    predictor on the data set differ by less than 1e-3; other files in ``out`` stay.
 
     Args:
         cfg (Config): A distillation config, or one of a plain model.
@@ -53,11 +51,14 @@ def ship(
 
     Raises:
         ConfigError: The model, its config or pipeline is not supported, or files exist.
+        OSError: The folder cannot be written.
         DataError: Data are missing.
         CheckpointError: The weights do not fit.
         UserError: onnx or onnxruntime is not installed, or the outputs differ.
     """
     out = Path(out)
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"--out: '{out}' is a file; give the folder to write")
     existing = [out / file for file in FILES if (out / file).exists()]
     if existing and not force:
         raise ConfigError(
@@ -75,14 +76,11 @@ def ship(
     recipe = make_recipe(plain, model, loader.dataset.metainfo, loader_name)
     build_metrics(plain, f'{split}_evaluator', loader.dataset.metainfo)
 
-    partial = out.with_name(f'.{out.name}.{os.getpid()}')
-    _clear(out)
-    partial.mkdir(parents=True)
-    try:
+    with replaced_folder(out, FILES) as partial:
         write_student(plain, weights, partial / 'config.py', partial / 'weights.pth')
         size, tensors = _export(recipe, _first_image(loader), partial / 'model.onnx')
         write_json(partial / 'model.json', recipe.spec, indent=1)
-        shutil.copyfile(predict.__file__, partial / 'predict.py')
+        (partial / 'predict.py').write_bytes(Path(predict.__file__).read_bytes())
         log(f'wrote ONNX, outputs differ by {tensors:.1e}; evaluating {len(loader)} images')
         threads = torch.get_num_threads()
         agreement = compare(plain, split, loader, model, predict.Predictor(partial, threads))
@@ -101,28 +99,7 @@ def ship(
             own_types(Config(dict(model=plain.model))),
         )
         (partial / 'CARD.md').write_text(write_card(facts, partial), encoding='utf-8')
-        _move(partial, out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return agreement
-
-
-def _move(partial: Path, out: Path) -> None:
-    """Move the files to their folder, all at once where it is new or empty."""
-    if not out.is_symlink() and (not out.exists() or (out.is_dir() and not any(out.iterdir()))):
-        os.replace(partial, out)
-        return
-    out.mkdir(parents=True, exist_ok=True)
-    for file in FILES:
-        os.replace(partial / file, out / file)
-
-
-def _clear(out: Path) -> None:
-    """Remove the temporary folders of killed exports to a folder."""
-    for path in out.parent.glob(f'.{glob.escape(out.name)}.*'):
-        pid = path.name.rpartition('.')[2]
-        if pid.isdigit() and path.is_dir() and not path.is_symlink() and not process_runs(int(pid)):
-            shutil.rmtree(path, ignore_errors=True)
 
 
 def _require_runtime() -> None:

@@ -1,12 +1,14 @@
 """A resumed checkpoint cannot name files to remove."""
 
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.evaluator import BaseMetric, Evaluator
+from mmengine.hooks import CheckpointHook
 
-from mmkd_sod.compat.resumed_paths import own_best
+from mmkd_sod.compat.resumed_paths import keep_own_paths, own_addresses, own_best
 from tests.methods import loader, runner
 
 
@@ -107,4 +109,27 @@ def test_own_best_by_hand(tmp_path):
     assert own_best('elsewhere/best_a.pth', {folder}) == str(best)  # the folder was moved
     for wrong in (7, None, 'best_\0.pth', str(folder), str(folder / 'a.pth'), 'best_b.pth'):
         assert own_best(wrong, {folder}) is None
-    assert own_best('s3://bucket/best_a.pth', {folder}) == 's3://bucket/best_a.pth'
+    best = 's3://bucket/run/best_a.pth'
+    assert own_best(best, {folder}, {'s3://bucket/run'}) == best
+    assert own_best(best, {folder}) is None
+    assert own_best('s3://bucket/other/best_a.pth', {folder}, {'s3://bucket/run'}) is None
+
+
+@pytest.mark.parametrize('out', ['s3://bucket', 's3://bucket/', 's3://bucket/run'])
+def test_remote_folders_of_a_run(out):
+    hook = CheckpointHook(out_dir=out)
+    run = SimpleNamespace(work_dir='/home/me/run', hooks=[hook, CheckpointHook()])
+    assert own_addresses(run) == {'s3://bucket/run'}
+
+
+@pytest.mark.parametrize(
+    'source', ['http://elsewhere/epoch_1.pth', 's3://bucket/other/epoch_1.pth']
+)
+def test_a_remote_checkpoint_of_another_run_names_no_files(tmp_path, source):
+    (tmp_path / 'best_a.pth').touch()
+    info = dict(best_ckpt=str(tmp_path / 'best_a.pth'), keep_ckpt_ids=[1, 2], epoch=1)
+    hub = SimpleNamespace(runtime_info=info)
+    hooks = [CheckpointHook(out_dir='s3://bucket')]
+    run = SimpleNamespace(work_dir=str(tmp_path), hooks=hooks, message_hub=hub)
+    keep_own_paths(run, source)
+    assert info == dict(epoch=1)
