@@ -1,7 +1,7 @@
 """Counts of the long tests of safety, and the tables of the documentation that show them.
 
-``MMKD_RECORD=1`` lets the tests of `tests/test_doors.py`, `tests/test_fuzz` and
-`tests/test_kills.py` write what they count to ``RECORDED``. ``python -m tests.outcomes`` then
+``MMKD_RECORD=tests/data/safety.json`` lets the tests of `tests/test_doors.py`, `tests/test_fuzz`
+and `tests/test_kills.py` write what they count to that file. ``python -m tests.outcomes`` then
 writes the tables anew.
 """
 
@@ -46,17 +46,13 @@ def record(section: str, name: str, counts: dict) -> None:
         name (str): The row; counts that it has already are kept or replaced.
         counts (dict): Counts or outcomes by name.
     """
-    if os.environ.get(SWITCH) != '1':
+    if not os.environ.get(SWITCH):
         return
-    with exclusive(RECORDED.with_suffix('.lock')):
-        found = read()
+    path = ROOT / os.environ[SWITCH]
+    with exclusive(path.with_suffix('.lock')):
+        found = json.loads(path.read_text()) if path.is_file() else {}
         found.setdefault(section, {}).setdefault(name, {}).update(counts)
-        RECORDED.write_text(json.dumps(found, indent=1, sort_keys=True) + '\n')
-
-
-def read() -> dict:
-    """Return the recorded counts by section and name."""
-    return json.loads(RECORDED.read_text()) if RECORDED.is_file() else {}
+        path.write_text(json.dumps(found, indent=1, sort_keys=True) + '\n')
 
 
 def _table(head: list, rows: list[list]) -> str:
@@ -66,7 +62,7 @@ def _table(head: list, rows: list[list]) -> str:
 
 def tables() -> dict[Path, list[str]]:
     """Return the tables of each page."""
-    found = read()
+    found = json.loads(RECORDED.read_text())
     doors = [
         [f'`{door}`', *(row.get(attack, 'not run') for attack in ATTACKS)]
         for door, row in found['doors'].items()
