@@ -9,8 +9,8 @@ from pathlib import Path
 from common import RESULTS, load
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from page_parts import PLOTS
 from PIL import Image
-from sections import PLOTS
 
 from mmkd_sod.report.metrics import describe
 from mmkd_sod.utils.files import atomic_path
