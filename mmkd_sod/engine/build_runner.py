@@ -4,11 +4,25 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from mmkd_sod.errors import ConfigError
+from mmkd_sod.models.student import is_distillation
+
 
 def build_runner(cfg: Config) -> Runner:
     """Return the Runner of a config, of the type ``runner_type`` if the config sets one.
 
     The Runner builds the model and the hooks. Data, evaluators and the optimizer are built later,
     when they are needed.
+
+    Raises:
+        ConfigError: A hook would overwrite the frozen teacher.
     """
+    if is_distillation(cfg) and not cfg.model.get('teacher_exact'):
+        for hook in cfg.get('custom_hooks') or ():
+            if str(hook['type']).split('.')[-1].strip("'>") == 'MeanTeacherHook':
+                raise ConfigError(
+                    'custom_hooks has MeanTeacherHook, which would overwrite the frozen teacher '
+                    'by averages of the student; remove it, or set model.teacher_exact=True where '
+                    'teacher and student are the same network and this is wanted'
+                )
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)

@@ -62,7 +62,9 @@ def truth_of(info: dict, sample, binary: bool = False) -> dict | None:
             labels=[one['bbox_label'] for one in objects],
         )
     if 'gt_sem_seg' in sample:
-        mask = sample.gt_sem_seg.data[0].cpu().numpy()
+        maps = sample.gt_sem_seg
+        # mmdet and mmseg give the map of labels different names.
+        mask = (maps.sem_seg if 'sem_seg' in maps else maps.data)[0].cpu().numpy()
         return dict(saliency=(mask == 1).astype(np.float32)) if binary else dict(classes=mask)
     return None
 

@@ -1,11 +1,13 @@
 """The Runner is of the type that the config names."""
 
 import pytest
+from mmdet.engine.hooks import MeanTeacherHook
 from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from mmkd_sod.engine import build_runner as module
+from mmkd_sod.errors import ConfigError
 
 
 @pytest.fixture
@@ -33,3 +35,18 @@ def test_without_one_it_is_mmengines(monkeypatch):
     monkeypatch.setattr(Runner, 'from_cfg', classmethod(lambda cls, cfg: (cls, cfg)))
     cfg = Config(dict())
     assert module.build_runner(cfg) == (Runner, cfg)
+
+
+def test_a_hook_that_overwrites_the_teacher_is_refused(monkeypatch):
+    monkeypatch.setattr(Runner, 'from_cfg', classmethod(lambda cls, cfg: cfg))
+    model = dict(type='mmkd_sod.DenseDistill', architecture=dict(), teacher=dict())
+    cfg = Config(dict(model=model, custom_hooks=[dict(type='mmdet.MeanTeacherHook')]))
+    with pytest.raises(ConfigError, match='MeanTeacherHook, which would overwrite'):
+        module.build_runner(cfg)
+    cfg.custom_hooks[0].type = MeanTeacherHook
+    with pytest.raises(ConfigError, match='MeanTeacherHook, which would overwrite'):
+        module.build_runner(cfg)
+    cfg.model.teacher_exact = True
+    assert module.build_runner(cfg) is cfg
+    semi = Config(dict(model=dict(type='SoftTeacher'), custom_hooks=cfg.custom_hooks))
+    assert module.build_runner(semi) is semi

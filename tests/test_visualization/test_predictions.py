@@ -42,6 +42,8 @@ def test_truth_of_each_task():
     mask = sample(gt_sem_seg=PixelData(data=torch.tensor([[[0, 1, 255]]])))
     assert truth_of({}, mask)['classes'].tolist() == [[0, 1, 255]]
     assert truth_of({}, mask, binary=True)['saliency'].tolist() == [[0, 1, 0]]
+    mask.gt_sem_seg = PixelData(sem_seg=mask.gt_sem_seg.data)  # as mmdet names it
+    assert truth_of({}, mask)['classes'].tolist() == [[0, 1, 255]]
     assert truth_of({}, sample()) is None
 
 
