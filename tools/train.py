@@ -1,6 +1,5 @@
 """Train a model: a plain one, or a student distilled from its teacher."""
 
-from mmengine.device import get_device
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
@@ -11,6 +10,7 @@ from mmkd_sod.engine.build_runner import build_runner
 from mmkd_sod.engine.checks import check_data, stated_classes
 from mmkd_sod.engine.default_hooks import add_default_hooks
 from mmkd_sod.engine.distributed import prepare_launcher
+from mmkd_sod.engine.precision import AMP_DTYPES, set_deterministic, set_mixed_precision
 from mmkd_sod.engine.run_lock import is_first_rank, lock_work_dir
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.utils.files import remove_leftovers
@@ -20,6 +20,14 @@ def parse_args():
     """Arguments of the command line, those of mmdet's `train.py`."""
     parser = tool_parser(__doc__)
     parser.add_argument('--amp', action='store_true', help='train in automatic mixed precision')
+    parser.add_argument(
+        '--amp-dtype', choices=AMP_DTYPES, help='its type, float16 by default; implies --amp'
+    )
+    parser.add_argument(
+        '--deterministic',
+        action='store_true',
+        help='repeatable results on a GPU too, slower; sets CUBLAS_WORKSPACE_CONFIG',
+    )
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
@@ -40,14 +48,9 @@ def prepare_runner(cfg, args) -> Runner:
     Raises:
         UserError: Arguments, config and data do not go together.
     """
-    if args.amp:
-        if get_device() == 'cpu':
-            raise ConfigError(
-                '--amp: mmengine trains in mixed precision on accelerators only, and '
-                'there is none here; leave it out'
-            )
-        cfg.optim_wrapper.type = 'AmpOptimWrapper'
-        cfg.optim_wrapper.loss_scale = 'dynamic'
+    set_deterministic(cfg, args.deterministic)
+    if args.amp or args.amp_dtype:
+        set_mixed_precision(cfg, args.amp_dtype or 'float16')
     if args.auto_scale_lr:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
             raise ConfigError(

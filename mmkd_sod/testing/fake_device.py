@@ -81,9 +81,9 @@ class DeviceError(RuntimeError):
 
 
 class DeviceTensor(Tensor):
-    """A tensor on the fake device, whose values are ``values``, on the CPU."""
+    """A tensor on the fake device, whose values are ``held``, on the CPU."""
 
-    values: Tensor
+    held: Tensor
 
     @staticmethod
     def __new__(cls, values: Tensor) -> 'DeviceTensor':
@@ -98,7 +98,7 @@ class DeviceTensor(Tensor):
             device=_INNER,
             requires_grad=False,
         )
-        made.values = values.detach()
+        made.held = values.detach()
         return made
 
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
@@ -108,7 +108,7 @@ class DeviceTensor(Tensor):
     is_cpu = is_meta = property(lambda self: False)
 
     def __repr__(self, **_) -> str:  # type: ignore[override]
-        return f'DeviceTensor({self.values})'
+        return f'DeviceTensor({self.held})'
 
     def get_device(self) -> int:
         """Return the index of the device."""
@@ -134,7 +134,7 @@ def _is_device(value: Any) -> bool:
 
 
 def _values(value: Any) -> Any:
-    return value.values if isinstance(value, DeviceTensor) else value
+    return value.held if isinstance(value, DeviceTensor) else value
 
 
 def _place() -> str:
@@ -316,7 +316,9 @@ class _Calls(TorchFunctionMode):
             args[0], DeviceTensor
         ):
             self.owner.synchronised(func.__name__)
-            return func(args[0].values, *args[1:], **kwargs)
+            return func(args[0].held, *args[1:], **kwargs)
+        if func in (Tensor.__getitem__, Tensor.__setitem__) and isinstance(args[0], DeviceTensor):
+            args = (args[0], self._index(args[1]), *args[2:])
         if func in (torch.tensor, torch.as_tensor, Tensor.new_tensor):
             made = self._uploaded(func, args, kwargs)
             if made is not None:
@@ -324,6 +326,15 @@ class _Calls(TorchFunctionMode):
         args = tree_map(lambda v: _INNER if _is_device(v) else v, args)
         kwargs = tree_map(lambda v: _INNER if _is_device(v) else v, kwargs)
         return func(*args, **kwargs)
+
+    def _index(self, index):
+        """Return an index in which lists are tensors of the device, to which torch copies them."""
+        if isinstance(index, tuple):
+            return tuple(self._index(part) for part in index)
+        if not isinstance(index, list):
+            return index
+        self.owner.synchronised('index by a list')
+        return DeviceTensor(torch.tensor(index))
 
     def _uploaded(self, func, args, kwargs) -> Tensor | None:
         """Return a tensor made from numbers of the host, which is a copy to the device."""

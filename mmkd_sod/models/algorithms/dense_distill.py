@@ -19,15 +19,22 @@ from mmkd_sod.models.distillers.base import Distiller, Losses
 from mmkd_sod.models.distillers.entries import idle_loss
 from mmkd_sod.models.distillers.mmrazor_adapter import as_distiller
 from mmkd_sod.models.distillers.recorders import hooks_fire
+from mmkd_sod.models.submodules import apply_to_hidden
 from mmkd_sod.models.teachers.frozen_teacher import AbsentTeacher, FrozenTeacher
 from mmkd_sod.models.teachers.group import Teachers, build_teachers
 from mmkd_sod.registry import MODELS
 
 _STUDENT = 'architecture.'
+_FSDP = '_fsdp_wrapped_module.'
 
 
 def _plain_names(module: nn.Module, state: dict, prefix: str, *_) -> None:
-    """State-dict hook: save the student's weights under the names of the plain model."""
+    """State-dict hook: save the student's weights under the names of the plain model.
+
+    Under FSDP they keep the names of this model, by which FSDP gathers them afterwards.
+    """
+    if prefix.endswith(_FSDP):
+        return
     # The metadata of a state dict (versions of layers) has the same keys.
     for table in (state, getattr(state, '_metadata', {})):
         for key in [key for key in table if key.startswith(prefix + _STUDENT)]:
@@ -245,10 +252,11 @@ class DenseDistill(SingleTeacherDistill):
                     )
 
     def _apply(self, fn, recurse: bool = True):
-        """Move the teachers to the device of the student."""
+        """Move the teachers with the student, and networks that either hides in an attribute."""
         super()._apply(fn, recurse)
-        for teacher in self.teachers.values():
-            teacher._apply(fn, recurse)
+        if recurse:
+            apply_to_hidden(self.student, fn, tensors=False)
+            self._teachers.move(fn)
         return self
 
     def __deepcopy__(self, memo):

@@ -2,15 +2,23 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 
 from mmengine.model import BaseModel
 from mmrazor.models.distillers import ConfigurableDistiller
+from mmrazor.models.task_modules.recorder import ModuleOutputsRecorder
 from torch import nn
 
 from mmkd_sod.errors import ConfigError
 
 from .base import Distiller, Losses, Requirements, only_teacher
-from .recorders import Record
+from .recorders import Record, check_gradient
+
+
+def _refuse_blind(recorder: ModuleOutputsRecorder, module: nn.Module, *_) -> None:
+    """Forward hook: refuse a record without its gradient."""
+    if recorder.recording:
+        check_gradient(recorder.source, module, 'output')
 
 
 class MMRazorAdapter(Distiller):
@@ -37,6 +45,11 @@ class MMRazorAdapter(Distiller):
     def attach(self, student: BaseModel, teachers: Mapping[str, BaseModel | None]) -> None:
         """See ``Distiller.attach``."""
         teacher = only_teacher(self, teachers)
+        modules = dict(student.named_modules())
+        for recorder in self.module.student_recorders.recorders.values():
+            if isinstance(recorder, ModuleOutputsRecorder) and recorder.source in modules:
+                # As mmrazor's own hook, which stays on the module too.
+                modules[recorder.source].register_forward_hook(partial(_refuse_blind, recorder))
         self.module.prepare_from_student(student)
         self.module.prepare_from_teacher(teacher)
 

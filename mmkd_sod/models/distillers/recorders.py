@@ -5,7 +5,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import torch
 from torch import nn
+
+from mmkd_sod.errors import ConfigError
 
 # What the recorders of one forward kept, by their names.
 Record = dict[Any, Any]
@@ -40,6 +43,25 @@ def recording(recorders: Mapping[Any, Recorder]) -> Iterator[Record]:
         yield {name: stack.enter_context(recorder) for name, recorder in recorders.items()}
 
 
+def check_gradient(name: str, module: nn.Module, where: str) -> None:
+    """Refuse a record that has no gradient because of an activation checkpoint.
+
+    Args:
+        name (str): Name of the module or of the record.
+        module (nn.Module): The module that is running.
+        where (str): ``'input'`` or ``'output'``.
+
+    Raises:
+        ConfigError: Gradients are off.
+    """
+    if not torch.is_grad_enabled():
+        raise ConfigError(
+            f"a recorder reads the {where} of '{name}' ({type(module).__name__}), which runs "
+            'inside an activation checkpoint, where it has no gradient; set with_cp=False in that '
+            'network, or record a module around the checkpoint'
+        )
+
+
 class ForwardRecorder(Recorder):
     """Record the inputs or outputs of modules, as ``{name: [record of a call, ...]}``.
 
@@ -51,6 +73,11 @@ class ForwardRecorder(Recorder):
             positional argument of the module's forward.
         reduce (Callable, optional): Applied to every recorded object at once, so that only the
             result is kept (for instance the channel statistics of a feature map).
+
+    Raises:
+        ConfigError: In a forward with gradients, when the module runs without them: it is inside an
+            activation checkpoint (``with_cp=True``), which computes the gradients later, in a
+            second forward, so that the record would have none.
     """
 
     def __init__(
@@ -60,15 +87,24 @@ class ForwardRecorder(Recorder):
         self.reduce = reduce
         self._handles: list = []
 
-    def _hook(self, calls: list, module: nn.Module, where: str):
+    def _hook(self, name: str, calls: list, module: nn.Module, where: str):
         reduce = self.reduce or (lambda kept: kept)
+        with_grad = torch.is_grad_enabled()
+
+        def keep(value) -> None:
+            if with_grad:
+                check_gradient(name, module, where)
+            calls.append(reduce(value))
+
         if where == 'input':
-            return module.register_forward_pre_hook(lambda _, args: calls.append(reduce(args[0])))
-        return module.register_forward_hook(lambda _, args, out: calls.append(reduce(out)))
+            return module.register_forward_pre_hook(lambda _, args: keep(args[0]))
+        return module.register_forward_hook(lambda _, args, out: keep(out))
 
     def __enter__(self) -> dict[str, list]:
         data: dict[str, list] = {name: [] for name in self.sources}
-        self._handles = [self._hook(data[name], *source) for name, source in self.sources.items()]
+        self._handles = [
+            self._hook(name, data[name], *source) for name, source in self.sources.items()
+        ]
         return data
 
     def __exit__(self, *exc_info: object) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mmkd_sod.errors import CheckpointError, ConfigError
 from mmkd_sod.models.distillers.recorders import hooks_fire
+from mmkd_sod.models.submodules import apply_to_hidden
 
 from .checkpoint import load_teacher_weights
 
@@ -162,6 +163,23 @@ class FrozenTeacher:
             )
         self._loaded = True
 
+    def move(self, fn: Callable[[Tensor], Tensor]) -> None:
+        """Apply a function such as that of ``nn.Module.to`` to all tensors of the teacher."""
+        self.module._apply(fn)
+        apply_to_hidden(self.module, fn, tensors=True)
+
+    def follow(self, device: torch.device) -> None:
+        """Move to a device; cheap where the teacher is there.
+
+        Wrappers of the student that shard it (FSDP, DeepSpeed) move only what they hold.
+
+        Args:
+            device (torch.device): Where the batch is.
+        """
+        weight = next(self.module.parameters(), None)
+        if weight is not None and weight.device != device:
+            self.move(lambda tensor: tensor.to(device))
+
     def tune(self) -> None:
         """Make the teacher faster on the device where it is; cheap once that is done.
 
@@ -195,6 +213,12 @@ class AbsentTeacher:
 
     def load(self) -> None:
         """Nothing to read."""
+
+    def move(self, fn: Callable[[Tensor], Tensor]) -> None:
+        """Nothing to move."""
+
+    def follow(self, device: torch.device) -> None:
+        """Nothing to move."""
 
     def tune(self) -> None:
         """Nothing to make faster."""

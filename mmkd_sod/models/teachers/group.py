@@ -1,7 +1,8 @@
 """One teacher or several, each frozen, each with its own input."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import torch
 from mmengine.model import BaseModel
 from torch import Tensor
 
@@ -131,6 +132,11 @@ class Teachers:
             frozen.share(memo)
         return self
 
+    def move(self, fn: Callable[[Tensor], Tensor]) -> None:
+        """Apply a function such as that of ``nn.Module.to`` to each teacher."""
+        for frozen in self.frozen.values():
+            frozen.move(fn)
+
     def load(self) -> None:
         """Load and check the weights of each, once.
 
@@ -167,9 +173,10 @@ class Teachers:
         records: dict[str, Record] = {}
         for name, frozen in self.frozen.items():
             if distiller.runs_teacher(name):
+                frozen.follow(inputs.device)
                 frozen.tune()  # before a recorder is open
                 batch = self._batch(distiller, name, inputs, data_samples)
-                with distiller.record_teacher(name) as records[name]:
+                with torch.no_grad(), distiller.record_teacher(name) as records[name]:
                     frozen(*batch)
         return records
 

@@ -42,3 +42,15 @@ def test_recorders_are_empty_after_a_failed_loss(monkeypatch):
         losses_of(model)
     for manager in (model.distiller.student_recorders, model.distiller.teacher_recorders):
         assert not manager.get_recorder('neck').data_buffer
+
+
+def test_a_feature_inside_an_activation_checkpoint_is_refused():
+    cfg = copy.deepcopy(PKD)
+    for side in ('student_recorders', 'teacher_recorders'):
+        for recorder in cfg[side].values():
+            recorder.update(source='backbone.layer2.0.conv1')
+    model = build_distill(distiller=cfg)
+    for block in model.student.backbone.layer2:
+        block.with_cp = True
+    with pytest.raises(ConfigError, match=r"'backbone\.layer2\.0\.conv1' .*with_cp=False"):
+        losses_of(model)

@@ -3,7 +3,9 @@
 import pytest
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
+from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.distillers import ForwardRecorder, MethodRecorder
 from mmkd_sod.models.distillers.recorders import hooks_fire, recording
 
@@ -124,3 +126,28 @@ def test_hooks_fire_again_after_an_error():
             model(torch.ones(1, 3), True)
         model(torch.ones(1, 2), True)
     assert len(seen) == 1
+
+
+class Checkpointed(nn.Module):
+    """Runs a layer inside an activation checkpoint, as ``with_cp=True`` of mmdet's backbones."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, 2)
+
+    def forward(self, x):
+        return checkpoint(self.layer, x, use_reentrant=True)
+
+
+@pytest.mark.parametrize('where', ['input', 'output'])
+def test_inside_an_activation_checkpoint(where):
+    net, x = Checkpointed(), torch.rand(3, 2, requires_grad=True)
+    inside = ForwardRecorder({'feat': (net.layer, where)})
+    with inside, pytest.raises(ConfigError, match=f"the {where} of 'feat' .Linear., which runs in"):
+        net(x)
+    with ForwardRecorder({'feat': (net, 'output')}) as data:
+        net(x)
+    assert data['feat'][0].requires_grad
+    with torch.no_grad(), inside as data:  # as a teacher runs
+        net(x)
+    assert len(data['feat']) == 1

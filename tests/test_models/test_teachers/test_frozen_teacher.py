@@ -11,6 +11,7 @@ from mmkd_sod.errors import CheckpointError, ConfigError
 from mmkd_sod.models.builder import build_model
 from mmkd_sod.models.teachers import FrozenTeacher
 from mmkd_sod.models.teachers import frozen_teacher as module_under_test
+from mmkd_sod.testing.fake_device import FakeDevice
 from mmkd_sod.utils.tensors import flat
 from tests.detection import detector
 from tests.hidden_modules import HiddenModules
@@ -114,3 +115,14 @@ def test_a_broken_folder_is_not_taken_for_a_missing_one(hide):
     hide('mmkd_sod.models.acceleration.parity')
     with pytest.raises(ModuleNotFoundError, match='acceleration.parity'):
         FrozenTeacher(Toy(), trusted=True)
+
+
+def test_follows_the_batch():
+    teacher = FrozenTeacher(Toy(), trusted=True)
+    with FakeDevice() as device:
+        image = torch.rand(1, 3, 16, 16).to('cuda')
+        teacher.follow(image.device)
+        assert all(x.device == image.device for x in teacher.module.state_dict().values())
+        device.forget()
+        teacher.follow(image.device)
+        assert not device.kernels and not device.syncs
