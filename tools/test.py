@@ -6,6 +6,7 @@ import mmkd_sod  # noqa: F401  (patches upstream first)
 from mmkd_sod.cli.common import load_config, make_work_dir, require_file, run_tool, tool_parser
 from mmkd_sod.engine.build_runner import build_runner
 from mmkd_sod.engine.checks import check_data
+from mmkd_sod.engine.default_hooks import add_default_hooks
 from mmkd_sod.engine.distributed import prepare_launcher
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.student import student_config
@@ -49,6 +50,7 @@ def main() -> None:
     check_data(cfg, ['test_dataloader'])
     prepare_launcher(cfg)
     make_work_dir(cfg)
+    add_default_hooks(cfg, ['SharedMemoryHook'])
     runner = build_runner(cfg)
     if args.out is not None:
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))

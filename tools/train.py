@@ -11,9 +11,9 @@ from mmkd_sod.engine.checks import check_data, stated_classes
 from mmkd_sod.engine.default_hooks import add_default_hooks
 from mmkd_sod.engine.distributed import prepare_launcher
 from mmkd_sod.engine.precision import AMP_DTYPES, set_deterministic, set_mixed_precision
-from mmkd_sod.engine.run_lock import is_first_rank, lock_work_dir
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.utils.files import remove_leftovers
+from mmkd_sod.utils.run_lock import is_first_rank, lock_work_dir
 
 
 def parse_args():

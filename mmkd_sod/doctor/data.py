@@ -9,6 +9,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.runner import IterBasedTrainLoop, Runner
 
 from mmkd_sod.engine.checks import check_data
+from mmkd_sod.engine.hooks.shared_memory_hook import loader_fault
 
 from .context import Context, metainfo
 from .label_maps import describe_label_maps, describe_padding
@@ -190,6 +191,9 @@ def examine(context: Context, section: Section) -> None:
             f'the training loader has no batches: {len(sets["train"])} images are fewer '
             'than batch_size, and drop_last drops them; reduce batch_size'
         )
+        return
+    if fault := loader_fault(context.train_loader, 'train_dataloader'):
+        section.error(fault)
         return
     context.batches = _batches(context)
     context.batch = next(context.batches)

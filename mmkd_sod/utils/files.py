@@ -6,7 +6,7 @@ import os
 import platform
 import re
 import stat
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -126,9 +126,9 @@ def atomic_path(path):
     # Ranks on different machines may share a folder and have equal process ids.
     writer = f'{platform.node().replace(".", "_")}.{os.getpid()}'
     temporary = path.with_name(f'.{path.stem}.{writer}{path.suffix}')
-    # Something planted under this name, such as a link, is not written to.
-    temporary.unlink(missing_ok=True)
     try:
+        # Something planted under this name, such as a link, is not written to.
+        temporary.unlink(missing_ok=True)
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
@@ -137,7 +137,8 @@ def atomic_path(path):
             error.filename = str(path)
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def leftovers(path) -> list:

@@ -8,6 +8,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.structures import BaseDataElement
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.registry import HOOKS
@@ -80,6 +81,25 @@ def _first_sample(dataset):
         np.random.set_state(states[1])
 
 
+def loader_fault(loader: DataLoader, name: str, processes: int = 1) -> str | None:
+    """Return why the shared memory is too small for a loader, or None.
+
+    Args:
+        loader (DataLoader): The loader, of which nothing was read yet.
+        name (str): Its key in the config.
+        processes (int): Processes of the run on this machine.
+    """
+    free = free_shared_memory()
+    if not loader.num_workers or free is None or free >= PLENTY:
+        return None
+    # Batches differ in size: a batch sampler gives the size of the first one only.
+    batch_size = getattr(loader.batch_sampler, 'batch_size', None) or loader.batch_size or 1
+    sample = shared_bytes(_first_sample(loader.dataset))
+    prefetch = loader.prefetch_factor or 2
+    fault = memory_fault(free, sample, batch_size, loader.num_workers, prefetch, processes)
+    return None if fault is None else f'{name}: {fault}, or lower {name}.num_workers'
+
+
 @HOOKS.register_module()
 class SharedMemoryHook(Hook):
     """Refuses a data loader whose workers would fill the shared memory, in which the run hangs.
@@ -89,28 +109,17 @@ class SharedMemoryHook(Hook):
     of the first sample, times the batches that workers prepare in advance. torch's
     ``file_system`` sharing strategy uses the same memory.
 
-    ``tools/train.py`` adds this hook to every config.
+    ``tools/train.py`` and ``tools/test.py`` add this hook to every config.
 
     Raises:
         ConfigError: Before the first batch of a loader with workers.
     """
 
     def _check(self, runner, loop, name: str) -> None:
-        loader, free = loop.dataloader, free_shared_memory()
-        if not loader.num_workers or free is None or free >= PLENTY:
-            return
-        # Batches differ in size: a batch sampler gives the size of the first one only.
-        batch_size = getattr(loader.batch_sampler, 'batch_size', None) or loader.batch_size or 1
-        fault = memory_fault(
-            free,
-            shared_bytes(_first_sample(loader.dataset)),
-            batch_size,
-            loader.num_workers,
-            loader.prefetch_factor or 2,
-            int(os.environ.get('LOCAL_WORLD_SIZE', 1)) if runner.distributed else 1,
-        )
+        processes = int(os.environ.get('LOCAL_WORLD_SIZE', 1)) if runner.distributed else 1
+        fault = loader_fault(loop.dataloader, name, processes)
         if fault is not None:
-            raise ConfigError(f'{name}: {fault}, or lower {name}.num_workers')
+            raise ConfigError(fault)
 
     def before_train(self, runner) -> None:
         """Check the loader of the training."""
@@ -119,3 +128,7 @@ class SharedMemoryHook(Hook):
     def before_val(self, runner) -> None:
         """Check the loader of the validation."""
         self._check(runner, runner.val_loop, 'val_dataloader')
+
+    def before_test(self, runner) -> None:
+        """Check the loader of the test."""
+        self._check(runner, runner.test_loop, 'test_dataloader')

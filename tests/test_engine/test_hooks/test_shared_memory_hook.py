@@ -1,6 +1,8 @@
 """A run that would fill the shared memory, and hang, is refused before its first batch."""
 
 import random
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +13,9 @@ from mmengine.structures import InstanceData
 from mmkd_sod.engine.hooks import shared_memory_hook
 from mmkd_sod.engine.hooks.shared_memory_hook import memory_fault, shared_bytes
 from mmkd_sod.errors import ConfigError
+from tests.conftest import ROOT
 from tests.methods import loader, runner
+from tests.runs import RANDOM_TEACHER, TINY_DISTILL, TINY_STUDENT, on
 
 MIB = 2**20
 
@@ -58,3 +62,55 @@ def test_a_run_is_refused_before_its_first_batch(tmp_path, monkeypatch, free):
     drawn = random.random(), np.random.rand(), torch.rand(()).item()
     random.seed(0), np.random.seed(0), torch.manual_seed(0)
     assert drawn == (random.random(), np.random.rand(), torch.rand(()).item())
+
+
+def test_the_hook_checks_the_loader_of_a_test(monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        shared_memory_hook, 'loader_fault', lambda *args: seen.append(args) or 'too small'
+    )
+    run = SimpleNamespace(distributed=False, test_loop=SimpleNamespace(dataloader='loader'))
+    with pytest.raises(ConfigError, match='too small'):
+        shared_memory_hook.SharedMemoryHook().before_test(run)
+    assert seen == [('loader', 'test_dataloader', 1)]
+
+
+def in_small_memory(*command) -> subprocess.CompletedProcess:
+    """Run a command where /dev/shm has 64 KiB; needs the right to mount."""
+    mount = 'mount -t tmpfs -o size=64k tmpfs /dev/shm && exec "$@"'
+    return subprocess.run(
+        ['unshare', '-m', 'sh', '-c', mount, 'sh', *map(str, command)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('program', ['train', 'test', 'doctor'])
+def test_a_container_with_64_kib(scenes, tmp_path, program):
+    try:
+        able = in_small_memory('true').returncode == 0
+    except FileNotFoundError:
+        able = False
+    if not able:
+        pytest.skip('needs Linux and the right to mount')
+    student = program == 'test'
+    options = [*on(scenes), 'train_dataloader.num_workers=2', 'test_dataloader.num_workers=2']
+    options += TINY_STUDENT if student else [*TINY_DISTILL, *RANDOM_TEACHER]
+    options += ['test_dataloader.batch_size=4'] if student else []
+    arguments = [f'configs/demo/scenes_gfl_{"student" if student else "crosskd"}.py']
+    if student:
+        torch.save(dict(state_dict=dict(a=torch.zeros(1))), tmp_path / 'a.pth')
+        arguments.append(tmp_path / 'a.pth')
+    if program != 'doctor':
+        arguments += ['--work-dir', tmp_path / 'run']
+    done = in_small_memory(
+        sys.executable, '-W', 'ignore', f'tools/{program}.py', *arguments, '--cfg-options', *options
+    )
+    text = ' '.join((done.stdout + done.stderr).split())
+    loader = f'{"test" if student else "train"}_dataloader'
+    assert f'{loader}: 2 workers with 2 batches' in text, done.stderr[-3000:]
+    assert 'and /dev/shm has 0.1 MiB free' in text and '--shm-size=1g' in text
+    assert done.returncode == (1 if program == 'doctor' else 2) and 'Traceback' not in done.stderr

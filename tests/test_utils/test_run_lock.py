@@ -7,9 +7,9 @@ import platform
 
 import pytest
 
-from mmkd_sod.engine import run_lock
-from mmkd_sod.engine.run_lock import is_first_rank, lock_work_dir
 from mmkd_sod.errors import ConfigError
+from mmkd_sod.utils import run_lock
+from mmkd_sod.utils.run_lock import is_first_rank, lock_work_dir, unlock_work_dir
 
 
 def _train(folder, ready, leave):
@@ -80,3 +80,22 @@ def test_a_lock_that_is_a_link_is_not_followed(tmp_path):
     with pytest.raises(ConfigError, match='the lock of the run, cannot be opened'):
         lock_work_dir(tmp_path)
     assert (tmp_path / 'mine.txt').read_text() == 'mine'
+
+
+def test_the_lock_is_released_and_taken_again(tmp_path):
+    assert lock_work_dir(tmp_path) and not lock_work_dir(tmp_path)
+    unlock_work_dir(tmp_path)
+    assert (tmp_path / '.lock').read_text() == ''
+    assert lock_work_dir(tmp_path)
+
+
+def test_a_fork_does_not_inherit_the_lock(tmp_path):
+    lock_work_dir(tmp_path)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            lock_work_dir(tmp_path)
+        except ConfigError:
+            os._exit(3)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import IO
 
 from mmkd_sod.errors import ConfigError
-from mmkd_sod.utils.files import process_runs
-from mmkd_sod.utils.locks import try_lock_file
+
+from .files import process_runs
+from .locks import try_lock_file
 
 NAME = '.lock'
-# Open files of the locks of this process, by path: the locks end with the process.
-_held: dict[str, IO] = {}
+# Open files of the locks of this process, by process and path: a fork inherits no lock.
+_held: dict[tuple[int, str], IO] = {}
 
 
 def is_first_rank(launcher: str) -> bool:
@@ -23,8 +24,8 @@ def is_first_rank(launcher: str) -> bool:
     return next((os.environ[name] for name in names if name in os.environ), '0') == '0'
 
 
-def lock_work_dir(work_dir) -> None:
-    """Take the lock of a run's folder until this process ends.
+def lock_work_dir(work_dir) -> bool:
+    """Take the lock of a run's folder until ``unlock_work_dir``, or until this process ends.
 
     The operating system releases the lock with the process, however it ends, so that a killed run
     can be resumed at once. Where the file system has no locks, the process that the file names
@@ -33,12 +34,15 @@ def lock_work_dir(work_dir) -> None:
     Args:
         work_dir (str | Path): The folder, which exists.
 
+    Returns:
+        bool: False if this process holds the lock already.
+
     Raises:
         ConfigError: Another process trains there; the message names process and machine.
     """
     path = str(Path(work_dir).resolve() / NAME)
-    if path in _held:
-        return
+    if (os.getpid(), path) in _held:
+        return False
     try:
         # Neither through a link nor waiting for a pipe.
         number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
@@ -67,4 +71,14 @@ def lock_work_dir(work_dir) -> None:
     file.truncate()
     json.dump(dict(pid=os.getpid(), host=platform.node()), file)
     file.flush()
-    _held[path] = file
+    _held[os.getpid(), path] = file
+    return True
+
+
+def unlock_work_dir(work_dir) -> None:
+    """Release the lock of a folder that this process holds."""
+    file = _held.pop((os.getpid(), str(Path(work_dir).resolve() / NAME)))
+    # Where there are no locks, the content decides.
+    file.seek(0)
+    file.truncate()
+    file.close()
