@@ -44,6 +44,7 @@ SETTINGS = dict(
 # What goes wrong with paths, permissions and disks.
 _FILE_ERRORS = {
     errno.EACCES,
+    errno.EBUSY,
     errno.EDQUOT,
     errno.EEXIST,
     errno.EFBIG,
@@ -51,14 +52,18 @@ _FILE_ERRORS = {
     errno.EIO,
     errno.EISDIR,
     errno.ELOOP,
+    errno.EMFILE,
     errno.ENAMETOOLONG,
     errno.ENOENT,
     errno.ENOSPC,
     errno.ENOTDIR,
     errno.ENOTEMPTY,
+    errno.ENOTSUP,
     errno.ENXIO,
     errno.EPERM,
     errno.EROFS,
+    errno.ESTALE,
+    errno.EXDEV,
 }
 
 
@@ -95,10 +100,18 @@ def _file_mistake(error: Exception, frames: list[FrameType]) -> UserError | None
     """A file that cannot be read or written, outside of a training and of a config's own code."""
     if not isinstance(error, OSError) or error.errno not in _FILE_ERRORS:
         return None
-    codes = {frame.f_code for frame in frames}
-    if codes & {Runner.train.__code__, Config.fromfile.__code__}:
+    codes = [frame.f_code for frame in frames]
+    if Runner.train.__code__ in codes:
         return None
-    name = 'the output' if error.filename is None else f"'{os.fsdecode(error.filename)}'"
+    if Config.fromfile.__code__ in codes:
+        inside = codes[codes.index(Config.fromfile.__code__) :]
+        if any(code.co_name == '<module>' for code in inside):
+            return None
+    name = (
+        'the output or a temporary file'
+        if error.filename is None
+        else f"'{os.fsdecode(error.filename)}'"
+    )
     return UserError(
         f'{name} cannot be read or written ({error.strerror}); check the path, its permissions and '
         'the free space'

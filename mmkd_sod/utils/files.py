@@ -108,6 +108,23 @@ def is_hidden(path) -> bool:
 
 
 @contextmanager
+def reported_as(path, temporary):
+    """Let errors of the disk name a file or folder instead of its temporary one.
+
+    Args:
+        path (str | Path): The file or folder that users know.
+        temporary (Path): The temporary one; a full disk names none at all.
+    """
+    try:
+        yield
+    except OSError as error:
+        found = temporary if error.filename is None else Path(os.fsdecode(error.filename))
+        if found.is_relative_to(temporary):
+            error.filename = str(Path(path) / found.relative_to(temporary))
+        raise
+
+
+@contextmanager
 def atomic_path(path):
     """Provide a temporary file that replaces ``path`` when the block ends without an error.
 
@@ -127,15 +144,11 @@ def atomic_path(path):
     writer = f'{platform.node().replace(".", "_")}.{os.getpid()}'
     temporary = path.with_name(f'.{path.stem}.{writer}{path.suffix}')
     try:
-        # Something planted under this name, such as a link, is not written to.
-        temporary.unlink(missing_ok=True)
-        yield temporary
-        os.replace(temporary, path)
-    except OSError as error:
-        # A full disk names no file, and the temporary name means nothing to users.
-        if error.filename is None or str(error.filename) == str(temporary):
-            error.filename = str(path)
-        raise
+        with reported_as(path, temporary):
+            # Something planted under this name, such as a link, is not written to.
+            temporary.unlink(missing_ok=True)
+            yield temporary
+            os.replace(temporary, path)
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)

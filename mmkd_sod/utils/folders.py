@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .files import process_runs
+from .files import process_runs, reported_as
 
 # Linux's renameat2: relative to the working directory, both names change places.
 _HERE, _EXCHANGE = -100, 2
@@ -148,20 +148,16 @@ def replaced_folder(folder, names: Collection[str]) -> Iterator[Path]:
         parent = target
     partial = parent / f'{prefix}{os.getpid()}'
     try:
-        parent.mkdir(parents=True, exist_ok=True)
-        _remove_ended(parent, prefix)
-        partial.mkdir()
-        yield partial
-        if parent == target:
-            _replace_one_by_one(partial, target, names)
-        elif not target.exists() or not any(target.iterdir()):
-            os.replace(partial, target)
-        elif not _replace_at_once(partial, target, names):
-            _replace_one_by_one(partial, target, names)
-    except OSError as error:
-        path = partial if error.filename is None else Path(os.fsdecode(error.filename))
-        if path.is_relative_to(partial):
-            error.filename = str(Path(folder) / path.relative_to(partial))
-        raise
+        with reported_as(folder, partial):
+            parent.mkdir(parents=True, exist_ok=True)
+            _remove_ended(parent, prefix)
+            partial.mkdir()
+            yield partial
+            if parent == target:
+                _replace_one_by_one(partial, target, names)
+            elif not target.exists() or not any(target.iterdir()):
+                os.replace(partial, target)
+            elif not _replace_at_once(partial, target, names):
+                _replace_one_by_one(partial, target, names)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

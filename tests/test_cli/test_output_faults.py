@@ -5,11 +5,14 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
+from mmengine.config import Config
 
 from mmkd_sod.__main__ import main
 from tests.runs import ROOT, tool
+from tests.shipments import tiny
 from tests.work_dirs import STUDENT, work_dir
 
 
@@ -82,10 +85,119 @@ def test_conversion_on_a_full_disk(tmp_path, capsys, full_disk):
     assert not list(out.iterdir())
 
 
+@pytest.fixture(scope='module')
+def network(tmp_path_factory):
+    """A folder with a config, its checkpoint and three images."""
+    folder = tmp_path_factory.mktemp('network')
+    cfg, _ = tiny('saliency', folder, None)
+    cfg.dump(folder / 'net.py')
+    return folder
+
+
+@pytest.fixture
+def small_files(monkeypatch):
+    """Let the operating system refuse files of more than some bytes, except copies of configs."""
+    resource = pytest.importorskip('resource')
+    limit, read = resource.RLIMIT_FSIZE, Config.fromfile
+    soft, hard = resource.getrlimit(limit)
+
+    def fromfile(*args, **kwargs):
+        now = resource.getrlimit(limit)
+        resource.setrlimit(limit, (soft, hard))
+        try:
+            return read(*args, **kwargs)
+        finally:
+            resource.setrlimit(limit, now)
+
+    @contextmanager
+    def limited(size: int):
+        resource.setrlimit(limit, (size, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(limit, (soft, hard))
+
+    monkeypatch.setattr(Config, 'fromfile', staticmethod(fromfile))
+    return limited
+
+
+# How each tool writes to a folder, and the file that the system refuses.
+WRITERS = {
+    'export_student': ('--out-dir {out}', 'net.pth'),
+    'ship': ('--out {out}', 'weights.pth'),
+    'generate_weak_labels': ('--out {out} --images {data}/data/image --side 64', 'image/0.png'),
+    'predict': ('{data}/data/image --out-dir {out} --side 64', 'maps/0.png'),
+    'export_onnx': ('{out}/a.onnx --side 64', 'a.onnx'),
+}
+
+
+def writer(name, network, out):
+    arguments = WRITERS[name][0].format(out=out, data=network).split()
+    return lambda: tool(name, network / 'net.py', network / 'saliency.pth', *arguments)
+
+
+@pytest.mark.parametrize('name', WRITERS)
+def test_a_file_that_the_system_refuses(tmp_path, capsys, network, small_files, name):
+    out = tmp_path / 'out'
+    with small_files(300):
+        sentence = ended(capsys, writer(name, network, out))
+    assert f"'{out}/{WRITERS[name][1]}' cannot be read or written (File too large)" in sentence
+    left = {path.name for path in tmp_path.rglob('*') if path.is_file()}
+    # The key of the labels and the log of the attempts, with which the next run continues.
+    assert left <= {'labels.json', 'stats.0of1.jsonl'}
+    writer(name, network, out)()
+    assert (out / WRITERS[name][1]).is_file()
+
+
+@pytest.mark.parametrize('name', WRITERS)
+def test_a_file_in_place_of_the_folder(tmp_path, capsys, network, name):
+    (tmp_path / 'out').write_text('mine')
+    sentence = ended(capsys, writer(name, network, tmp_path / 'out'))
+    assert f"'{tmp_path}/out" in sentence
+    assert (tmp_path / 'out').read_text() == 'mine' and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_refused_export_leaves_the_earlier_one(tmp_path, capsys, network, small_files):
+    out = tmp_path / 'out'
+    for name in ('weights.pth', 'CARD.md', 'mine.txt'):
+        out.mkdir(exist_ok=True)
+        (out / name).write_text('old')
+    run = writer('ship', network, f'{out} --force')
+    with small_files(300):
+        ended(capsys, run)
+    assert {path.name: path.read_text() for path in out.iterdir()} == {
+        'weights.pth': 'old',
+        'CARD.md': 'old',
+        'mine.txt': 'old',
+    }
+    run()
+    assert (out / 'mine.txt').read_text() == 'old' and (out / 'CARD.md').read_text() != 'old'
+
+
+def test_a_config_that_cannot_be_copied(capsys, network):
+    resource = pytest.importorskip('resource')
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    run = lambda: tool('test', network / 'net.py', network / 'saliency.pth')  # noqa: E731
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300, hard))
+    try:
+        sentence = ended(capsys, run)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert 'a temporary file cannot be read or written (File too large)' in sentence
+
+
+def test_an_error_of_the_code_of_a_config_keeps_its_traceback(tmp_path):
+    (tmp_path / 'a.py').write_text("open('/')\n")
+    with pytest.raises(IsADirectoryError):
+        tool('doctor', tmp_path / 'a.py')
+
+
 @pytest.mark.parametrize('option', ['abc', '=1', ''])
-def test_options_without_key_or_value(capsys, option):
-    sentence = ended(capsys, lambda: main(['doctor', 'a.py', '--cfg-options', option]))
-    assert '--cfg-options' in sentence
+@pytest.mark.parametrize('name', ['train', 'test', 'export_student', 'ship', 'doctor'])
+def test_options_without_key_or_value(capsys, name, option):
+    arguments = dict(test=['b.pth'], export_student=['b.pth'], ship=['b.pth', '--out', 'c'])
+    run = lambda: tool(name, 'a.py', *arguments.get(name, []), cfg_options=[option])  # noqa: E731
+    assert '--cfg-options' in ended(capsys, run)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from mmkd_sod.errors import ConfigError, DataError
-from mmkd_sod.utils.files import read_json
+from mmkd_sod.utils.files import read_json, reported_as
 from mmkd_sod.utils.images import write_image
 from mmkd_sod.utils.progress import progress_bar
 
@@ -118,17 +118,18 @@ def write_set(
     partial = root.with_name(f'.{root.name}.{os.getpid()}.partial')
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        partial.mkdir()
-        with progress_bar(total, progress) as advance:
-            fill(partial, advance)
-        content = dict(version=version, settings=settings, **meta)
-        (partial / 'meta.json').write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
-        try:
-            os.replace(partial, root)
-        except OSError:
-            # Another process may have finished the same set first.
-            if not set_present(root, settings, version):
-                raise
+        with reported_as(root, partial):
+            partial.mkdir()
+            with progress_bar(total, progress) as advance:
+                fill(partial, advance)
+            content = json.dumps(dict(version=version, settings=settings, **meta), indent=2)
+            (partial / 'meta.json').write_text(content + '\n', encoding='utf-8')
+            try:
+                os.replace(partial, root)
+            except OSError:
+                # Another process may have finished the same set first.
+                if not set_present(root, settings, version):
+                    raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return True
