@@ -138,11 +138,12 @@ def run_step(model: BaseModel, batch: dict, extension: ModuleType, seed: int = 0
     """Run one training step and one prediction with the operators of a module.
 
     Args:
-        model (BaseModel): A detector or segmentor; its weights and buffers are restored.
+        model (BaseModel): A detector or segmentor; a copy runs, since some count their steps.
         batch (dict): Batch of a data loader; not changed.
         extension (module): Replacement of ``mmcv._ext``.
         seed (int): Seed of the training step.
     """
+    model = copy.deepcopy(model)
     kept = copy.deepcopy(model.state_dict())
     with operators_of(extension) as called:
         torch.manual_seed(seed)

@@ -29,6 +29,7 @@ def _numbers(value: Any) -> list[float]:
 # what makes plain Python numbers of them: checkpoints may hold nothing else.
 _ATTRIBUTES: dict[str, dict[str, Callable[[Any], Any]]] = {
     'BatchSyncRandomResize': {'_input_size': _size},
+    'DDODHead': {'cls_num_pos_samples_per_level': _numbers},
     'DropBlock': {'iter_cnt': int},
     'DynamicRoIHead': {
         'iou_history': _numbers,
@@ -105,8 +106,8 @@ class RunStateHook(Hook):
       without workers. In an iteration-based run a resumed run loads the skipped batches again,
       with the random numbers of ``StepSeedHook``, which fills the caches as before.
     - Numbers that modules keep are saved in checkpoints, under ``run_state``: the size of images of
-      ``BatchSyncRandomResize``, the count of ``DropBlock``, and the thresholds of
-      ``DynamicRoIHead``.
+      ``BatchSyncRandomResize``, the counts of ``DDODHead`` and ``DropBlock``, and the thresholds
+      of ``DynamicRoIHead``.
 
     Together with ``StepSeedHook`` a resumed run is then equal to an uninterrupted one, bit for bit
     on a CPU. ``tools/train.py`` adds this hook to every config; for other tools add it to

@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 from mmkd_sod.engine.hooks import run_state_hook
 from mmkd_sod.engine.hooks.run_state_hook import cached_transforms, load_module_state, module_state
 from mmkd_sod.registry import MODELS
+from mmkd_sod.testing.small_detectors import small_detector
 from tests.methods import METHODS, loader, runner
 from tests.test_engine.test_hooks.test_step_seed_hook import differences, train
 
@@ -148,6 +149,9 @@ def test_mmdets_modules_have_these_numbers():
     assert module_state(MODELS.build(dict(type='DropBlock', drop_prob=0.1, block_size=3))) == {
         '': dict(iter_cnt=0)
     }
+    ddod = small_detector('DDODHead')['bbox_head']
+    head = MODELS.build(dict(ddod, train_cfg=None, test_cfg=None))
+    assert module_state(head) == {'': dict(cls_num_pos_samples_per_level=[0.0] * 3)}
 
 
 class Numbers(nn.Module):
