@@ -12,11 +12,16 @@ from mmengine.visualization import Visualizer
 
 import mmkd_sod  # noqa: F401  (compat first)
 from mmkd_sod.datasets.scenes import SceneSettings, make_scenes
+from tests.leftovers import files_below, left_between
 
 ROOT = Path(__file__).resolve().parents[1]
 OWN_GOLDEN = ROOT / 'tests' / 'data' / 'golden'
 # Numbers of the authors' programs; MMKD_GOLDEN sets another folder.
 GOLDEN = Path(os.environ.get('MMKD_GOLDEN', OWN_GOLDEN))
+
+
+# Files of the checkout before the session, and those that are new after it.
+_BEFORE, _LEFT = pytest.StashKey[set](), pytest.StashKey[list]()
 
 
 def golden_files(pattern: str) -> list:
@@ -54,6 +59,32 @@ def release_captured_streams() -> None:
         for handler in getattr(logger, 'handlers', ()):
             if type(handler) is logging.StreamHandler:
                 handler.stream = sys.__stderr__
+
+
+def pytest_sessionstart(session):
+    """Note the files of the checkout; worker processes of pytest-xdist leave this to the first."""
+    if not hasattr(session.config, 'workerinput'):
+        session.config.stash[_BEFORE] = files_below(ROOT)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session, exitstatus):
+    """Fail if the tests left new files in the checkout."""
+    before = session.config.stash.get(_BEFORE, None)
+    if before is None:
+        return
+    left = left_between(before, files_below(ROOT))
+    if left:
+        session.config.stash[_LEFT] = left
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Name the files that the tests left."""
+    left = config.stash.get(_LEFT, [])
+    if left:
+        terminalreporter.section('new files in the checkout', red=True)
+        terminalreporter.write_line('\n'.join(left[:20]))
 
 
 @pytest.fixture(autouse=True)

@@ -6,16 +6,10 @@ from types import FrameType
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 
+from mmkd_sod.datasets.coco_check import compare_classes, examine_file, structure_fault
 from mmkd_sod.engine.checks import datasets_within
 from mmkd_sod.errors import DataError
 from mmkd_sod.utils.files import read_json
-
-# What mmdet's CocoDataset reads of each entry.
-_NEEDED = dict(
-    images=('id', 'file_name', 'height', 'width'),
-    categories=('id', 'name'),
-    annotations=('id', 'image_id', 'category_id', 'bbox'),
-)
 
 
 def data_mistake(frames: list[FrameType]) -> DataError | None:
@@ -60,37 +54,8 @@ def annotation_fault(path: str, coco: bool) -> str | None:
         return f'{where} is not valid JSON ({error}); write it again'
     if not coco:
         return None
-    if not isinstance(found, dict):
-        return f'{where} contains a {type(found).__name__}; give a COCO dict'
-    for name, keys in _NEEDED.items():
-        if not isinstance(found.get(name), list):
-            return f"{where} has no list '{name}'; add it, as the COCO format requires"
-        for number, entry in enumerate(found[name]):
-            if not isinstance(entry, dict):
-                return f'{where}: {name}[{number}] is {entry!r}; give a dict'
-            missing = [key for key in keys if key not in entry]
-            if missing and not _skipped(entry):
-                return f'{where}: {name}[{number}] has no {", ".join(missing)}; add it'
-    for number, entry in enumerate(found['annotations']):
-        if not _skipped(entry) and not _is_box(entry['bbox']):
-            return (
-                f'{where}: annotations[{number}].bbox is {entry["bbox"]!r}; give four numbers, '
-                'x, y, width and height'
-            )
-    return None
-
-
-def _skipped(entry: dict) -> bool:
-    """Whether mmdet skips an annotation before it looks at its box."""
-    return bool(entry.get('ignore'))
-
-
-def _is_box(bbox) -> bool:
-    return (
-        isinstance(bbox, list)
-        and len(bbox) == 4
-        and all(isinstance(value, (int, float)) for value in bbox)
-    )
+    fault = structure_fault(found)
+    return None if fault is None else f'{where}{fault}'
 
 
 def _where(frames: list[FrameType], dataset: BaseDataset) -> str:
@@ -117,21 +82,11 @@ def _nothing_left(frames: list[FrameType], dataset: BaseDataset) -> str:
     path, where = dataset.ann_file, _where(frames, dataset)
     classes = dataset.metainfo.get('classes')
     start = f"{where}: no image of '{path}' is left"
-    try:
-        names = [category['name'] for category in read_json(path)['categories']]
-    except (OSError, ValueError, KeyError, TypeError):
-        names = None
-    if names is not None and classes is not None and not set(names) & set(classes):
-        return (
-            f'{start}: its categories {_few(names)} are none of {_few(classes)}; set '
-            f'{where}.metainfo.classes'
-        )
+    found = examine_file(path)
+    if found is not None and classes and not set(found.categories) & set(classes):
+        different, _ = compare_classes(classes, found.categories)
+        return f'{start}: {different}; set {where}.metainfo.classes'
     return (
         f'{start}; it needs annotated images that {where}.filter_cfg and {where}.indices keep '
         '(filter_empty_gt=False keeps images without objects)'
     )
-
-
-def _few(names) -> str:
-    names = [str(name) for name in names]
-    return '(' + ', '.join(names[:6]) + (', ...' if len(names) > 6 else '') + ')'

@@ -5,13 +5,21 @@ mmdet numbers classes in the order of the json's categories, whatever the order 
 """
 
 import difflib
-import json
 import math
 import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+
+from mmkd_sod.utils.files import read_json
+
+# What mmdet's CocoDataset reads of each entry.
+_NEEDED = dict(
+    images=('id', 'file_name', 'height', 'width'),
+    categories=('id', 'name'),
+    annotations=('id', 'image_id', 'category_id', 'bbox'),
+)
 
 
 @dataclass
@@ -49,19 +57,55 @@ class CocoFile:
     findings: list = field(default_factory=list)
 
 
+def structure_fault(found) -> str | None:
+    """Return what mmdet's ``CocoDataset`` cannot read of a json's content, or None.
+
+    Args:
+        found: The content.
+
+    Returns:
+        str, optional: To be put behind the name of the file.
+    """
+    if not isinstance(found, dict):
+        return f' contains a {type(found).__name__}; give a COCO dict'
+    for name, keys in _NEEDED.items():
+        if not isinstance(found.get(name), list):
+            return f" has no list '{name}'; add it, as the COCO format requires"
+        for number, entry in enumerate(found[name]):
+            if not isinstance(entry, dict):
+                return f': {name}[{number}] is {entry!r}; give a dict'
+            missing = [key for key in keys if key not in entry]
+            if missing and not entry.get('ignore'):  # mmdet skips it before it looks at its box
+                return f': {name}[{number}] has no {", ".join(missing)}; add it'
+    for number, entry in enumerate(found['annotations']):
+        if not entry.get('ignore') and not _is_box(entry['bbox']):
+            return (
+                f': annotations[{number}].bbox is {entry["bbox"]!r}; give four numbers, x, y, '
+                'width and height'
+            )
+    return None
+
+
+def _is_box(bbox) -> bool:
+    return (
+        isinstance(bbox, list)
+        and len(bbox) == 4
+        and all(isinstance(value, (int, float)) for value in bbox)
+    )
+
+
 def examine_file(path: str) -> CocoFile | None:
     """Read and check a COCO json; None if it is not one, which the data set itself reports."""
     try:
         stat = os.stat(path)
         return _examine_version(path, stat.st_mtime_ns, stat.st_size)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
 @lru_cache(maxsize=8)
 def _examine_version(path: str, *version: int) -> CocoFile:
-    with open(path, encoding='utf-8') as file:
-        return examine_content(json.load(file))
+    return examine_content(read_json(path))
 
 
 def examine_content(found: dict) -> CocoFile:

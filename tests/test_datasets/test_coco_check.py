@@ -1,6 +1,7 @@
 """Faults in annotation files are counted, and class names are compared."""
 
 import json
+import os
 
 import pytest
 
@@ -90,3 +91,8 @@ def test_class_names(classes, categories, fault, note):
     found = compare_classes(list(classes), list(categories))
     assert fault in found[0] and note in found[1]
     assert bool(found[0]) == bool(fault) and bool(found[1]) == bool(note)
+
+
+def test_a_pipe_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / 'a.json')
+    assert examine_file(str(tmp_path / 'a.json')) is None
