@@ -56,3 +56,5 @@ VISUALIZERS = Registry(
 )
 # Readers of detection heads for CrossKD, by class name of the head; without a parent registry.
 HEAD_READERS = Registry('head reader', scope=SCOPE, locations=['mmkd_sod.models.task_modules'])
+# Readers of pairs of detectors for CrossKD, by class name of the head that crosses.
+CROSS_READERS = Registry('cross reader', scope=SCOPE, locations=['mmkd_sod.models.task_modules'])

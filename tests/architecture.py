@@ -26,7 +26,7 @@ LAYERS = {
         ('task_modules',),
         ('losses', 'acceleration', 'backbones', 'decode_heads', 'segmentors', 'data_preprocessors'),
         ('builder', 'saliency'),
-        ('submodules',),
+        ('submodules', 'recorders'),
     ),
 }
 # Packages that one module alone imports, so that the rest works without them.

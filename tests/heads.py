@@ -10,7 +10,7 @@ from mmengine.registry import init_default_scope
 
 from mmkd_sod.models.builder import build_model
 from mmkd_sod.models.distillers import MethodRecorder
-from mmkd_sod.models.distillers.recorders import recording
+from mmkd_sod.models.recorders import recording
 from mmkd_sod.models.task_modules import DensePredictions, DenseTargets, HeadReader, find_reader
 from mmkd_sod.testing.small_detectors import random_batch, small_detector
 

@@ -14,7 +14,7 @@ from mmengine.registry import init_default_scope
 
 from mmkd_sod.cli.common import run_tool
 from mmkd_sod.errors import ConfigError
-from mmkd_sod.models.task_modules import reader_class
+from mmkd_sod.models.task_modules import DenseCross, cross_reader_class, reader_class
 from mmkd_sod.registry import MODELS
 from mmkd_sod.testing.small_detectors import SMALL_DETECTORS, random_batch, small_detector
 from mmkd_sod.utils.files import atomic_path
@@ -33,6 +33,7 @@ class Trial:
     Attributes:
         head (str): Class name.
         compared (str): What is compared, or why the head is refused.
+        kind (str): Kind of detector; heads of other kinds than dense are not tried.
         first, last (float): The distillation loss before the first and after the last step; NaN
             for a refused head.
         same (float): The loss of a student that equals its teacher.
@@ -41,6 +42,7 @@ class Trial:
 
     head: str
     compared: str
+    kind: str = 'dense'
     first: float = float('nan')
     last: float = float('nan')
     same: float = float('nan')
@@ -48,7 +50,7 @@ class Trial:
 
     @property
     def supported(self) -> bool:
-        """Whether the head is supported."""
+        """Whether the head was tried."""
         return self.first == self.first
 
     @property
@@ -62,6 +64,14 @@ def dense_heads() -> dict[str, type]:
     from mmdet.models import dense_heads as heads
 
     return {name: getattr(heads, name) for name in sorted(heads.__all__) if name not in _PARTS}
+
+
+def roi_heads() -> dict[str, type]:
+    """Return all RoI heads that mmdet lists, by name."""
+    from mmdet.models import roi_heads as heads
+
+    names = [name for name in sorted(heads.__all__) if name.endswith('RoIHead')]
+    return {name: getattr(heads, name) for name in names if name != 'BaseRoIHead'}
 
 
 def distiller_cfg(head: type, idx: int) -> dict:
@@ -147,6 +157,7 @@ def try_head(name: str, steps: int = 30, lr: float = 2e-3) -> Trial:
     return Trial(
         name,
         reader_class(dense_heads()[name], 'student').compared,
+        'dense',
         values[0],
         values[-1],
         same_loss(name),
@@ -154,10 +165,12 @@ def try_head(name: str, steps: int = 30, lr: float = 2e-3) -> Trial:
     )
 
 
-def refusal(name: str, head: type) -> Trial:
-    """Return why a head is refused, taken from the error message."""
+def without_trial(name: str, head: type) -> Trial:
+    """Return what is compared of a head that is not dense, or why a head is refused."""
     try:
-        reader_class(head, 'student')
+        reader = cross_reader_class(head, 'student')
+        if reader is not DenseCross:
+            return Trial(name, reader.compared, kind=reader.kind)
     except ConfigError as error:
         sentence = str(error)
         reason = sentence.partition(', since ')[2].rpartition('; ')[0]
@@ -171,11 +184,12 @@ def refusal(name: str, head: type) -> Trial:
 def table(trials: list[Trial], steps: int) -> str:
     """Return the page."""
     tried = [trial for trial in trials if trial.supported]
+    kept = sum(trial.supported or trial.kind != 'dense' for trial in trials)
     lines = [
         '# Heads that CrossKD supports',
         '',
-        f'{len(tried)} of the {len(trials)} dense heads of mmdet can be student and teacher; the '
-        'others are refused when the model is built.',
+        f'{kept} of the {len(trials)} heads of mmdet can be student and teacher, {len(tried)} of '
+        'them dense; the others are refused when the model is built.',
         'This page is written by a tool that tries each head:',
         '',
         '<!-- parse only: takes minutes -->',
@@ -203,9 +217,17 @@ def table(trials: list[Trial], steps: int) -> str:
         '| --- | --- | --- | --- |',
     ]
     lines += [f'| `{t.head}` | {t.compared} | {t.first:.3g} | {t.last:.3g} |' for t in tried]
+    return '\n'.join(lines + other_tables(trials)) + '\n'
+
+
+def other_tables(trials: list[Trial]) -> list[str]:
+    """Return the lines on heads of other kinds and on refused heads."""
+    others = [trial for trial in trials if trial.kind != 'dense']
+    lines = ['', '## Heads of other kinds', '', '| head | kind | compared |', '| --- | --- | --- |']
+    lines += [f'| `{t.head}` | {t.kind} | {t.compared} |' for t in others]
     lines += ['', '## Refused', '', '| head | reason |', '| --- | --- |']
-    lines += [f'| `{t.head}` | {t.compared} |' for t in trials if not t.supported]
-    return '\n'.join(lines) + '\n'
+    refused = [t for t in trials if not t.supported and t.kind == 'dense']
+    return lines + [f'| `{t.head}` | {t.compared} |' for t in refused]
 
 
 def parse_args(argv=None):
@@ -220,7 +242,7 @@ def parse_args(argv=None):
 
 def main(argv=None) -> None:
     args = parse_args(argv)
-    heads = dense_heads()
+    heads = dense_heads() | roi_heads()
     names = args.heads or list(heads)
     trials = []
     with progress_bar(len(names)) as done:
@@ -228,7 +250,7 @@ def main(argv=None) -> None:
             trials.append(
                 try_head(name, args.steps)
                 if name in SMALL_DETECTORS
-                else refusal(name, heads[name])
+                else without_trial(name, heads[name])
             )
             done()
     failed = [trial for trial in trials if trial.supported and not trial.passed]
@@ -243,7 +265,8 @@ def main(argv=None) -> None:
     if not args.heads:
         with atomic_path(args.out) as temporary:
             temporary.write_text(table(trials, args.steps), encoding='utf-8')
-        print(f'{args.out}: {sum(t.supported for t in trials)} of {len(trials)} heads supported')
+        kept = sum(trial.supported or trial.kind != 'dense' for trial in trials)
+        print(f'{args.out}: {kept} of {len(trials)} heads supported')
 
 
 if __name__ == '__main__':

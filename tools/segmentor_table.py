@@ -12,8 +12,8 @@ from mmengine.registry import init_default_scope
 
 from mmkd_sod.cli.common import run_tool
 from mmkd_sod.errors import ConfigError
-from mmkd_sod.models.distillers.recorders import ForwardRecorder
 from mmkd_sod.models.distillers.segmentors import find_classifier
+from mmkd_sod.models.recorders import ForwardRecorder
 from mmkd_sod.registry import MODELS
 from mmkd_sod.testing.small_segmentors import (
     CLASSIFIERS,

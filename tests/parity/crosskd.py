@@ -47,7 +47,11 @@ def distiller(numbers: dict) -> dict:
     )
     if 'loss_feat_kd' not in numbers['kd_losses']:
         return crosskd
-    weight = numbers['kd_losses']['loss_feat_kd']['loss_weight']
+    return with_pkd(crosskd, numbers['kd_losses']['loss_feat_kd']['loss_weight'])
+
+
+def with_pkd(crosskd: dict, weight: float) -> dict:
+    """The config of a distiller with mmrazor's PKD on the neck beside it."""
     recorder = dict(neck=dict(type='mmrazor.ModuleOutputs', source='neck'))
     return dict(
         type='mmkd_sod.CompositeDistiller',
@@ -81,7 +85,7 @@ def build(numbers: dict, arrays: dict[str, Tensor], **options):
             type='mmkd_sod.DenseDistill',
             architecture=student,
             teacher=teacher,
-            distiller=distiller(numbers),
+            distiller=options.pop('distiller', None) or distiller(numbers),
             teacher_allow_missing=['*'],
             **options,
         )

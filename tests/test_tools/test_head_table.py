@@ -24,13 +24,17 @@ def test_one_step_of_every_head(name):
 
 def test_page_lists_every_head_as_it_is():
     supported, refused = PAGE.read_text(encoding='utf-8').split('## Refused')
-    heads = TOOL['dense_heads']()
+    heads = TOOL['dense_heads']() | TOOL['roi_heads']()
     heads.pop('CLRHead', None)  # of onedl-mmdetection; the page lists mmdet's
     for name, head in heads.items():
         if name in SMALL_DETECTORS:
             assert f'| `{name}` | {reader_class(head, "student").compared} |' in supported
+            continue
+        trial = TOOL['without_trial'](name, head)
+        if trial.kind == 'dense':
+            assert f'| `{name}` | {trial.compared} |' in refused
         else:
-            assert f'| `{name}` | {TOOL["refusal"](name, head).compared} |' in refused
+            assert f'| `{name}` | {trial.kind} | {trial.compared} |' in supported
     assert set(HEAD_READERS.module_dict) <= set(heads)
     assert supported.count('\n| `') >= 16
 
@@ -42,6 +46,7 @@ def test_page_is_written_when_all_pass_and_left_alone_when_one_fails(tmp_path, m
     monkeypatch.setitem(
         scope, 'dense_heads', lambda: {name: heads[name] for name in ('GFLHead', 'SSDHead')}
     )
+    monkeypatch.setitem(scope, 'roi_heads', dict)
     out = tmp_path / 'page.md'
     main(['--out', str(out), '--steps', '2'])
     said = capsys.readouterr()
@@ -49,7 +54,7 @@ def test_page_is_written_when_all_pass_and_left_alone_when_one_fails(tmp_path, m
     page = out.read_text()
     assert '| `GFLHead` |' in page and '| `SSDHead` | it predicts directly' in page
     monkeypatch.setitem(
-        scope, 'try_head', lambda name, steps: TOOL['Trial'](name, '', 1.0, 2.0, 0.0)
+        scope, 'try_head', lambda name, steps: TOOL['Trial'](name, '', 'dense', 1.0, 2.0, 0.0)
     )
     with pytest.raises(ConfigError, match='GFLHead failed the trial'):
         main(['--out', str(out)])
@@ -60,4 +65,4 @@ def test_a_reader_without_a_small_detector_is_told(monkeypatch):
     from mmdet.models.dense_heads import GFLHead
 
     with pytest.raises(ConfigError, match='GFLHead has a reader but no small detector'):
-        TOOL['refusal']('GFLHead', GFLHead)
+        TOOL['without_trial']('GFLHead', GFLHead)

@@ -18,7 +18,7 @@ from mmkd_sod.models.data_preprocessors.normalisation import normalisation_of
 from mmkd_sod.models.distillers.base import Distiller, Losses
 from mmkd_sod.models.distillers.entries import idle_loss
 from mmkd_sod.models.distillers.mmrazor_adapter import as_distiller
-from mmkd_sod.models.distillers.recorders import hooks_fire
+from mmkd_sod.models.recorders import hooks_fire
 from mmkd_sod.models.submodules import apply_to_hidden
 from mmkd_sod.models.teachers.frozen_teacher import AbsentTeacher, FrozenTeacher
 from mmkd_sod.models.teachers.group import Teachers, build_teachers

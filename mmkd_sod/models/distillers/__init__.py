@@ -1,5 +1,7 @@
 """Distillers: what is recorded of student and teacher, and which losses compare it."""
 
+from mmkd_sod.models.recorders import ForwardRecorder, MethodRecorder, Record, Recorder
+
 from .averaged import AveragedTeachers
 from .base import DenseDistiller, Distiller, Recorders, Requirements
 from .composite import CompositeDistiller
@@ -9,7 +11,6 @@ from .cskd import CSKDDistiller
 from .hkd import HKDDistiller
 from .hkd_schedule import HKDSchedule, HKDStage
 from .mmrazor_adapter import as_distiller
-from .recorders import ForwardRecorder, MethodRecorder, Record, Recorder
 from .weak_label import WeakLabelDistiller
 from .weight_schedule import WeightSchedule
 

@@ -8,10 +8,9 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from mmkd_sod.errors import ConfigError
+from mmkd_sod.models.recorders import MethodRecorder
 from mmkd_sod.models.saliency import resize_like
 from mmkd_sod.models.submodules import last_head
-
-from .recorders import MethodRecorder
 
 # The heads whose outputs are a model's logits.
 _HEADS = ('decode_head', 'bbox_head')

@@ -10,8 +10,7 @@ from mmengine.model import BaseModel, BaseModule
 from torch import Tensor
 
 from mmkd_sod.errors import ConfigError
-
-from .recorders import Record, Recorder, recording
+from mmkd_sod.models.recorders import Record, Recorder, recording
 
 Losses = dict[str, Tensor | list[Tensor]]
 
@@ -43,6 +42,7 @@ class Requirements:
         equal_size (bool): Teacher and student have to get inputs of the same height and width.
         size_remedy (str): Ends the error message about inputs of different sizes: the setting of
             the distiller that would accept them.
+        features_only (bool): Of the teacher only backbone and neck have to run in its own forward.
     """
 
     teacher: bool = True
@@ -51,6 +51,7 @@ class Requirements:
     inplace_off: bool = False
     equal_size: bool = True
     size_remedy: str = ''
+    features_only: bool = False
 
 
 class Distiller(ABC):

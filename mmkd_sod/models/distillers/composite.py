@@ -8,13 +8,13 @@ from mmengine.model import BaseModel, BaseModule
 from torch import nn
 
 from mmkd_sod.errors import ConfigError
+from mmkd_sod.models.recorders import Record, recording
 from mmkd_sod.registry import MODELS
 
 from .averaged import AveragedTeachers
 from .base import Distiller, Losses, Requirements
 from .entries import Entry, idle_loss, read_entry
 from .mmrazor_adapter import as_distiller
-from .recorders import Record, recording
 
 
 @MODELS.register_module()
@@ -107,6 +107,7 @@ class CompositeDistiller(BaseModule, Distiller):
             ),
             student_loss=all(one.student_loss for one in each),
             equal_size=any(one.equal_size for one in each),
+            features_only=all(one.features_only for one in each),
         )
 
     def check_teacher_size(self, name: str, what: str) -> None:

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.losses.cka import full_precision
+from mmkd_sod.models.recorders import ForwardRecorder, Record
 from mmkd_sod.registry import MODELS
 
 from .base import DenseDistiller, Losses, Recorders, Requirements
-from .recorders import ForwardRecorder, Record
 from .segmentors import find_classifier
 
 _CHANNELS = ('student_channels', 'teacher_channels')

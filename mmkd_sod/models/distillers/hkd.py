@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.decode_heads.hkd_head import HKDHead
 from mmkd_sod.models.losses.soft_signal import fit_temperature, map_entropy
+from mmkd_sod.models.recorders import ForwardRecorder, MethodRecorder, Record, Recorder
 from mmkd_sod.models.saliency import resize_like, saliency_logits
 from mmkd_sod.models.submodules import submodule
 from mmkd_sod.registry import MODELS
 
 from .base import DenseDistiller, Losses, Recorders, Requirements
 from .hkd_schedule import HKDSchedule, HKDStage
-from .recorders import ForwardRecorder, MethodRecorder, Record, Recorder
 from .segmentors import decode_head_of
 
 # Kind of feature -> the loss that reads it.

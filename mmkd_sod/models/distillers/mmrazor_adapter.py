@@ -10,9 +10,9 @@ from mmrazor.models.task_modules.recorder import ModuleOutputsRecorder
 from torch import nn
 
 from mmkd_sod.errors import ConfigError
+from mmkd_sod.models.recorders import Record, check_gradient
 
 from .base import Distiller, Losses, Requirements, only_teacher
-from .recorders import Record, check_gradient
 
 
 def _refuse_blind(recorder: ModuleOutputsRecorder, module: nn.Module, *_) -> None:

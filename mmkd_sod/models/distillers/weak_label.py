@@ -7,11 +7,11 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from mmkd_sod.errors import ConfigError
+from mmkd_sod.models.recorders import MethodRecorder, Record
 from mmkd_sod.models.saliency import resize_like, saliency_head, saliency_logits
 from mmkd_sod.registry import MODELS
 
 from .base import DenseDistiller, Losses, Recorders, Requirements
-from .recorders import MethodRecorder, Record
 
 
 @MODELS.register_module()

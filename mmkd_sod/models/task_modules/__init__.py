@@ -1,4 +1,4 @@
-"""Readers of detection heads: their towers, predictions and targets."""
+"""Readers of detectors for CrossKD: what of a teacher runs on a student's features."""
 
 from .alignment import align_scale, channel_stats
 from .anchor import AnchorBoxReader, ATSSReader, DDODReader, RetinaReader
@@ -14,8 +14,13 @@ from .base import (
     level_rows,
     prior_rows,
 )
+from .cascade import CascadeCross, HybridTaskCascadeCross
+from .crossing import Comparison, CrossReader
+from .dense import DenseCross
+from .detr import DenoisingCross, QueryCross
 from .fcos import FCOSReader
 from .gfl import BinsReader, GFLReader, SABLReader
+from .kinds import cross_reader_class, crossing_head, find_cross_reader
 from .lookup import REFUSED, find_reader, reader_class
 from .paa import LADReader, PAAReader
 from .points import AutoAssignReader, CenterNetUpdateReader, FoveaReader
@@ -23,8 +28,10 @@ from .reppoints import RepPointsReader
 from .retina_variants import FreeAnchorReader, FSAFReader
 from .task_aligned import RTMDetReader, TOODReader
 from .towers import TowerReader
+from .two_stage import TwoStageCross
 from .vfnet import VFNetReader
 from .yolo import YOLOFReader, YOLOXReader
+from .yolov3 import YOLOV3Cross
 
 __all__ = [
     'REFUSED',
@@ -32,8 +39,13 @@ __all__ = [
     'AnchorBoxReader',
     'AutoAssignReader',
     'BinsReader',
+    'CascadeCross',
     'CenterNetUpdateReader',
+    'Comparison',
+    'CrossReader',
     'DDODReader',
+    'DenoisingCross',
+    'DenseCross',
     'DensePredictions',
     'DenseTargets',
     'DistanceReader',
@@ -43,21 +55,28 @@ __all__ = [
     'FreeAnchorReader',
     'GFLReader',
     'HeadReader',
+    'HybridTaskCascadeCross',
     'LADReader',
     'ObjectnessReader',
     'PAAReader',
     'PointReader',
+    'QueryCross',
     'RTMDetReader',
     'RepPointsReader',
     'RetinaReader',
     'SABLReader',
     'TOODReader',
     'TowerReader',
+    'TwoStageCross',
     'VFNetReader',
     'YOLOFReader',
+    'YOLOV3Cross',
     'YOLOXReader',
     'align_scale',
     'channel_stats',
+    'cross_reader_class',
+    'crossing_head',
+    'find_cross_reader',
     'find_reader',
     'flatten_levels',
     'joint_logits',

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from mmdet.utils import reduce_mean
-from torch import Tensor, nn
+from torch import Tensor
 
+from .crossing import Comparison
 from .towers import TowerReader
 
 Records = dict[str, list]
@@ -20,7 +21,7 @@ class DensePredictions:
 
     Attributes:
         cls (Tensor): (P, C) classification logits.
-        reg (Tensor): (P, D) regression values, in the form of ``boxes`` or ``reg_loss``.
+        reg (Tensor): (P, D) regression values, in the form of ``boxes`` or ``compare_reg``.
         center (Tensor, optional): (P, ) logits of centerness or predicted IoU.
         levels (list): (height, width) of each level.
     """
@@ -50,7 +51,7 @@ class DenseTargets:
     avg_factor: float | Tensor
     positive: Tensor | None = None
     priors: Tensor | None = None
-    box_avg_factor: float | Tensor | None = None
+    box_avg_factor: Any = None
 
     def __post_init__(self) -> None:
         if self.box_avg_factor is None:
@@ -145,11 +146,19 @@ class HeadReader(TowerReader):
     family: str | None = None
     # Compared outputs and their weights, one line for the documentation.
     compared = ''
+    # Defaults of CrossKDDistiller: weight of the class term, and the box loss.
+    cls_weight = 1.0
+    box_loss = dict(type='mmdet.GIoULoss', loss_weight=1.0)
 
     @property
     def name(self) -> str:
         """Class name of the head."""
         return type(self.head).__name__
+
+    @property
+    def default_idx(self) -> int:
+        """Blocks before the split by default: all but the last, as in the paper."""
+        return max(self.depth - 1, 0)
 
     def refusal(self) -> str | None:
         """Return why the head cannot be distilled as configured, or None if it can."""
@@ -212,31 +221,26 @@ class HeadReader(TowerReader):
         """Decode (P, D) regression rows to (P, 4) boxes, XYXY."""
         return self.head.bbox_coder.decode(targets.priors, reg)
 
-    def reg_loss(
+    def compare_reg(
         self,
-        loss: nn.Module,
         student: DensePredictions,
         teacher: DensePredictions,
         weight: Tensor,
         targets: DenseTargets,
-    ) -> Tensor:
-        """Compute the regression term, here a box loss between decoded boxes.
+    ) -> Comparison:
+        """Return what the regression loss compares, here decoded boxes.
 
         Args:
-            loss (nn.Module): A box loss such as mmdet's ``GIoULoss``.
             student (DensePredictions): Cross-head predictions.
             teacher (DensePredictions): Predictions of the teacher.
             weight (Tensor): (P, ), confidence of the teacher.
             targets (DenseTargets): Targets of the student.
-
-        Returns:
-            Tensor: Scalar.
         """
         with torch.no_grad():
             wanted = self.boxes(teacher.reg.float(), targets)
             weight = self.box_weight(weight, wanted)
         boxes = self.boxes(student.reg.float(), targets)
-        return loss(boxes, wanted, weight=weight, avg_factor=targets.box_avg_factor)
+        return Comparison('loss_reg_kd', boxes, wanted, weight, targets.box_avg_factor)
 
     def box_weight(self, weight: Tensor, wanted: Tensor) -> Tensor:
         """Return the weights (P, ) of the teacher's boxes (P, 4), here unchanged."""

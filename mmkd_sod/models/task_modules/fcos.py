@@ -27,7 +27,14 @@ class FCOSReader(HeadReader):
     """
 
     has_centerness = True
+    cls_weight = 0.4
+    box_loss = dict(type='mmdet.IoULoss', loss_weight=0.75)
     compared = 'classes; boxes; every location counts; centerness at positives, if asked for'
+
+    @property
+    def default_idx(self) -> int:
+        """Blocks before the split by default: half of them, as in the paper."""
+        return self.depth // 2
 
     def layout(self) -> dict[str, Any]:
         """Return the settings of the base class and the unit of the distances."""

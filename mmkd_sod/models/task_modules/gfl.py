@@ -17,6 +17,7 @@ from .base import (
     is_positive,
     rank_mean,
 )
+from .crossing import Comparison
 
 
 def assigned_targets(head: nn.Module, records: Records) -> DenseTargets:
@@ -38,6 +39,7 @@ class BinsReader(HeadReader):
     """
 
     reg_kind = 'bins'
+    box_loss = dict(type='mmkd_sod.KDKLDivLoss', tau=1.0, loss_weight=4.0)
 
     @property
     def bins(self) -> int:
@@ -49,32 +51,28 @@ class BinsReader(HeadReader):
         """Bins of the four sides per anchor."""
         return 4 * self.bins
 
-    def reg_loss(
+    def compare_reg(
         self,
-        loss: nn.Module,
         student: DensePredictions,
         teacher: DensePredictions,
         weight: Tensor,
         targets: DenseTargets,
-    ) -> Tensor:
-        """Compute the KL divergence per side, divided by 4 and by the sum of the weights.
+    ) -> Comparison:
+        """Return the bins of each side, divided by 4 and by the sum of the weights.
 
         Args:
-            loss (nn.Module): A loss on (4 P, bins) logits such as ``KDKLDivLoss``.
             student (DensePredictions): Cross-head predictions.
             teacher (DensePredictions): Predictions of the teacher.
             weight (Tensor): (P, ), confidence of the teacher.
             targets (DenseTargets): Not used.
-
-        Returns:
-            Tensor: Scalar.
         """
         total = reduce_mean(weight.sum()).clamp(min=torch.finfo(torch.float32).tiny)
-        return loss(
+        return Comparison(
+            'loss_reg_kd',
             student.reg.reshape(-1, self.bins),
             teacher.reg.reshape(-1, self.bins),
-            weight=weight.repeat_interleave(4),
-            avg_factor=4.0 * total,
+            weight.repeat_interleave(4),
+            4.0 * total,
         )
 
 

@@ -3,17 +3,13 @@
 from torch import nn
 
 from mmkd_sod.errors import ConfigError
-from mmkd_sod.registry import HEAD_READERS
+from mmkd_sod.registry import CROSS_READERS, HEAD_READERS
 
 from .base import HeadReader
 
 _MASKS = 'it predicts masks, and CrossKD compares classes and boxes only'
 _MASK_FILTERS = 'it also predicts the filters of masks, and CrossKD compares classes and boxes only'
 _PROPOSALS = 'it proposes regions for a second stage and does not distinguish classes'
-_QUERIES = (
-    'it predicts from a set of queries, which have no common order between two models, and '
-    'has no towers'
-)
 _GUIDED = (
     'at inference it masks locations by the first image of the batch and predicts its own anchors'
 )
@@ -27,7 +23,6 @@ REFUSED: dict[str, str] = {
     'CascadeRPNHead': _PROPOSALS,
     'EmbeddingRPNHead': _PROPOSALS,
     'SSDHead': 'it predicts directly from the backbone and has no towers',
-    'YOLOV3Head': 'it predicts from one convolution per level and has no towers',
     'YOLACTHead': _MASKS + ', and its classes are softmax scores',
     'CornerHead': 'it predicts corners paired by embeddings, so that there are no boxes per '
     'location',
@@ -39,12 +34,34 @@ REFUSED: dict[str, str] = {
     'SOLOHead': _MASKS,
     'SOLOV2Head': _MASKS,
     'CondInstMaskHead': _MASKS,
-    'DETRHead': _QUERIES,
+    'SparseRoIHead': 'its boxes are queries, and its teacher assigns ground truth in every forward',
+    'GridRoIHead': 'it places boxes by grids of points instead of classes and deltas',
+    'MultiInstanceRoIHead': 'it predicts two objects for every box, without an order',
+    'TridentRoIHead': 'its student trains on three branches and its teacher predicts with one',
+    'SCNetRoIHead': 'features of its boxes feed its masks across stages',
 }
 
 # A subclass that overrides one of these may predict something that its parent's reader does not
 # read correctly, and the distillation would be wrong silently.
 _DECISIVE = ('forward', 'forward_single', 'get_targets', 'loss_by_feat')
+
+
+def refusal(name: str, head: str, owner: str) -> None:
+    """Refuse a class of heads that ``REFUSED`` lists.
+
+    Args:
+        name (str): The class, or a base class.
+        head (str): The class, for the error message.
+        owner (str): 'student' or 'teacher', for the error message.
+
+    Raises:
+        ConfigError: ``REFUSED`` lists it; the message gives the reason.
+    """
+    if name in REFUSED:
+        raise ConfigError(
+            f"CrossKDDistiller: the {owner}'s head {head} cannot be distilled across heads, since "
+            f'{REFUSED[name]}; distil its features with PKD (docs/mmrazor.md), or use another head'
+        )
 
 
 def reader_class(head: type, owner: str) -> type[HeadReader]:
@@ -61,11 +78,7 @@ def reader_class(head: type, owner: str) -> type[HeadReader]:
         ConfigError: There is no reader for the head, or it cannot be distilled by crossing towers.
     """
     for position, cls in enumerate(head.__mro__):
-        if cls.__name__ in REFUSED:
-            raise ConfigError(
-                f"CrossKDDistiller: the {owner}'s head {head.__name__} cannot be distilled across "
-                f'heads, since {REFUSED[cls.__name__]}; use another head or another distiller'
-            )
+        refusal(cls.__name__, head.__name__, owner)
         reader = HEAD_READERS.get(cls.__name__)
         if reader is None:
             continue
@@ -82,7 +95,7 @@ def reader_class(head: type, owner: str) -> type[HeadReader]:
                 f"name='{head.__name__}', module={reader.__name__})"
             )
         return reader
-    known = ', '.join(sorted(HEAD_READERS.module_dict))
+    known = ', '.join(sorted({**HEAD_READERS.module_dict, **CROSS_READERS.module_dict}))
     raise ConfigError(
         f"CrossKDDistiller: no reader for the {owner}'s head {head.__name__}; use one of "
         f'{known}, or register a HeadReader for it in mmkd_sod.registry.HEAD_READERS'

@@ -11,7 +11,7 @@ from mmengine.model import BaseModel, revert_sync_batchnorm
 from torch import Tensor
 
 from mmkd_sod.errors import CheckpointError, ConfigError
-from mmkd_sod.models.distillers.recorders import hooks_fire
+from mmkd_sod.models.recorders import hooks_fire
 from mmkd_sod.models.submodules import apply_to_hidden
 
 from .checkpoint import load_teacher_weights
@@ -190,12 +190,13 @@ class FrozenTeacher:
             self._accelerator.tune()
 
     @torch.no_grad()
-    def __call__(self, inputs: Tensor, data_samples=None):
+    def __call__(self, inputs: Tensor, data_samples=None, features_only: bool = False):
         """Raw outputs of the teacher (``mode='tensor'``), without targets, losses or gradients.
 
         Args:
             inputs (Tensor): (N, C, H, W), preprocessed.
             data_samples (list, optional): Meta data of the images; labels are not looked at.
+            features_only (bool): Run backbone and neck only and return their output.
         """
         context = (
             nullcontext()
@@ -203,6 +204,8 @@ class FrozenTeacher:
             else torch.autocast(inputs.device.type, dtype=_AUTOCAST[self.autocast])
         )
         with context, hooks_fire(self.module):
+            if features_only:
+                return self.module.extract_feat(inputs)
             return self.module(inputs, data_samples, mode='tensor')
 
 
@@ -227,5 +230,5 @@ class AbsentTeacher:
         """Nothing to share."""
         return self
 
-    def __call__(self, inputs: Tensor, data_samples=None) -> None:
+    def __call__(self, inputs: Tensor, data_samples=None, features_only: bool = False) -> None:
         """Nothing to run."""

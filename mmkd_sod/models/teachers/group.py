@@ -9,7 +9,7 @@ from torch import Tensor
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.builder import build_model
 from mmkd_sod.models.distillers.base import Distiller
-from mmkd_sod.models.distillers.recorders import Record
+from mmkd_sod.models.recorders import Record
 
 from .frozen_teacher import AbsentTeacher, FrozenTeacher
 from .teacher_input import TeacherInput, equal_size
@@ -177,7 +177,7 @@ class Teachers:
                 frozen.tune()  # before a recorder is open
                 batch = self._batch(distiller, name, inputs, data_samples)
                 with torch.no_grad(), distiller.record_teacher(name) as records[name]:
-                    frozen(*batch)
+                    frozen(*batch, features_only=distiller.requirements.features_only)
         return records
 
     def _batch(

@@ -27,7 +27,7 @@ def distill_losses(model, data=None):
 @pytest.mark.parametrize('name', sorted(SMALL_DETECTORS))
 def test_every_split_trains_the_student_alone(name):
     model = TOOL['build_pair'](name)
-    reader, _ = model.distiller._readers
+    reader, _ = model.distiller.reader.readers
     for idx in range(reader.depth + 1):
         with_split(model, name, idx)
         model.zero_grad()

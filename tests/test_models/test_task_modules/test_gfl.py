@@ -26,7 +26,8 @@ def test_bins_term_is_a_mean_over_sides_by_confidence():
     first, second = record('SABLRetinaHead').predictions, record('SABLRetinaHead', seed=3)
     second = second.predictions
     weight = torch.rand(len(first.cls))
-    found = reader.reg_loss(KDKLDivLoss(), first, second, weight, None)
+    pair = reader.compare_reg(first, second, weight, None)
+    found = KDKLDivLoss()(pair.student, pair.teacher, pair.weight, pair.avg_factor)
     p, q = (x.reg.view(-1, 4, 7).softmax(-1) for x in (first, second))
     wanted = ((q * (q / p).log()).sum(-1).mean(-1) * weight).sum() / weight.sum()
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-6)

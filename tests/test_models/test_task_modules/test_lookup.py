@@ -1,12 +1,19 @@
 """Choosing the reader of a head, and heads that are refused."""
 
 import pytest
-from mmdet.models import dense_heads
+from mmdet.models import dense_heads, roi_heads
 from torch import nn
 
 from mmkd_sod.errors import ConfigError
-from mmkd_sod.models.task_modules import REFUSED, GFLReader, find_reader, reader_class
-from mmkd_sod.registry import HEAD_READERS
+from mmkd_sod.models.task_modules import (
+    REFUSED,
+    DenseCross,
+    GFLReader,
+    cross_reader_class,
+    find_reader,
+    reader_class,
+)
+from mmkd_sod.registry import CROSS_READERS, HEAD_READERS
 
 
 def test_every_head_of_mmdet_is_read_or_refused():
@@ -14,7 +21,7 @@ def test_every_head_of_mmdet_is_read_or_refused():
         if name in ('FeatureAdaption', 'YOLACTProtonet'):  # parts of heads
             continue
         try:
-            reader = reader_class(getattr(dense_heads, name), 'student')
+            reader = cross_reader_class(getattr(dense_heads, name), 'student')
         except ConfigError as error:
             # onedl-mmdetection has a head for lanes, which is unknown and refused.
             reason = (
@@ -23,12 +30,17 @@ def test_every_head_of_mmdet_is_read_or_refused():
             assert reason in str(error), name
         else:
             # By its own name, not by that of a base class.
-            assert HEAD_READERS.get(name) is reader
+            assert (CROSS_READERS.get(name) or DenseCross) is reader
+            assert name in CROSS_READERS.module_dict or name in HEAD_READERS.module_dict
 
 
 def test_names_exist():
     assert not set(REFUSED) & set(HEAD_READERS.module_dict)
-    assert all(hasattr(dense_heads, name) for name in REFUSED if name != 'AnchorFreeHead')
+    assert all(
+        hasattr(dense_heads, name) or hasattr(roi_heads, name)
+        for name in REFUSED
+        if name != 'AnchorFreeHead'
+    )
     assert all(hasattr(dense_heads, name) for name in HEAD_READERS.module_dict)
 
 
@@ -58,8 +70,8 @@ def test_a_registered_subclass_is_read(monkeypatch):
 
 
 def test_subclasses_of_refused_heads_are_refused():
-    with pytest.raises(ConfigError, match='DINOHead cannot .* queries'):
-        reader_class(dense_heads.DINOHead, 'student')
+    with pytest.raises(ConfigError, match='PISASSDHead cannot .* no towers'):
+        reader_class(dense_heads.PISASSDHead, 'student')
 
 
 def test_unknown_heads_are_refused():

@@ -5,7 +5,7 @@ import torch
 from mmdet.models.utils import unpack_gt_instances
 
 from mmkd_sod.models.distillers import MethodRecorder
-from mmkd_sod.models.distillers.recorders import recording
+from mmkd_sod.models.recorders import recording
 from mmkd_sod.models.task_modules import find_reader
 from tests.detection import HEADS, batch, build_distill
 

@@ -1,9 +1,10 @@
-"""The checks of CrossKDDistiller: whether two heads can be combined."""
+"""The checks of dense heads: whether two of them can be combined."""
 
 from collections.abc import Sequence
 
 from mmkd_sod.errors import ConfigError
-from mmkd_sod.models.task_modules import HeadReader
+
+from .base import HeadReader
 
 
 def check_pair(
@@ -13,7 +14,6 @@ def check_pair(
     teacher_idx: int,
     adapter: bool = False,
     mapped: bool = False,
-    centerness: bool = False,
 ) -> None:
     """Refuse a pair of heads that CrossKD cannot combine.
 
@@ -24,7 +24,6 @@ def check_pair(
         teacher_idx (int): Blocks of the teacher's towers before the split, which are skipped.
         adapter (bool): Whether channels may differ.
         mapped (bool): Whether classes may differ in number.
-        centerness (bool): Whether the centerness term is configured.
 
     Raises:
         ConfigError: The message names both sides and what to change.
@@ -65,11 +64,6 @@ def check_pair(
             'each class of the student'
         )
     _check_channels(student, teacher, student_idx, teacher_idx, adapter)
-    if centerness and not student.has_centerness:
-        raise ConfigError(
-            f'CrossKDDistiller: loss_center_kd is given, but {student.name} has '
-            'no centerness; leave it out'
-        )
 
 
 def _check_idx(

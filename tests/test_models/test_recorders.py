@@ -7,7 +7,7 @@ from torch.utils.checkpoint import checkpoint
 
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.distillers import ForwardRecorder, MethodRecorder
-from mmkd_sod.models.distillers.recorders import hooks_fire, recording
+from mmkd_sod.models.recorders import hooks_fire, recording
 
 
 class Owner:

@@ -3,8 +3,8 @@
 import pytest
 
 from mmkd_sod.errors import ConfigError
-from mmkd_sod.models.distillers.crosskd_pair import check_pair
 from mmkd_sod.models.task_modules import find_reader
+from mmkd_sod.models.task_modules.dense_pair import check_pair
 from tests.heads import built
 
 

@@ -1,8 +1,11 @@
 """Context managers that record what happens inside a model and leave nothing behind."""
 
+import functools
+import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -133,16 +136,19 @@ class MethodRecorder(Recorder):
         self.reduce = reduce or (lambda args, result: result)
         self._hidden: Callable | None = None
 
+    def _kept(self, original: Callable, args: tuple, kwargs: dict, result: Any) -> Any:
+        return self.reduce(args, result)
+
     def __enter__(self) -> list:
         data: list = []
         # Recorders nest: the instance attribute may be another recorder's wrapper.
         self._hidden = vars(self.owner).get(self.method)
         original = getattr(self.owner, self.method)
-        reduce = self.reduce
 
+        @functools.wraps(original)  # whose signature a recorder inside this one reads
         def recorded(*args, **kwargs):
             result = original(*args, **kwargs)
-            data.append(reduce(args, result))
+            data.append(self._kept(original, args, kwargs, result))
             return result
 
         setattr(self.owner, self.method, recorded)
@@ -155,6 +161,54 @@ class MethodRecorder(Recorder):
         else:
             setattr(self.owner, self.method, self._hidden)
         self._hidden = None
+
+
+@dataclass(frozen=True)
+class Call:
+    """A recorded call.
+
+    Attributes:
+        bound (BoundArguments): Its arguments by the names of the parameters.
+        result (Any): What it returned.
+    """
+
+    bound: inspect.BoundArguments
+    result: Any
+
+    def __getitem__(self, name: str) -> Any:
+        """Return the argument of a parameter."""
+        return self.bound.arguments[name]
+
+    def replay(self, function: Callable, replaced: Sequence[tuple[Any, Any]] = ()) -> Any:
+        """Call a function with these arguments.
+
+        Args:
+            function (Callable): Has the same parameters as the recorded one.
+            replaced (Sequence): Pairs (argument of the call, what the function gets for it);
+                arguments are compared by identity.
+        """
+
+        def new(value: Any) -> Any:
+            return next((other for old, other in replaced if value is old), value)
+
+        args = [new(value) for value in self.bound.args]
+        kwargs = {name: new(value) for name, value in self.bound.kwargs.items()}
+        return function(*args, **kwargs)
+
+
+class CallRecorder(MethodRecorder):
+    """Record the calls of a method of one object with their arguments, as ``[Call, ...]``.
+
+    Args:
+        owner (object): The object; other instances of its class are not touched.
+        method (str): The method's name.
+    """
+
+    def __init__(self, owner: object, method: str) -> None:
+        super().__init__(owner, method)
+
+    def _kept(self, original: Callable, args: tuple, kwargs: dict, result: Any) -> Call:
+        return Call(inspect.signature(original).bind(*args, **kwargs), result)
 
 
 @contextmanager
