@@ -1,8 +1,13 @@
-"""mmengine leaves it to the environment whether local checkpoints may run code.
+"""mmengine leaves it to the environment whether checkpoints may run code.
 
 ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1`` switches torch's safe loader off where a caller does not ask
-for it; and what the loader says of a damaged or hostile file is many lines long.
+for it; and what the loader says of a damaged or hostile file is many lines long. Local files are
+read by a function of ours; for the other schemes (object stores, local files of ``open-mmlab://``)
+the variable is hidden while they are read.
 """
+
+import functools
+import os
 
 from mmkd_sod.utils.checkpoint import load_local_safely
 
@@ -16,10 +21,25 @@ def load_from_local(filename: str, map_location=None):
 
 
 def read_safely() -> None:
-    """Register ``load_from_local`` in place of mmengine's function of that name."""
+    """Register ``load_from_local``, and hide the variable from ``load_checkpoint``."""
     from mmengine.runner.checkpoint import CheckpointLoader
 
     CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
+    read = CheckpointLoader.load_checkpoint.__func__
+
+    @functools.wraps(read)
+    def load_checkpoint(cls, *args, **kwargs):
+        forced = os.environ.pop(_FORCE, None)
+        try:
+            return read(cls, *args, **kwargs)
+        finally:
+            if forced is not None:
+                os.environ[_FORCE] = forced
+
+    CheckpointLoader.load_checkpoint = classmethod(load_checkpoint)
+
+
+_FORCE = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
 
 
 ENTRY = Entry(
@@ -34,8 +54,13 @@ ENTRY = Entry(
             'force',
         ),
         'mmengine.runner.checkpoint:load_from_local': ('filename', 'map_location'),
+        'mmengine.runner.checkpoint:CheckpointLoader.load_checkpoint': (
+            'filename',
+            'map_location',
+            'logger',
+        ),
     },
-    why='an environment variable makes mmengine unpickle local checkpoints freely',
-    until='an mmengine that reads local files with weights_only=True',
+    why='an environment variable makes mmengine unpickle checkpoints freely',
+    until='an mmengine that reads all files with weights_only=True',
     patch=read_safely,
 )

@@ -14,6 +14,7 @@ from mmkd_sod.errors import ConfigError, DataError
 
 from .files import read_json, write_json
 from .images import open_image, write_png
+from .locks import exclusive
 
 # File of a folder of labels with the key of their teacher.
 MANIFEST = 'labels.json'
@@ -96,10 +97,12 @@ def claim(root, key: str, **about) -> None:
         DataError: The folder has labels of another teacher or bit depth.
     """
     path = Path(root) / MANIFEST
-    if path.exists():
-        check_key(root, key, about['bits'])
-        return
-    write_json(path, dict(key=key, **about), indent=1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Of two teachers at the same time, the second has to find the manifest of the first.
+    with exclusive(path.with_name(f'.{MANIFEST}.lock')):
+        if not path.exists():
+            write_json(path, dict(key=key, **about), indent=1)
+    check_key(root, key, about['bits'])
 
 
 def check_key(root, key: str | None, bits: int | None = None) -> dict:
