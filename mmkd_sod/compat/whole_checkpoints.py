@@ -17,6 +17,7 @@ that name mmengine's class instead of its registered name.
 
 import functools
 import importlib
+from pathlib import Path
 
 from mmkd_sod.utils.checkpoint_files import latest_checkpoint
 from mmkd_sod.utils.files import write_durably
@@ -42,6 +43,13 @@ class _RemovesLater:
         self.doomed.append((self.backend.rmtree, path))
 
 
+def _replace_pointer(work_dir) -> None:
+    """Remove a link or pipe in place of ``last_checkpoint``, which mmengine would write through."""
+    pointer = Path(work_dir, 'last_checkpoint')
+    if pointer.is_symlink() or (pointer.exists() and not pointer.is_file()):
+        pointer.unlink(missing_ok=True)
+
+
 def _remove_afterwards(method):
     """Wrap a method of ``CheckpointHook``: files go when all new ones are there, in one go."""
 
@@ -51,6 +59,7 @@ def _remove_afterwards(method):
         outer = vars(self).get('file_backend')
         if outer is None or isinstance(outer, _RemovesLater):
             return method(self, runner, *args, **kwargs)
+        _replace_pointer(runner.work_dir)
         self.file_backend = later = _RemovesLater(outer)
         with held_signals():
             try:
