@@ -26,6 +26,7 @@ LAYERS = {
         ('task_modules',),
         ('losses', 'acceleration', 'backbones', 'decode_heads', 'segmentors', 'data_preprocessors'),
         ('builder', 'saliency'),
+        ('valid_region',),
         ('submodules', 'recorders'),
     ),
 }

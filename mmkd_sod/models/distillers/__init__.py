@@ -5,7 +5,7 @@ from mmkd_sod.models.recorders import ForwardRecorder, MethodRecorder, Record, R
 from .averaged import AveragedTeachers
 from .base import DenseDistiller, Distiller, Recorders, Requirements
 from .composite import CompositeDistiller
-from .connectors import DenseRows
+from .connectors import DenseRows, ValidPositions
 from .crosskd import CrossKDDistiller
 from .cskd import CSKDDistiller
 from .hkd import HKDDistiller
@@ -31,6 +31,7 @@ __all__ = [
     'Recorder',
     'Recorders',
     'Requirements',
+    'ValidPositions',
     'WeakLabelDistiller',
     'WeightSchedule',
     'as_distiller',

@@ -1,10 +1,13 @@
 """Connectors for mmrazor's ``ConfigurableDistiller``: from a record to the input of a loss."""
 
+from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.losses.inputs import Levels, as_levels
+from mmkd_sod.models.recorders import Recorder
 from mmkd_sod.models.task_modules.base import flatten_levels
+from mmkd_sod.models.valid_region import Fractions, gather_valid, record_fractions, valid_mask
 from mmkd_sod.registry import MODELS
 
 
@@ -54,3 +57,48 @@ class DenseRows(nn.Module):
     def extra_repr(self) -> str:
         """Return the arguments for the printed form of the module."""
         return f'channels={self.channels}'
+
+
+@MODELS.register_module()
+class ValidPositions(nn.Module):
+    """Gather the positions inside of images, so that a feature loss leaves out the padding.
+
+    Use it for both sides of losses that average over positions, such as mmrazor's ``PKDLoss`` or
+    ``L2Loss``; the result is one row of positions per level. Losses with a softmax over the
+    positions of each image (``ChannelWiseDivergence``) would get one over the whole batch:
+    ``CSKDDistiller(mask_padding=True)`` compares those per image.
+
+    ``DenseDistill`` sets ``fractions`` in each step from the samples' ``img_shape``.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fractions: Fractions | None = None
+        self._recorders: list[Recorder] = []
+
+    def attach(self, student: BaseModel) -> None:
+        """Take the student whose batches are compared."""
+        self._recorders = [record_fractions(student)]
+
+    def sizes(self) -> Recorder:
+        """Return the recorder of the sizes of images, open during the student's forward."""
+        return self._recorders[0]
+
+    def forward(self, maps: Levels) -> list[Tensor]:
+        """Gather.
+
+        Args:
+            maps (Tensor | Sequence[Tensor]): (N, C, H, W), or one such map per level.
+
+        Returns:
+            list[Tensor]: (1, C, 1, P) per level, P the number of positions inside of images.
+
+        Raises:
+            ConfigError: It is not used in ``DenseDistill``.
+        """
+        if self.fractions is None:
+            raise ConfigError(
+                'ValidPositions got no sizes of images; use it in a distiller of DenseDistill, '
+                'which hands them over'
+            )
+        return [gather_valid(level, valid_mask(self.fractions, level)) for level in as_levels(maps)]

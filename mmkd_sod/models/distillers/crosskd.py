@@ -67,6 +67,9 @@ class CrossKDDistiller(DenseDistiller):
             the student; None for a class that the teacher does not have, which is left out of the
             classification term. Default: classes correspond by index, and the counts must agree.
         init_cfg (dict, optional): mmengine's initialisation config.
+        mask_padding (bool): Leave the padding of a batch out of all terms and of the statistics of
+            the alignment. Dense heads. Default: False, as in the released code: padding counts for
+            heads of points, while anchors on padding have weight 0.
         options: Other losses and options of the kind, for instance ``loss_mask_kd`` and ``masks``
             of two-stage detectors, ``loss_iou_kd`` and ``queries`` of DETR.
 
@@ -87,6 +90,7 @@ class CrossKDDistiller(DenseDistiller):
         adapter: bool = False,
         class_mapping: Sequence[int | None] | None = None,
         init_cfg: dict | None = None,
+        mask_padding: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(init_cfg)
@@ -99,6 +103,7 @@ class CrossKDDistiller(DenseDistiller):
             reused_teacher_head_idx=reused_teacher_head_idx,
             student_head_idx=student_head_idx,
             adapter=adapter or None,
+            mask_padding=mask_padding or None,
             class_mapping=None if class_mapping is None else list(class_mapping),
             loss_cls_kd=loss_cls_kd,
             loss_reg_kd=loss_reg_kd,

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.losses.cka import full_precision
-from mmkd_sod.models.recorders import ForwardRecorder, Record
+from mmkd_sod.models.recorders import ForwardRecorder, Record, Recorder
+from mmkd_sod.models.valid_region import Fractions, cut_padding, record_fractions, valid_sizes
 from mmkd_sod.registry import MODELS
 
 from .base import DenseDistiller, Losses, Recorders, Requirements
@@ -42,6 +43,11 @@ class CSKDDistiller(DenseDistiller):
         resize (str, optional): Which side is resized bilinearly to the other's height and width
             where they differ: ``'student'`` or ``'teacher'``. Default: None, maps of different
             size are refused.
+        mask_padding (bool): Leave the padding of a batch out of the comparison: the loss of the
+            logits is the mean over images of the loss on their own region, features are 0 outside
+            of it. Exact for the logits and for L_CAM; the blocks of L_PAM are those of the largest
+            image, and padding inside of them is compared as zeros. Default: False, padding counts
+            as in the released code.
         init_cfg (dict, optional): mmengine's initialisation config.
 
     Raises:
@@ -61,6 +67,7 @@ class CSKDDistiller(DenseDistiller):
         teacher_classifier: str | None = None,
         resize: str | None = None,
         init_cfg: dict | None = None,
+        mask_padding: bool = False,
     ) -> None:
         super().__init__(init_cfg)
         if loss_logits is None and loss_feat is None:
@@ -91,6 +98,7 @@ class CSKDDistiller(DenseDistiller):
         self.student_classifier = student_classifier
         self.teacher_classifier = teacher_classifier
         self.resize = resize
+        self.mask_padding = mask_padding
 
     def prepare(self, student: BaseModel, teacher: BaseModel) -> Recorders:
         """Find both classifiers and build the feature loss for their channels.
@@ -116,16 +124,15 @@ class CSKDDistiller(DenseDistiller):
                     " leave sum_terms out, it is for mmrazor's ConfigurableDistiller"
                 )
             self._build_feat_loss(self._feat_cfg, [conv.in_channels for conv in convs])
-        return Recorders(
-            *(
-                dict(
-                    classifier=ForwardRecorder(
-                        {'feat': (conv, 'input'), 'logits': (conv, 'output')}
-                    )
-                )
-                for conv in convs
+        ours, theirs = (
+            dict[str, Recorder](
+                classifier=ForwardRecorder({'feat': (conv, 'input'), 'logits': (conv, 'output')})
             )
+            for conv in convs
         )
+        if self.mask_padding:
+            ours['fractions'] = record_fractions(student)
+        return Recorders(ours, theirs)
 
     def _build_feat_loss(self, cfg: dict, found: list[int]) -> None:
         channels = dict(zip(_CHANNELS, found, strict=True))
@@ -178,13 +185,27 @@ class CSKDDistiller(DenseDistiller):
         """
         ours, theirs = self._last_call(student, 'student'), self._last_call(teacher, 'teacher')
         losses: Losses = {}
+        fractions = student['fractions'][-1] if self.mask_padding else None
         if self.loss_logits is not None:
-            losses['loss_cwd'] = self.logits_loss(
-                *self._equal_size(ours['logits'], theirs['logits'])
+            pair = self._equal_size(ours['logits'], theirs['logits'])
+            losses['loss_cwd'] = (
+                self.logits_loss(*pair) if fractions is None else self._per_image(fractions, *pair)
             )
         if self.loss_feat is not None:
-            losses.update(self.loss_feat(*self._equal_size(ours['feat'], theirs['feat'])))
+            pair = self._equal_size(ours['feat'], theirs['feat'])
+            if fractions is not None:
+                pair = cut_padding(fractions, pair[0]), cut_padding(fractions, pair[1].detach())
+            losses.update(self.loss_feat(*pair))
         return losses
+
+    def _per_image(self, fractions: Fractions, student: Tensor, teacher: Tensor) -> Tensor:
+        """Compute the mean of the images' losses of the logits, each without its padding."""
+        sizes = valid_sizes(fractions, student.shape[2:])
+        parts = [
+            self.logits_loss(s[None, :, :height, :width], t[None, :, :height, :width])
+            for s, t, (height, width) in zip(student, teacher, sizes, strict=True)
+        ]
+        return torch.stack(parts).mean()
 
     def logits_loss(self, student: Tensor, teacher: Tensor) -> Tensor:
         """Compute the loss of the logits on contiguous float32 maps and a detached teacher.

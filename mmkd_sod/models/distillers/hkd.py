@@ -71,7 +71,7 @@ class HKDDistiller(DenseDistiller):
     Maps of student and teacher are compared level by level where both have the same number,
     otherwise every map of the student is compared with the teacher's finest; the student's map is
     resized to the teacher's. A model with one output channel and one with two (background, salient)
-    can be combined.
+    can be combined. Padding of a batch is not masked; images of one size have none.
 
     Args:
         loss_pnlad (dict, optional): ``PNLADLoss``; None: logits are not compared.

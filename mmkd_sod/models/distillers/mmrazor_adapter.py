@@ -10,9 +10,10 @@ from mmrazor.models.task_modules.recorder import ModuleOutputsRecorder
 from torch import nn
 
 from mmkd_sod.errors import ConfigError
-from mmkd_sod.models.recorders import Record, check_gradient
+from mmkd_sod.models.recorders import Record, check_gradient, recording
 
 from .base import Distiller, Losses, Requirements, only_teacher
+from .connectors import ValidPositions
 
 
 def _refuse_blind(recorder: ModuleOutputsRecorder, module: nn.Module, *_) -> None:
@@ -25,8 +26,8 @@ class MMRazorAdapter(Distiller):
     """Call a distiller of mmrazor as a ``Distiller``.
 
     mmrazor's recorders keep what they record until the losses are computed, so the records that are
-    handed over are empty. The recorders are emptied after each step; mmrazor keeps the features
-    until the next one.
+    handed over are empty, except for the sizes of images, where ``ValidPositions`` needs them. The
+    recorders are emptied after each step; mmrazor keeps the features until the next one.
 
     Args:
         module (ConfigurableDistiller): A distiller of mmrazor, or of a subclass.
@@ -37,6 +38,9 @@ class MMRazorAdapter(Distiller):
 
     def __init__(self, module: ConfigurableDistiller) -> None:
         self.module = module
+        self._valid = [
+            part for part in module.connectors.values() if isinstance(part, ValidPositions)
+        ]
 
     def describe(self) -> str:
         """See ``Distiller.describe``."""
@@ -50,6 +54,8 @@ class MMRazorAdapter(Distiller):
             if isinstance(recorder, ModuleOutputsRecorder) and recorder.source in modules:
                 # As mmrazor's own hook, which stays on the module too.
                 modules[recorder.source].register_forward_hook(partial(_refuse_blind, recorder))
+        for connector in self._valid:
+            connector.attach(student)
         self.module.prepare_from_student(student)
         self.module.prepare_from_teacher(teacher)
 
@@ -64,11 +70,14 @@ class MMRazorAdapter(Distiller):
     def record_student(self) -> Iterator[Record]:
         """See ``Distiller.record_student``."""
         self.module.set_deliveries_override(True)
-        with self.module.student_recorders, self.module.deliveries:
-            yield {}
+        sizes = dict(enumerate(connector.sizes() for connector in self._valid))
+        with recording(sizes) as record, self.module.student_recorders, self.module.deliveries:
+            yield record
 
     def step_losses(self, student: Record, teachers: Mapping[str, Record]) -> Losses:
         """See ``Distiller.step_losses``."""
+        for index, connector in enumerate(self._valid):
+            connector.fractions = student[index][-1]
         try:
             return self.module.compute_distill_losses()
         finally:

@@ -29,6 +29,8 @@ class WeakLabelDistiller(DenseDistiller):
     and no teacher runs. Offline labels are predicted on the image before augmentation: the two
     agree where the teacher's prediction commutes with the augmentation.
 
+    Padding of a batch is not masked; images that are resized to one size have none.
+
     With ``calculate_student_loss=False`` in ``DenseDistill`` no mask is needed, as in the paper.
 
     Args:

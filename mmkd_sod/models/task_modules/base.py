@@ -65,6 +65,15 @@ class DenseTargets:
         counted = self.label_weights > 0
         return counted if counted.dim() == 1 else counted.any(dim=1)
 
+    def leave_out(self, rows: Tensor) -> None:
+        """Set the weight of rows to 0; ``rows`` is (P, ) bool."""
+        kept = (~rows).float()
+        if self.label_weights is None:
+            self.label_weights = kept
+        else:
+            weights = self.label_weights
+            self.label_weights = weights * (kept if weights.dim() == 1 else kept[:, None])
+
 
 def flatten_levels(maps: Sequence[Tensor], channels: int) -> Tensor:
     """Flatten (N, A * channels, H, W) maps of all levels to (P, channels) rows."""

@@ -7,6 +7,14 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from mmkd_sod.models.recorders import ForwardRecorder, MethodRecorder, Record, Recorder
+from mmkd_sod.models.valid_region import (
+    Fractions,
+    gather_valid,
+    record_fractions,
+    scatter_valid,
+    valid_mask,
+    valid_rows,
+)
 
 from .alignment import align_scale, channel_stats
 from .base import DensePredictions, DenseTargets, HeadReader
@@ -31,6 +39,8 @@ class DenseCross(CrossReader):
         student_head_idx (int, optional): Blocks of the student's towers before the split.
         adapter (bool): Learn a 1x1 convolution per tower for different channels.
         class_mapping (Sequence, optional): The teacher's class index for each of the student's.
+        mask_padding (bool): Leave the padding of a batch out of all terms and of the statistics of
+            the alignment.
     """
 
     kind = 'dense'
@@ -44,9 +54,11 @@ class DenseCross(CrossReader):
         student_head_idx: int | None = None,
         adapter: bool = False,
         class_mapping: Sequence[int | None] | None = None,
+        mask_padding: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(student, teacher, **options)
+        self.mask_padding = mask_padding
         self.readers = [
             find_reader(model.bbox_head, owner)
             for owner, model in (('student', student), ('teacher', teacher))
@@ -104,39 +116,53 @@ class DenseCross(CrossReader):
             name: MethodRecorder(owner, method, keep)
             for name, (owner, method, keep) in reader.target_sources().items()
         }
+        if self.mask_padding:
+            targets['fractions'] = record_fractions(self.student)
+        # The statistics of a part of the teacher's maps need the maps themselves.
+        keep = _unchanged if self.mask_padding else channel_stats
         return (
-            dict(towers=_tower_recorder(reader, self.student_idx, lambda feat: feat), **targets),
+            dict(towers=_tower_recorder(reader, self.student_idx, _unchanged), **targets),
             dict(
-                towers=_tower_recorder(teacher, self.idx, channel_stats),
+                towers=_tower_recorder(teacher, self.idx, keep),
                 outputs=MethodRecorder(teacher.head, 'forward'),
             ),
         )
 
-    def _cross_predictions(self, student_towers, teacher_towers) -> DensePredictions:
+    def _cross_predictions(
+        self, student_towers, teacher_towers, fractions: Fractions | None
+    ) -> DensePredictions:
         """Predict with the teacher's head on the student's tower features."""
         reader, teacher = self.readers
         relu = teacher.ends_in_relu(self.idx)
         stats = _by_stream(teacher, teacher_towers)
+        if fractions is not None:
+            stats = {
+                name: [channel_stats(gather_valid(x, valid_mask(fractions, x))) for x in feats]
+                for name, feats in stats.items()
+            }
         aligned: dict[str, list[Tensor]] = {}
         done: dict[tuple[int, int], list[Tensor]] = {}
         for name, feats in _by_stream(reader, student_towers).items():
             if self._adapters is not None:
                 feats = [self._adapters[name](feat) for feat in feats]
-                aligned[name] = _align_levels(feats, stats[name], relu)
+                aligned[name] = _align_levels(feats, stats[name], relu, fractions)
                 continue
             # At idx 0 both towers share one input, aligned once.
             key = id(feats), id(stats[name])
             if key not in done:
-                done[key] = _align_levels(feats, stats[name], relu)
+                done[key] = _align_levels(feats, stats[name], relu, fractions)
             aligned[name] = done[key]
         return teacher.flatten(teacher.run_tail(aligned, self.idx))
 
     def compare(self, student: Record, teacher: Record, losses: set[str]) -> Iterator[Comparison]:
         """See ``CrossReader.compare``."""
         reader, teacher_reader = self.readers
-        cross = self._cross_predictions(student['towers'], teacher['towers'])
+        fractions = student['fractions'][-1] if self.mask_padding else None
+        cross = self._cross_predictions(student['towers'], teacher['towers'], fractions)
         own = teacher_reader.flatten(teacher['outputs'][0])
         targets = reader.targets(student, cross)
+        if fractions is not None:
+            targets.leave_out(~valid_rows(fractions, cross.levels, cross.cls))
         if self.classes is not None:
             self._select_classes(self.classes, cross, own, targets)
         confidence = own.cls.detach().float().sigmoid().amax(dim=1)
@@ -179,6 +205,10 @@ class DenseCross(CrossReader):
         )
 
 
+def _unchanged(feat: Tensor) -> Tensor:
+    return feat
+
+
 def _tower_recorder(reader: HeadReader, idx: int, keep: Callable[[Tensor], Any]) -> Recorder:
     """Return a recorder that applies ``keep`` to every tower feature at the split."""
     if idx == 0:  # the input of the head is the input of all towers
@@ -196,7 +226,16 @@ def _by_stream(reader: HeadReader, kept: list | dict[str, list]) -> dict[str, li
 
 
 def _align_levels(
-    feats: Sequence[Tensor], stats: Sequence[tuple[Tensor, Tensor]], relu: bool
+    feats: Sequence[Tensor],
+    stats: Sequence[tuple[Tensor, Tensor]],
+    relu: bool,
+    fractions: Fractions | None,
 ) -> list[Tensor]:
-    """Align the features of every level."""
-    return [align_scale(feat, stat, relu) for feat, stat in zip(feats, stats, strict=True)]
+    """Align the features of every level, outside of padding where ``fractions`` are given."""
+    if fractions is None:
+        return [align_scale(feat, stat, relu) for feat, stat in zip(feats, stats, strict=True)]
+    masks = [valid_mask(fractions, feat) for feat in feats]
+    return [
+        scatter_valid(align_scale(gather_valid(feat, mask), stat, relu), mask)
+        for feat, stat, mask in zip(feats, stats, masks, strict=True)
+    ]

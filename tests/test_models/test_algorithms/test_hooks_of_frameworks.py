@@ -105,6 +105,11 @@ def test_no_hook_is_left_out():
     assert registered == set(APPLY) | set(CANNOT)
 
 
+def test_the_documentation_lists_those_that_do_not_apply(root):
+    text = (root / 'docs/launching.md').read_text()
+    assert [name for name in CANNOT if f'| `{name}` |' not in text] == []
+
+
 class Images(Dataset):
     """Four images in files, with one box or a label map each."""
 
