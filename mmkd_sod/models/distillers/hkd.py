@@ -303,16 +303,13 @@ class HKDDistiller(DenseDistiller):
                 else loss.negative(student, teacher, negative)
             ),
             teacher_entropy=map_entropy(teacher[0], tau),
-            tau_pos=teacher[0].new_tensor(tau),
+            tau_pos=tau if isinstance(tau, Tensor) else teacher[0].new_full((), tau),
         )
 
     @torch.no_grad()
-    def _fitted(self, logits: Tensor, target_entropy: float) -> float:
+    def _fitted(self, logits: Tensor, target_entropy: float) -> Tensor:
         """Return the temperature of the target entropy, as a running mean over steps."""
-        fitted = self.log_tau.new_tensor(
-            math.log(fit_temperature(logits, target_entropy, all_ranks=True))
-        )
-        first = self.log_tau.isnan()
-        momentum = 0.0 if first else self.momentum
-        self.log_tau.copy_(fitted if first else momentum * self.log_tau + (1 - momentum) * fitted)
-        return math.exp(self.log_tau.item())
+        fitted = fit_temperature(logits, target_entropy, all_ranks=True).log().to(self.log_tau)
+        blended = self.momentum * self.log_tau + (1 - self.momentum) * fitted
+        self.log_tau.copy_(torch.where(self.log_tau.isnan(), fitted, blended))
+        return self.log_tau.exp()

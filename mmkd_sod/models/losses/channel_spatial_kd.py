@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.registry import MODELS
-from mmkd_sod.utils.gather import gather_batch
+from mmkd_sod.utils.gather import gather_batches
 
 from .channel_attention import attended_channels, channel_attention, channel_weights
 from .cka import check_batch, cka_loss_from_grams, full_precision, gram
@@ -147,7 +147,7 @@ class ChannelSpatialKDLoss(nn.Module):
             ``mmkd_sod.models.losses.position_attention.PositionProjection``.
         gather (bool): Compare the images of all ranks, with gradients. Every rank computes the loss
             of the whole batch, so features must have one shape on all ranks. See
-            ``mmkd_sod.utils.gather.gather_batch`` for the scale of the gradients.
+            ``mmkd_sod.utils.gather.gather_batches`` for the scale of the gradients.
         sum_terms (bool): Return the sum of both terms instead of a dict, as mmrazor's
             ``ConfigurableDistiller`` requires.
 
@@ -214,7 +214,7 @@ class ChannelSpatialKDLoss(nn.Module):
         student, teacher = full_precision(student), full_precision(teacher.detach())
         with torch.autocast(student.device.type, enabled=False):
             if self.gather:
-                student, teacher = gather_batch(student), gather_batch(teacher)
+                student, teacher = gather_batches(student, teacher)
             check_batch(len(student), 'ChannelSpatialKDLoss')
             losses = {'loss_cam': student.new_zeros(()), 'loss_pam': student.new_zeros(())}
             if self.cam_weight != 0:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.registry import MODELS
-from mmkd_sod.utils.gather import gather_batch
+from mmkd_sod.utils.gather import gather_batches
 
 _warned: set[str] = set()
 
@@ -168,7 +168,7 @@ class CKALoss(nn.Module):
         loss_weight (float): Factor of the loss.
         eps (float): Keeps the logarithm finite.
         gather (bool): Compare the images of all ranks, with gradients, instead of those of this
-            rank (see ``mmkd_sod.utils.gather.gather_batch``).
+            rank (see ``mmkd_sod.utils.gather.gather_batches``).
     """
 
     def __init__(self, loss_weight: float = 1.0, eps: float = 1e-8, gather: bool = False) -> None:
@@ -200,7 +200,7 @@ class CKALoss(nn.Module):
         teacher = full_precision(teacher.detach()).flatten(1)
         with torch.autocast(student.device.type, enabled=False):
             if self.gather:
-                student, teacher = gather_batch(student), gather_batch(teacher)
+                student, teacher = gather_batches(student, teacher)
             check_batch(student.shape[0], 'CKALoss')
             loss = cka_loss_from_grams(gram(student), gram(teacher), self.eps)
         return self.loss_weight * (loss if avg_factor is None else loss / avg_factor)

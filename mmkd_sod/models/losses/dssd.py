@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.registry import MODELS
-from mmkd_sod.utils.gather import gather_batch
+from mmkd_sod.utils.gather import gather_batches
 
 from .inputs import Levels, pair_levels
 
@@ -42,7 +42,7 @@ class DSSDLoss(nn.Module):
         loss_weight (float): Factor of the loss.
         gather (bool): Compare the images of all ranks, with gradients, instead of those of this
             rank; shapes must be equal on all ranks. Not for batches that are one group each, as in
-            HKDNet. See ``mmkd_sod.utils.gather.gather_batch``.
+            HKDNet. See ``mmkd_sod.utils.gather.gather_batches``.
     """
 
     def __init__(
@@ -70,14 +70,19 @@ class DSSDLoss(nn.Module):
             ConfigError: The numbers of levels, weights or images differ.
         """
         total: Any = 0.0
-        for weight, s, t in pair_levels('DSSDLoss', student, teacher, self.level_weights):
+        levels = pair_levels('DSSDLoss', student, teacher, self.level_weights)
+        for _, s, t in levels:
             if s.shape[0] != t.shape[0]:
                 raise ConfigError(
                     f'DSSDLoss: got {s.shape[0]} student and {t.shape[0]} teacher images; it needs '
                     'features of the same images; pass both networks the same batch'
                 )
-            if self.gather:
-                s, t = gather_batch(s), gather_batch(t)
+        if self.gather:
+            weights, *feats = zip(*levels, strict=True)
+            found = gather_batches(*feats[0], *feats[1])
+            half = len(levels)
+            levels = list(zip(weights, found[:half], found[half:], strict=True))
+        for weight, s, t in levels:
             total = total + weight * F.mse_loss(batch_similarity(s), batch_similarity(t))
         return self.loss_weight * total
 

@@ -1,6 +1,6 @@
 """Readers of detectors for CrossKD: what of a teacher runs on a student's features."""
 
-from .alignment import align_scale, channel_stats
+from .alignment import align_scale, align_streams, channel_stats
 from .anchor import AnchorBoxReader, ATSSReader, DDODReader, RetinaReader
 from .base import (
     DensePredictions,
@@ -73,6 +73,7 @@ __all__ = [
     'YOLOV3Cross',
     'YOLOXReader',
     'align_scale',
+    'align_streams',
     'channel_stats',
     'cross_reader_class',
     'crossing_head',

@@ -117,7 +117,18 @@ def rank_mean(normaliser: float | Sequence[float] | Tensor, like: Tensor) -> Ten
     Returns:
         Tensor: Means over the ranks, float32.
     """
-    return reduce_mean(torch.as_tensor(normaliser, dtype=torch.float, device=like.device))
+    if isinstance(normaliser, Sequence):
+        own = torch.stack([_on_device(value, like) for value in normaliser])
+    else:
+        own = _on_device(normaliser, like)
+    return reduce_mean(own)
+
+
+def _on_device(value: float | Tensor, like: Tensor) -> Tensor:
+    """Return a number as a float32 scalar on a device, without a host synchronisation."""
+    if isinstance(value, Tensor):
+        return value.to(like.device, torch.float)
+    return torch.full((), value, dtype=torch.float, device=like.device)
 
 
 def is_positive(head: Any, labels: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
+import torch
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
@@ -16,7 +17,7 @@ from mmkd_sod.models.valid_region import (
     valid_rows,
 )
 
-from .alignment import align_scale, channel_stats
+from .alignment import align_streams, channel_stats
 from .base import DensePredictions, DenseTargets, HeadReader
 from .crossing import Comparison, CrossReader, Losses
 from .dense_pair import check_class_mapping, check_pair
@@ -29,7 +30,7 @@ class DenseCross(CrossReader):
     """Crosses dense heads: towers are split after ``idx`` blocks (arXiv 2306.11369).
 
     The output of block ``idx`` of both student towers is aligned to the scale of the teacher's
-    (``align_scale``) and passed through the remaining layers of the teacher's head. ``HeadReader``
+    (``alignment.align_scale``) and passed through the remaining layers of the teacher's head. ``HeadReader``
     of the head states what is compared.
 
     Args:
@@ -78,6 +79,8 @@ class DenseCross(CrossReader):
             mapped=class_mapping is not None,
         )
         self.classes = check_class_mapping(class_mapping, ours, theirs)
+        # The same on the device of the predictions.
+        self._columns: list[Tensor] | None = None
         self._adapters = self._build_adapters() if adapter else None
 
     @property
@@ -135,23 +138,16 @@ class DenseCross(CrossReader):
         reader, teacher = self.readers
         relu = teacher.ends_in_relu(self.idx)
         stats = _by_stream(teacher, teacher_towers)
-        if fractions is not None:
-            stats = {
-                name: [channel_stats(gather_valid(x, valid_mask(fractions, x))) for x in feats]
-                for name, feats in stats.items()
+        feats = _by_stream(reader, student_towers)
+        if self._adapters is not None:
+            feats = {
+                name: [self._adapters[name](feat) for feat in levels]
+                for name, levels in feats.items()
             }
-        aligned: dict[str, list[Tensor]] = {}
-        done: dict[tuple[int, int], list[Tensor]] = {}
-        for name, feats in _by_stream(reader, student_towers).items():
-            if self._adapters is not None:
-                feats = [self._adapters[name](feat) for feat in feats]
-                aligned[name] = _align_levels(feats, stats[name], relu, fractions)
-                continue
-            # At idx 0 both towers share one input, aligned once.
-            key = id(feats), id(stats[name])
-            if key not in done:
-                done[key] = _align_levels(feats, stats[name], relu, fractions)
-            aligned[name] = done[key]
+        if fractions is None:
+            aligned = align_streams(feats, stats, relu)
+        else:
+            aligned = _align_valid(feats, stats, relu, fractions)
         return teacher.flatten(teacher.run_tail(aligned, self.idx))
 
     def compare(self, student: Record, teacher: Record, losses: set[str]) -> Iterator[Comparison]:
@@ -164,7 +160,7 @@ class DenseCross(CrossReader):
         if fractions is not None:
             targets.leave_out(~valid_rows(fractions, cross.levels, cross.cls))
         if self.classes is not None:
-            self._select_classes(self.classes, cross, own, targets)
+            self._select_classes(cross, own, targets)
         confidence = own.cls.detach().float().sigmoid().amax(dim=1)
         counted = targets.counted
         if counted is not None:
@@ -176,15 +172,15 @@ class DenseCross(CrossReader):
         if 'loss_center_kd' in losses:
             yield self._compare_centers(cross, own, targets)
 
-    @staticmethod
     def _select_classes(
-        classes: tuple[list, list],
-        cross: DensePredictions,
-        teacher: DensePredictions,
-        targets: DenseTargets,
+        self, cross: DensePredictions, teacher: DensePredictions, targets: DenseTargets
     ) -> None:
         """Keep the classes that both models have, in the student's order."""
-        ours, theirs = classes
+        if self._columns is None or self._columns[0].device != cross.cls.device:
+            self._columns = [
+                torch.tensor(part, device=cross.cls.device) for part in self.classes or ()
+            ]
+        ours, theirs = self._columns
         cross.cls, teacher.cls = cross.cls[:, theirs], teacher.cls[:, theirs]
         weights = targets.label_weights
         if weights is not None and weights.dim() == 2:
@@ -196,12 +192,13 @@ class DenseCross(CrossReader):
     ) -> Comparison:
         # A pair without such a branch was refused when the losses were configured.
         ours, theirs = cast(Tensor, cross.center), cast(Tensor, teacher.center)
-        rows = cast(Tensor, targets.positive).nonzero().squeeze(-1)
+        # Weights instead of selected rows, for whose number the host would wait.
         return Comparison(
             'loss_center_kd',
-            ours[rows],
-            theirs[rows].sigmoid(),
-            avg_factor=cast(Tensor, targets.box_avg_factor),
+            ours,
+            theirs.sigmoid(),
+            cast(Tensor, targets.positive).float(),
+            cast(Tensor, targets.box_avg_factor),
         )
 
 
@@ -225,17 +222,23 @@ def _by_stream(reader: HeadReader, kept: list | dict[str, list]) -> dict[str, li
     return reader.collect(kept)
 
 
-def _align_levels(
-    feats: Sequence[Tensor],
-    stats: Sequence[tuple[Tensor, Tensor]],
+def _align_valid(
+    feats: dict[str, list[Tensor]],
+    teacher: dict[str, list[Tensor]],
     relu: bool,
-    fractions: Fractions | None,
-) -> list[Tensor]:
-    """Align the features of every level, outside of padding where ``fractions`` are given."""
-    if fractions is None:
-        return [align_scale(feat, stat, relu) for feat, stat in zip(feats, stats, strict=True)]
-    masks = [valid_mask(fractions, feat) for feat in feats]
-    return [
-        scatter_valid(align_scale(gather_valid(feat, mask), stat, relu), mask)
-        for feat, stat, mask in zip(feats, stats, masks, strict=True)
-    ]
+    fractions: Fractions,
+) -> dict[str, list[Tensor]]:
+    """Align the features outside of padding, given the teacher's features."""
+    masks = {name: [valid_mask(fractions, x) for x in levels] for name, levels in feats.items()}
+    inside = {
+        name: [gather_valid(x, mask) for x, mask in zip(levels, masks[name], strict=True)]
+        for name, levels in feats.items()
+    }
+    stats = {
+        name: [channel_stats(gather_valid(x, valid_mask(fractions, x))) for x in levels]
+        for name, levels in teacher.items()
+    }
+    return {
+        name: [scatter_valid(x, mask) for x, mask in zip(levels, masks[name], strict=True)]
+        for name, levels in align_streams(inside, stats, relu).items()
+    }

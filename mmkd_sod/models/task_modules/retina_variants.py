@@ -63,9 +63,10 @@ class FSAFReader(DistanceReader, AnchorBoxReader):
         labels = flatten_targets(labels)
         chosen = flatten_targets([flags for *_, flags in records['reweight_loss_single']])
         classes = label_weights[0].shape[-1]
-        weights = flatten_targets(label_weights).reshape(-1, classes).clone()
-        dropped = (is_positive(self.head, labels) & ~chosen).nonzero().squeeze(-1)
-        weights[dropped, labels[dropped]] = 0
+        weights = flatten_targets(label_weights).reshape(-1, classes)
+        dropped = is_positive(self.head, labels) & ~chosen
+        own = labels[:, None] == torch.arange(classes, device=labels.device)
+        weights = weights.masked_fill(dropped[:, None] & own, 0)
         negatives = rank_mean(sum(result.num_neg for result in sampled), predictions.cls)
         positives = rank_mean(chosen.sum(), predictions.cls)
         return DenseTargets(

@@ -5,7 +5,7 @@ import functools
 import pytest
 import torch
 
-from mmkd_sod.models.task_modules import align_scale, channel_stats
+from mmkd_sod.models.task_modules import align_scale, align_streams, channel_stats
 from tests.ranks import in_ranks
 
 
@@ -15,6 +15,11 @@ def oracle(student, teacher, relu):
         s, t = student[:, c], teacher[:, c]
         out[:, c] = (s - s.mean()) / (s.std() + 1e-6) * t.std() + t.mean()
     return out.clamp(min=0) if relu else out
+
+
+def mean_and_std(feat):
+    mean, variance, count = channel_stats(feat)
+    return mean, (variance * count / (count - 1)).sqrt()
 
 
 @pytest.mark.parametrize('relu', [False, True])
@@ -39,8 +44,8 @@ def test_invariant_to_the_students_scale_and_any_size():
     first = align_scale(student, channel_stats(teacher), False)
     second = align_scale(student * 5 + 2, channel_stats(teacher), False)
     torch.testing.assert_close(first, second, rtol=1e-3, atol=1e-4)
-    mean, std = channel_stats(first)
-    torch.testing.assert_close((mean, std), channel_stats(teacher), rtol=1e-4, atol=1e-4)
+    for found, wanted in zip(mean_and_std(first), mean_and_std(teacher), strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_a_constant_channel_stays_finite():
@@ -71,21 +76,22 @@ def test_a_single_value_per_channel_becomes_the_teachers_mean():
     teacher = channel_stats(torch.randn(2, 3, 4, 4))
     out = align_scale(student, teacher, False)
     out.sum().backward()
-    torch.testing.assert_close(out, teacher[0])
+    torch.testing.assert_close(out, teacher[0].view(1, 3, 1, 1))
     assert torch.isfinite(student.grad).all()
-    mean, std = channel_stats(student)
-    assert torch.equal(mean, student) and not std.any()
+    mean, variance, count = channel_stats(student)
+    assert torch.equal(mean, student.flatten()) and not variance.any() and count == 1
 
 
 def test_statistics_equal_torchs():
     feat = torch.randn(3, 4, 5, 6) * torch.tensor([1e-3, 1.0, 10.0, 1e3]).view(1, 4, 1, 1) + 2
-    std, mean = torch.std_mean(feat, dim=(0, 2, 3), keepdim=True)
-    torch.testing.assert_close(channel_stats(feat), (mean, std), rtol=1e-5, atol=1e-6)
+    std, mean = torch.std_mean(feat, dim=(0, 2, 3))
+    for found, wanted in zip(mean_and_std(feat), (mean, std), strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-6)
 
 
 def _share(shares, rank, world):
     student, teacher = shares[rank]
-    return align_scale(student, channel_stats(teacher), False), *channel_stats(student)
+    return align_scale(student, channel_stats(teacher), False)
 
 
 def test_statistics_are_those_of_all_ranks(tmp_path):
@@ -99,8 +105,36 @@ def test_statistics_are_those_of_all_ranks(tmp_path):
         values.view(1, 3, 1, 60), channel_stats(wanted.view(1, 3, 1, 80)), False
     ).flatten(1)
     ranks = in_ranks(2, functools.partial(_share, shares), tmp_path / 'ranks')
-    found = torch.cat([aligned.flatten(2)[0] for aligned, *_ in ranks], 1)
+    found = torch.cat([aligned.flatten(2)[0] for aligned in ranks], 1)
     torch.testing.assert_close(found, whole.view(3, 60), rtol=1e-5, atol=1e-5)
-    for _, mean, std in ranks:
-        torch.testing.assert_close(mean.flatten(), values.mean(1), rtol=1e-5, atol=1e-6)
-        torch.testing.assert_close(std.flatten(), values.std(1), rtol=1e-5, atol=1e-6)
+
+
+def _streams(rank, world, relu=True):
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape):
+        whole = torch.randn(4, *shape, generator=generator).to(torch.float64)
+        return whole[rank * 4 // world : (rank + 1) * 4 // world].clone().requires_grad_()
+
+    shared = draw(3, 6, 6)
+    feats = dict(a=[shared, draw(5, 3, 3)], b=[shared, draw(5, 2, 2)])
+    own = channel_stats(draw(3, 4, 4))
+    stats = dict(a=[own, channel_stats(draw(5, 2, 2))], b=[own, channel_stats(draw(5, 2, 2))])
+    aligned = align_streams(feats, stats, relu)
+    assert aligned['a'][0] is aligned['b'][0]
+    levels = [aligned['a'][0], aligned['a'][1], aligned['b'][1]]
+    # Each rank's loss is a mean over its images, as losses are; the ranks' gradients are averaged.
+    weights = [torch.linspace(-1, 2, level[0].numel()).view(level[0].shape) for level in levels]
+    sum((level.square() * w).mean() for level, w in zip(levels, weights, strict=True)).backward()
+    inputs = [shared, feats['a'][1], feats['b'][1]]
+    return [level.detach() for level in levels], [x.grad / world for x in inputs]
+
+
+def test_towers_and_levels_at_once(tmp_path):
+    levels, grads = _streams(0, 1)
+    ranks = in_ranks(2, _streams, tmp_path / 'ranks')
+    for index in range(3):
+        found = torch.cat([aligned[index] for aligned, _ in ranks])
+        torch.testing.assert_close(found, levels[index], rtol=1e-9, atol=1e-9)
+        found = torch.cat([grad[index] for _, grad in ranks])
+        torch.testing.assert_close(found, grads[index], rtol=1e-8, atol=1e-9)
