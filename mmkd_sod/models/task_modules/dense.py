@@ -30,7 +30,7 @@ class DenseCross(CrossReader):
     """Crosses dense heads: towers are split after ``idx`` blocks (arXiv 2306.11369).
 
     The output of block ``idx`` of both student towers is aligned to the scale of the teacher's
-    (``alignment.align_scale``) and passed through the remaining layers of the teacher's head. ``HeadReader``
+    (``align_scale``) and passed through the remaining layers of the teacher's head. ``HeadReader``
     of the head states what is compared.
 
     Args:
