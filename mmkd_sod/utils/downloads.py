@@ -119,6 +119,9 @@ def _failed(address: str, part: Path, reason) -> CheckpointError:
 
 def _continue(address: str, part: Path, progress: bool) -> None:
     """Make one request for what is missing of a part, and check the length."""
+    for path in (part, _tag(part)):
+        if path.is_symlink():  # It would lead what arrives to another file.
+            path.unlink()
     have = part.stat().st_size if part.is_file() else 0
     tag = _tag(part).read_text(encoding='utf-8') if have and _tag(part).is_file() else ''
     headers = {'User-Agent': 'mmkd_sod'}

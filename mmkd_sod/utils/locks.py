@@ -44,7 +44,7 @@ def exclusive(path: Path) -> Iterator[None]:
         yield
         return
     while True:
-        descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o666)
         try_lock(descriptor, wait=True)
         # The process before may have removed the file on which this one waited.
         try:

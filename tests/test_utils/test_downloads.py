@@ -3,6 +3,7 @@
 import hashlib
 import multiprocessing
 import os
+import platform
 import signal
 import time
 
@@ -111,3 +112,20 @@ def test_of_several_processes_one_downloads_and_a_killed_one_blocks_nobody(tmp_p
     assert [process.exitcode for process in (first, *others)] == [-signal.SIGKILL, 0, 0, 0]
     assert len(server.requests) == 2
     assert names(tmp_path) == [cached_path(address, tmp_path).name]
+
+
+@pytest.mark.parametrize('planted', ['.part', '.tag', ''])
+def test_links_in_the_cache_are_not_written_through(tmp_path, planted):
+    (tmp_path / 'mine.txt').write_text('mine')
+    cache = tmp_path / 'cache'
+    cache.mkdir()
+    with serving({'/w.pth': CONTENT}) as server:
+        address = f'{server.address}/w.pth'
+        path = cached_path(address, cache)
+        part = path.with_name(f'.{path.name}.{platform.node() or "host"}.part')
+        (part.with_suffix(planted) if planted else path).symlink_to(
+            '../mine.txt' if planted else '../nowhere'
+        )
+        assert fetch(address, cache, progress=False).read_bytes() == CONTENT
+    assert (tmp_path / 'mine.txt').read_text() == 'mine' and not path.is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['cache', 'mine.txt']
