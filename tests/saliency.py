@@ -26,9 +26,8 @@ def distill(student=None, teacher='scfnet', distiller=None, **kwargs):
             type='mmkd_sod.DenseDistill',
             architecture=student or scfnet(),
             teacher=scfnet() if teacher == 'scfnet' else teacher,
-            teacher_allow_missing=['*'],
             distiller=dict(type='mmkd_sod.WeakLabelDistiller', **(distiller or {})),
-            **dict(dict(calculate_student_loss=False), **kwargs),
+            **dict(dict(calculate_student_loss=False, teacher_allow_missing=['*']), **kwargs),
         )
     )
 

@@ -96,9 +96,11 @@ class DenseDistill(SingleTeacherDistill):
             missing in the checkpoint; ``['*']`` allows a random teacher. For all teachers, or by
             name.
         teacher_input (dict, optional): Where the teacher's input differs from the student's:
-            ``dict(scale=2.)``, the batch at another resolution, or ``dict(view='teacher_view')``,
-            the view that ``TeacherView`` stored in each sample; for several teachers by their
-            names. See ``mmkd_sod.models.teachers.teacher_input.TeacherInput``.
+            ``dict(normalise=True)``, the batch in the mean, std and channel order of the teacher's
+            preprocessor, ``dict(scale=2.)``, the batch at another resolution, or
+            ``dict(view='teacher_view')``, the view that ``TeacherView`` stored in each sample; for
+            several teachers by their names. See
+            ``mmkd_sod.models.teachers.teacher_input.TeacherInput``.
         teacher_fold_bn (bool, optional): Fold the teacher's BN layers into its convolutions, unless
             that changes an output by more than 1e-4. Default None: as True, if
             ``mmkd_sod/models/acceleration`` exists.
@@ -187,7 +189,7 @@ class DenseDistill(SingleTeacherDistill):
                 for module in model.modules():
                     if 'inplace' in vars(module):
                         module.inplace = False
-        self._teachers.attach(self._interface, self.student)
+        self._teachers.attach(self._interface, self.student, self.data_preprocessor)
         self._register_state_dict_hook(_plain_names)
         self.register_load_state_dict_pre_hook(_own_names)
 
@@ -238,8 +240,8 @@ class DenseDistill(SingleTeacherDistill):
         ours = normalisation_of(self.data_preprocessor)
         for title, model in self.teachers.items():
             own = self._teachers.inputs[title]
-            if own is not None and own.view is not None:
-                continue  # a view is normalised by the teacher's preprocessor
+            if own is not None and (own.view is not None or own.normalise):
+                continue  # images are normalised as the teacher's preprocessor does it
             theirs = normalisation_of(model.data_preprocessor)
             for name in ('mean', 'std', 'swap'):
                 pair = vars(ours)[name], vars(theirs)[name]
@@ -247,7 +249,7 @@ class DenseDistill(SingleTeacherDistill):
                     raise ConfigError(
                         f'DenseDistill: the student normalises images with {name}={pair[0]}, the '
                         f'teacher was trained with {pair[1]}; use a teacher of the same '
-                        'preprocessing, give it its own view of the image (teacher_input), or set '
+                        'preprocessing, set teacher_input=dict(normalise=True), or set '
                         'check_preprocessor=False'
                     )
 

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
+
+from mmkd_sod.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -36,3 +39,45 @@ def normalisation_of(preprocessor: nn.Module) -> Normalisation:
 
     swap = attributes.get('_channel_conversion', attributes.get('channel_conversion', False))
     return Normalisation(values('mean'), values('std'), bool(swap))
+
+
+class Renormalise(nn.Module):
+    """Turns images normalised by one preprocessor into those of another, on their device.
+
+    Padding, which is 0 after normalisation, becomes the first one's mean colour.
+
+    Args:
+        source (Normalisation): Of the images that come in.
+        target (Normalisation): Of the images that go out.
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, source: Normalisation, target: Normalisation) -> None:
+        super().__init__()
+        self.flip = source.swap != target.swap
+        sizes = {len(x) for n in (source, target) for x in (n.mean, n.std) if x is not None}
+        if sizes - {1, 3}:
+            raise ConfigError(
+                f'DenseDistill: teacher_input.normalise=True converts images of 1 or 3 channels, '
+                f'the preprocessors of student and teacher have {sorted(sizes)}; use '
+                'teacher_input.view'
+            )
+        mean, std = (
+            torch.tensor(values or (fallback,), dtype=torch.float64)
+            for values, fallback in ((source.mean, 0.0), (source.std, 1.0))
+        )
+        if self.flip:
+            mean, std = mean.flip(0), std.flip(0)
+        other_mean, other_std = (
+            torch.tensor(values or (fallback,), dtype=torch.float64)
+            for values, fallback in ((target.mean, 0.0), (target.std, 1.0))
+        )
+        self.register_buffer('scale', (std / other_std).float().view(-1, 1, 1))
+        self.register_buffer('shift', ((mean - other_mean) / other_std).float().view(-1, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the images (N, C, H, W) in the other normalisation."""
+        images = images.flip(1) if self.flip else images
+        return torch.addcmul(self.shift, images, self.scale)

@@ -4,13 +4,14 @@ from collections.abc import Callable, Sequence
 
 import torch
 from mmengine.model import BaseModel
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.builder import build_model
 from mmkd_sod.models.distillers.base import Distiller
 from mmkd_sod.models.recorders import Record
 
+from .foreign import ForeignTeacher
 from .frozen_teacher import AbsentTeacher, FrozenTeacher
 from .teacher_input import TeacherInput, equal_size
 
@@ -76,10 +77,10 @@ def build_teachers(teacher, ckpt, allow_missing, teacher_input, **speed) -> 'Tea
     frozen = {
         name: AbsentTeacher()
         if cfg is None
-        else FrozenTeacher(
+        else _freeze(
             build_model(cfg, f'teacher.{name}' if name else 'teacher'),
             ckpt[name],
-            trusted=isinstance(cfg, BaseModel),
+            isinstance(cfg, BaseModel),
             allow_missing=missing[name] or (),
             **speed,
         )
@@ -88,6 +89,17 @@ def build_teachers(teacher, ckpt, allow_missing, teacher_input, **speed) -> 'Tea
     return Teachers(
         frozen, {name: None if cfg is None else TeacherInput(**cfg) for name, cfg in inputs.items()}
     )
+
+
+def _freeze(model: BaseModel, ckpt: str | None, built: bool, **options) -> FrozenTeacher:
+    """Freeze a teacher, which was built from a config unless it was given ``built``."""
+    foreign = isinstance(model, ForeignTeacher)
+    if foreign and ckpt is not None:
+        raise ConfigError(
+            f"DenseDistill: teacher_ckpt='{ckpt}' is given, but {type(model).__name__} has the "
+            f"weights of '{model.file}'; leave teacher_ckpt out"
+        )
+    return FrozenTeacher(model, ckpt, trusted=built or foreign, **options)
 
 
 class Teachers:
@@ -146,14 +158,21 @@ class Teachers:
         for frozen in self.frozen.values():
             frozen.load()
 
-    def attach(self, distiller: Distiller, student: BaseModel) -> None:
+    def attach(self, distiller: Distiller, student: BaseModel, preprocessor: nn.Module) -> None:
         """Attach a distiller to the student and the teachers.
+
+        Args:
+            distiller (Distiller): The distiller.
+            student (BaseModel): The student.
+            preprocessor (nn.Module): The data preprocessor of the student's batches.
 
         Raises:
             ConfigError: It cannot work with these models, or with an input of another size.
         """
         distiller.attach(student, {name: frozen.module for name, frozen in self.frozen.items()})
         for name, teacher_input in self.inputs.items():
+            if teacher_input is not None:
+                teacher_input.bind(preprocessor, self.frozen[name].module)
             if teacher_input is not None and teacher_input.scale not in (None, 1):
                 distiller.check_teacher_size(name, f'teacher_input.scale={teacher_input.scale}')
 

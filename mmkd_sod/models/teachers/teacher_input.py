@@ -7,32 +7,39 @@ import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmkd_sod.errors import ConfigError, DataError
+from mmkd_sod.models.data_preprocessors.normalisation import Renormalise, normalisation_of
 
 
 class TeacherInput:
     """Make a teacher's batch from the student's.
 
-    Both batches show the same image region at the same relative position, height and width, so that
-    feature maps of the two correspond once they are resized to one size.
+    The image is the student's, resized, normalised as the teacher's preprocessor does it, or both;
+    or it is another view. Both batches show the same image region at the same relative position,
+    height and width, so that feature maps of the two correspond once they are resized to one size.
 
     Args:
         scale (float, optional): Resize the student's batch bilinearly by this factor.
         view (str, optional): Name under which ``mmkd_sod.TeacherView`` stored another view in
             each sample, such as the image at another resolution, or with its depth map. The
             teacher's own data preprocessor normalises it.
+        normalise (bool): Convert the student's normalised pixels to the mean, std and channel order
+            of the teacher's data preprocessor, for a teacher that was trained with others.
 
     Raises:
-        ConfigError: Both or neither are given, or the factor is not positive.
+        ConfigError: ``view`` is given with another argument, none is given, or the factor is not
+            positive.
     """
 
-    def __init__(self, scale: float | None = None, view: str | None = None) -> None:
-        if (scale is None) == (view is None):
+    def __init__(
+        self, scale: float | None = None, view: str | None = None, normalise: bool = False
+    ) -> None:
+        if (scale is not None or normalise) == (view is not None):
             raise ConfigError(
-                f'DenseDistill: teacher_input has scale={scale!r} and view={view!r}; '
-                'give exactly one of the two'
+                f'DenseDistill: teacher_input has scale={scale!r}, normalise={normalise!r} and '
+                f'view={view!r}; give either view, or scale, normalise or both'
             )
         if scale is not None and (
             not isinstance(scale, Real) or isinstance(scale, bool) or not 0 < scale < float('inf')
@@ -42,6 +49,19 @@ class TeacherInput:
             )
         self.scale = scale
         self.view = view
+        self.normalise = normalise
+        self._renormalise: Renormalise | None = None
+
+    def bind(self, student_preprocessor: nn.Module, teacher: BaseModel) -> None:
+        """Read how the images of both sides are normalised.
+
+        Raises:
+            ConfigError: They cannot be converted.
+        """
+        if self.normalise:
+            self._renormalise = Renormalise(
+                normalisation_of(student_preprocessor), normalisation_of(teacher.data_preprocessor)
+            )
 
     def __call__(
         self, inputs: Tensor, data_samples: list | None, teacher: BaseModel
@@ -61,8 +81,12 @@ class TeacherInput:
             DataError: A sample has no such view, or the ratio of view to image size differs within
                 the batch.
         """
-        if self.scale is None:
+        if self.view is not None:
             return self._from_views(inputs, data_samples, teacher.data_preprocessor)
+        if self._renormalise is not None:
+            inputs = self._renormalise.to(inputs.device)(inputs)
+        if self.scale is None:
+            return inputs, data_samples
         size = [max(1, round(side * self.scale)) for side in inputs.shape[2:]]
         if size == list(inputs.shape[2:]):
             return inputs, data_samples

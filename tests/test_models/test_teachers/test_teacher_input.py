@@ -178,3 +178,23 @@ def test_an_rgbd_teacher_of_an_rgb_student_wants_a_view():
     assert (
         model(inputs, samples, mode='loss')['distill.loss_weak_0'] != shallow['distill.loss_weak_0']
     )
+
+
+@pytest.mark.parametrize('swap', [False, True])
+def test_normalise_converts_to_the_teachers_preprocessing(swap):
+    ours = SegDataPreProcessor(mean=[4.0, 5.0, 6.0], std=[7.0, 8.0, 9.0], bgr_to_rgb=swap)
+    pixels = torch.randint(0, 256, (3, 8, 12), dtype=torch.uint8)
+    data = lambda: dict(inputs=[pixels.clone()], data_samples=[sample((8, 12))])  # noqa: E731
+    convert = TeacherInput(normalise=True)
+    convert.bind(ours, Teacher)
+    found, _ = convert(ours(data())['inputs'], None, Teacher)
+    assert torch.allclose(found, Teacher.data_preprocessor(data())['inputs'], atol=1e-4)
+    both = TeacherInput(normalise=True, scale=0.5)
+    both.bind(ours, Teacher)
+    assert both(ours(data())['inputs'], None, Teacher)[0].shape == (1, 3, 4, 6)
+
+
+def test_normalise_refuses_depth():
+    ours = SegDataPreProcessor(mean=[1.0] * 4, std=[1.0] * 4)
+    with pytest.raises(ConfigError, match=r'1 or 3 channels.*have \[3, 4\]'):
+        TeacherInput(normalise=True).bind(ours, Teacher)
