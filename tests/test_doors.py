@@ -1,6 +1,7 @@
 """Every way to open a checkpoint, against every attack: refused or inert, nothing executed."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -235,6 +236,37 @@ def refused(door, attack, folder, victim, capsys) -> None:
 @pytest.mark.parametrize('door', DOORS)
 def test_code_is_refused(tmp_path, unharmed, capsys, door):
     refused(door, 'reduce', tmp_path, unharmed, capsys)
+
+
+# What is often saved under the name of a checkpoint, and how it is named.
+FOREIGN = {
+    'web page (HTML)': b'<!DOCTYPE html><html><body>Sign in to download</body></html>',
+    'Git LFS pointer': b'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 9\n',
+}
+
+
+# `--resume` and the report choose among complete checkpoints, so that they ignore such files.
+@pytest.mark.parametrize(
+    'door, kind',
+    [
+        pytest.param(door, kind, marks=() if (i + k) % 2 else (pytest.mark.slow,))
+        for i, door in enumerate(name for name in DOORS if name not in ('--resume', 'report'))
+        for k, kind in enumerate(FOREIGN)
+    ],
+)
+def test_what_is_no_checkpoint_is_named(tmp_path, unharmed, capsys, door, kind):
+    make, enter = DOORS[door]
+    path = make(tmp_path)
+    Path(path).write_bytes(FOREIGN[kind])
+    try:
+        enter(path, tmp_path)
+        text = ''
+    except UserError as error:
+        text = str(error)
+    except SystemExit:
+        text = ''
+    shown = capsys.readouterr()
+    assert kind in ' '.join((text + shown.out + shown.err).split())
 
 
 @pytest.mark.slow

@@ -11,7 +11,9 @@ import os.path as osp
 
 import torch
 
+from mmkd_sod.errors import CheckpointError
 from mmkd_sod.utils.checkpoint import load_local_safely
+from mmkd_sod.utils.checkpoint_files import foreign_content
 from mmkd_sod.utils.downloads import fetch
 
 from .entry import Entry
@@ -34,7 +36,11 @@ def load_from_http(filename: str, map_location=None, model_dir=None, progress=Tr
         CheckpointError: It cannot be downloaded or read.
     """
     folder = model_dir or osp.join(torch.hub.get_dir(), 'checkpoints')
-    return load_local_safely(str(fetch(filename, folder, progress)), map_location)
+    path = fetch(filename, folder, progress)
+    if (fault := foreign_content(path)) is not None:
+        path.unlink(missing_ok=True)  # The next attempt downloads again.
+        raise CheckpointError(f"checkpoint '{filename}' {fault}")
+    return load_local_safely(str(path), map_location)
 
 
 def read_safely() -> None:

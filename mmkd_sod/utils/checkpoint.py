@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mmkd_sod.errors import CheckpointError
 
-from .checkpoint_files import damaged_record
+from .checkpoint_files import damaged_record, foreign_content
 from .files import atomic_path
 from .finite import non_finite
 
@@ -52,8 +52,8 @@ def load_local_safely(filename: str, map_location=None):
         The checkpoint, usually a dict.
 
     Raises:
-        CheckpointError: The file is missing, damaged, or holds more than weights; no code in it was
-            executed.
+        CheckpointError: The file is missing, damaged, no checkpoint, or holds more than weights; no
+            code in it was executed.
     """
     path = osp.expanduser(filename)
     if not osp.isfile(path):
@@ -65,6 +65,8 @@ def load_local_safely(filename: str, map_location=None):
         if record is None:
             return torch.load(path, map_location=map_location, weights_only=True)
     except Exception as error:
+        if (fault := foreign_content(path)) is not None:
+            raise CheckpointError(f"checkpoint '{filename}' {fault}") from None
         raise refusal(error, filename) from error
     raise CheckpointError(
         f"checkpoint '{filename}' is damaged: its record {record!r} does not have the checksum "
@@ -97,9 +99,12 @@ def read_checkpoint(path: str, what: str = 'checkpoint') -> tuple[dict[str, Tens
         )
     try:
         checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu')
+    except CheckpointError as error:
+        if error.__cause__ is None:  # The sentence says what is wrong with the file.
+            raise CheckpointError(f'{what} {str(error).removeprefix("checkpoint ")}') from error
+        raise refusal(error.__cause__, path, what) from error
     except Exception as error:
-        cause = error.__cause__ if isinstance(error, CheckpointError) else None
-        raise refusal(cause or error, path, what) from error
+        raise refusal(error, path, what) from error
     checkpoint = checkpoint if isinstance(checkpoint, dict) else {}
     # timm's scripts save weights under 'model'.
     state = checkpoint.get('state_dict', checkpoint.get('model', checkpoint))

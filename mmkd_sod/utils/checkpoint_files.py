@@ -10,6 +10,25 @@ import torch
 from .finite import non_finite
 
 POINTER = 'last_checkpoint'
+# Begin of files that are often saved under the name of a checkpoint.
+_FOREIGN = (
+    (
+        (b'version https://git-lfs',),
+        'is a Git LFS pointer, not the file that it stands for; fetch that with `git lfs pull`',
+    ),
+    (
+        (b'<!doctype', b'<html', b'<head', b'<body', b'<script'),
+        'is a web page (HTML), not a checkpoint; download the file itself, not the page about it',
+    ),
+    (
+        (b'<?xml', b'<error'),
+        'is XML, such as the error of a server, not a checkpoint; download it again',
+    ),
+    (
+        (b'\x1f\x8b', b'BZh', b'7z\xbc\xaf', b'\xfd7zXZ', b'Rar!'),
+        'is a compressed archive; unpack it and give the checkpoint inside',
+    ),
+)
 _NAME = re.compile(r'(epoch|iter)_(\d+)\.pth')
 
 
@@ -22,6 +41,33 @@ def is_complete(path) -> bool:
         return os.path.isfile(path) and zipfile.is_zipfile(path)
     except OSError:
         return False
+
+
+def foreign_content(path) -> str | None:
+    """Return what a file is instead of a checkpoint, and what to do; None if it is none of these.
+
+    Recognised are web pages, pointers of Git LFS, XML, archives, safetensors, other text, and empty
+    files.
+
+    Args:
+        path (str | Path): A file.
+    """
+    with open(path, 'rb') as file:
+        begin = file.read(512)
+    if not begin:
+        return 'is empty; copy or download it again'
+    text = begin.removeprefix(b'\xef\xbb\xbf').lstrip()
+    for prefixes, fault in _FOREIGN:
+        # The case of tags is free.
+        if text.startswith(prefixes) or text.lower().startswith(prefixes):
+            return fault
+    if begin[8:10] == b'{"' and int.from_bytes(begin[:8], 'little') < os.path.getsize(path):
+        return 'is in the format safetensors, which is not read; save its tensors with torch.save'
+    # A character may be cut at the end.
+    shown = begin.decode('utf-8', 'ignore')
+    if len(shown.encode()) > len(begin) - 4 and all(c.isprintable() or c.isspace() for c in shown):
+        return f'is a text that begins with {shown.split(chr(10))[0][:40]!r}, not a checkpoint'
+    return None
 
 
 def damaged_record(path) -> str | None:

@@ -35,6 +35,14 @@ def test_a_file_in_the_cache_is_read_without_the_network_and_runs_nothing(tmp_pa
     assert torch.equal(good['a'], torch.ones(2))
 
 
+def test_a_web_page_instead_of_a_checkpoint_is_named_and_not_kept(tmp_path):
+    with serving({'/w.pth': b'<html>Log in</html>'}) as server:
+        address = f'{server.address}/w.pth'
+        with pytest.raises(CheckpointError, match=r'w\.pth. is a web page'):
+            load_from_http(address, model_dir=str(tmp_path), progress=False)
+        assert not cached_path(address, tmp_path).exists()
+
+
 NODE = """
 import os, sys, torch, mmkd_sod
 from mmengine.runner.checkpoint import CheckpointLoader

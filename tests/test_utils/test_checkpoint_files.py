@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmengine.runner import find_latest_checkpoint
 
-from mmkd_sod.utils.checkpoint_files import is_complete, latest_checkpoint
+from mmkd_sod.utils.checkpoint_files import foreign_content, is_complete, latest_checkpoint
 
 
 def save(path, when=None):
@@ -62,3 +62,35 @@ class TestLatest:
     def test_leaves_other_storage_to_mmengine(self, tmp_path):
         point(tmp_path, 's3://bucket/epoch_2.pth')
         assert latest_checkpoint(tmp_path) == 's3://bucket/epoch_2.pth'
+
+
+POINTER_OF_LFS = b'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n'
+
+
+@pytest.mark.parametrize(
+    'content, fault',
+    [
+        (b'<!DOCTYPE html>\n<html><body>Sign in</body></html>', 'web page'),
+        (b'\xef\xbb\xbf\n <HTML lang="en">', 'web page'),
+        (POINTER_OF_LFS, 'Git LFS pointer'),
+        (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', 'XML'),
+        (b'\x1f\x8b\x08\x00rest', 'archive'),
+        (b'\x40\x00\x00\x00\x00\x00\x00\x00{"a":' + b' ' * 80, 'safetensors'),
+        (b'Not Found', "text that begins with 'Not Found'"),
+        ('h\u00e4'.encode() * 300, 'text'),
+        (b'', 'empty'),
+    ],
+)
+def test_files_that_are_no_checkpoints_are_named(content, fault, tmp_path):
+    (tmp_path / 'a.pth').write_bytes(content)
+    assert fault in foreign_content(tmp_path / 'a.pth')
+
+
+def test_checkpoints_are_not_foreign(tmp_path):
+    for old in (False, True):
+        torch.save(
+            dict(a=torch.ones(2)), tmp_path / 'a.pth', _use_new_zipfile_serialization=not old
+        )
+        assert foreign_content(tmp_path / 'a.pth') is None
+    (tmp_path / 'a.pth').write_bytes(b'\x80\x02binary\xff\xfe')
+    assert foreign_content(tmp_path / 'a.pth') is None
