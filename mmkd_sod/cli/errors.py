@@ -22,6 +22,7 @@ from mmkd_sod.errors import ConfigError, DataError, UserError
 from mmkd_sod.utils.notes import add_note
 
 from .data_mistakes import data_mistake
+from .part_mistakes import near_names, part_mistake
 
 # Functions of the Runner that build a part of a run, and the settings they read.
 SETTINGS = dict(
@@ -81,7 +82,7 @@ def explained(error: Exception) -> Exception:
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     try:
         mistake = _build_mistake(frames) or data_mistake(frames) or _file_mistake(error, frames)
-        mistake = mistake or _annotation_mistake(error, frames)
+        mistake = mistake or _annotation_mistake(error, frames) or part_mistake(error, frames)
         hints = [_reading(frames) or _building(frames) or _module(frames), _hook(frames)]
     except Exception as fault:  # Explaining an error must never hide it.
         mistake, hints = None, [f'none, since looking for one raised {fault!r}']
@@ -152,8 +153,10 @@ def _build_mistake(frames: list[FrameType]) -> ConfigError | None:
     if made is not None:
         fault = _misfit(made, names['args'], cfg)
     elif isinstance(kind, str):
+        near = near_names(kind, names['registry'])
+        hint = f' (perhaps {", ".join(near)})' if near else ''
         fault = (
-            f"type '{kind}' is not registered; correct it, or import the module that "
+            f"type '{kind}' is not registered{hint}; correct it, or import the module that "
             'registers it with custom_imports'
         )
     return None if fault is None else ConfigError(f'{where}: {fault}')

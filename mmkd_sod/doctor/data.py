@@ -11,6 +11,7 @@ from mmengine.runner import IterBasedTrainLoop, Runner
 from mmkd_sod.engine.checks import check_data
 from mmkd_sod.engine.hooks.shared_memory_hook import loader_fault
 
+from .batches import images_and_samples, label_maps
 from .context import Context, metainfo
 from .label_maps import describe_label_maps, describe_padding
 from .models import check_classes
@@ -103,16 +104,11 @@ def _describe(dataset, where: str, section: Section) -> dict:
 
 def _labels(batch) -> dict:
     """Return the shapes of a training batch's inputs and the counts of its labels."""
-    samples, images = batch.get('data_samples') or [], batch['inputs']
-    if isinstance(images, dict):
-        # Depth maps beside the images, or the branches of semi-supervised training.
-        images = images.get('img') or [image for branch in images.values() for image in branch]
-    if isinstance(samples, dict):
-        samples = [sample for branch in samples.values() for sample in branch if sample is not None]
+    images, samples = images_and_samples(batch)
     shapes = sorted({tuple(image.shape) for image in images})
     found = dict(images=len(images), shapes=[list(shape) for shape in shapes])
     boxes = [sample.gt_instances for sample in samples if 'gt_instances' in sample]
-    maps = [sample.gt_sem_seg.data for sample in samples if 'gt_sem_seg' in sample]
+    maps = label_maps(samples)
     labels = torch.cat([instances.labels for instances in boxes]) if boxes else None
     if maps:
         labels = torch.cat([label.flatten() for label in maps])
@@ -156,6 +152,22 @@ def _batches(context: Context) -> Iterator:
     return iter(context.train_loader)
 
 
+def _compare_classes(section: Section) -> None:
+    """Report data sets of different classes; equal labels must have equal names in both."""
+    train, val = (section.data[name]['classes'] for name in ('train', 'val'))
+    if train == val:
+        return
+    text = (
+        f'train and val have different classes, {len(train)} and {len(val)}; set the same '
+        'metainfo for both'
+    )
+    shared = min(len(train), len(val))
+    if train[:shared] == val[:shared]:
+        section.warn(f'{text}, as the scores of the others mean nothing')
+    else:
+        section.error(text)
+
+
 def examine(context: Context, section: Section) -> None:
     """Build both data sets as the run does, count their content and load one training batch."""
     if not context.cfg.get('train_dataloader'):
@@ -172,12 +184,7 @@ def examine(context: Context, section: Section) -> None:
             describe_label_maps(dataset, name, context.model, section)
             paths[name] = section.data[name].pop('paths', set())
     if len(paths) == 2:
-        if section.data['train']['classes'] != section.data['val']['classes']:
-            section.error(
-                'train and val have different classes, '
-                f'{len(section.data["train"]["classes"])} and '
-                f'{len(section.data["val"]["classes"])}; set the same metainfo for both'
-            )
+        _compare_classes(section)
         shared = len(paths['train'] & paths['val'])
         if shared:
             section.warn(
@@ -206,7 +213,7 @@ def examine(context: Context, section: Section) -> None:
         + (' ...' if len(found['shapes']) > 3 else '')
         + f', {len(context.train_loader):,} batches per epoch'
     )
-    describe_padding(context.batch, section)
+    describe_padding(images_and_samples(context.batch)[0], section)
     if 'labels' in found and len(found['labels']) <= 20:
         total = sum(found['labels'].values())
         section.add(

@@ -67,9 +67,8 @@ def padding_share(shapes: list) -> float:
     return 1 - area / max(len(shapes) * max(heights) * max(widths), 1)
 
 
-def describe_padding(batch: dict, section: Section) -> None:
+def describe_padding(images: list, section: Section) -> None:
     """Add the share of padding in a batch, and warn where it dilutes terms that are averages."""
-    images = batch['inputs']['img'] if isinstance(batch['inputs'], dict) else batch['inputs']
     share = padding_share([tuple(image.shape) for image in images])
     section.data['padding'] = share
     if share > 0.01:

@@ -1,6 +1,7 @@
 """Section on scores: teacher and untrained network on a few validation images."""
 
 import copy
+import os.path as osp
 import time
 
 import torch
@@ -8,6 +9,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.evaluator import Evaluator
 from mmengine.model import BaseModel
 
+from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.builder import build_model
 from mmkd_sod.models.teachers.group import is_named
 
@@ -36,23 +38,44 @@ def primary_metric(metrics: dict) -> tuple | None:
     return None
 
 
+def _metrics(context: Context) -> list:
+    """Return the configs of the validation metrics."""
+    cfg = context.cfg.val_evaluator
+    return list(cfg) if isinstance(cfg, (list, tuple)) else [cfg]
+
+
 def build_evaluator(context: Context, images: list | None = None) -> Evaluator:
-    """Build the validation metrics of the config without output files.
+    """Build the validation metrics of the config, whose output files go to a temporary folder.
 
     Args:
         context (Context): Context with ``val_set``.
         images (list, optional): Ids of the scored images, to which COCO's metric is restricted.
     """
-    cfg = copy.deepcopy(context.cfg.val_evaluator)
-    for metric in cfg if isinstance(cfg, (list, tuple)) else [cfg]:
+    cfg = copy.deepcopy(_metrics(context))
+    for metric in cfg:
         for key in ('outfile_prefix', 'output_dir', 'out_dir', 'out_file_path'):
-            metric.pop(key, None)
+            if metric.get(key) is not None:
+                suffix = '.pkl' if key == 'out_file_path' else ''
+                metric[key] = osp.join(context.work_dir, f'scored{suffix}')
     evaluator = Evaluator(cfg)
     evaluator.dataset_meta = metainfo(context.val_set)
     for metric in evaluator.metrics:
         if images and hasattr(metric, 'img_ids') and hasattr(metric, '_coco_api'):
             metric.img_ids = images
     return evaluator
+
+
+def _check_masks(evaluator: Evaluator, samples: list) -> None:
+    """Refuse COCO's metric of masks for a model without them, which fails with the first box."""
+    from mmdet.evaluation import CocoMetric
+
+    wanted = [m for m in evaluator.metrics if isinstance(m, CocoMetric) and 'segm' in m.metrics]
+    found = [sample.pred_instances for sample in samples if 'pred_instances' in sample]
+    if wanted and any('masks' not in instances for instances in found):
+        raise ConfigError(
+            f"val_evaluator: {type(wanted[0]).__name__} measures 'segm', but the model predicts no "
+            "masks; use metric='bbox', or a model with a mask head"
+        )
 
 
 @torch.no_grad()
@@ -80,6 +103,7 @@ def evaluate(model: BaseModel, context: Context, numbers: list, budget: float = 
     ids = [sample.metainfo.get('img_id') for _, samples in batches for sample in samples]
     evaluator = build_evaluator(context, None if None in ids else ids)
     for data, samples in batches:
+        _check_masks(evaluator, samples)
         evaluator.process(data_samples=samples, data_batch=data)
     metrics = evaluator.evaluate(len(done))
     metrics = {
@@ -199,5 +223,8 @@ def examine(context: Context, section: Section) -> None:
     empty = [role for role, column in columns.items() if not column]
     if empty:
         section.add(f'no predictions: {", ".join(empty)}')
+    if any(metric.get('format_only') for metric in _metrics(context)):
+        section.note('the metrics write files only (format_only=True), so that nothing is scored')
+        return
     for label, untrained in pairs.items():
         judge(columns[label], columns[untrained], section, label)

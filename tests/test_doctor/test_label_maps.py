@@ -45,8 +45,8 @@ def test_values_that_are_no_classes(tmp_path):
 def test_padding():
     assert padding_share([(3, 10, 20), (3, 20, 10)]) == pytest.approx(0.5)
     section = Section('data', 'Data')
-    describe_padding(dict(inputs=[torch.zeros(3, 5, 40), torch.zeros(3, 40, 5)]), section)
+    describe_padding([torch.zeros(3, 5, 40), torch.zeros(3, 40, 5)], section)
     assert '88% of the batch is padding' in texts(section) + ' '.join(section.lines)
     clean = Section('data', 'Data')
-    describe_padding(dict(inputs=[torch.zeros(3, 8, 8)] * 2), clean)
+    describe_padding([torch.zeros(3, 8, 8)] * 2, clean)
     assert clean.data['padding'] == 0 and not clean.findings

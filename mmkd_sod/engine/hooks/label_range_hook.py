@@ -14,13 +14,17 @@ from mmkd_sod.registry import HOOKS
 def label_range(model: BaseModel) -> tuple[int, set[int]] | None:
     """Return the number of classes of a segmentor's heads and the values that they ignore.
 
-    None for a model without mmseg's decode heads.
+    None for a model without mmseg's decode heads of classes; those of depth maps ignore nothing.
     """
     if 'mmseg' not in sys.modules:
         return None
     from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 
-    heads = [module for module in model.modules() if isinstance(module, BaseDecodeHead)]
+    heads = [
+        module
+        for module in model.modules()
+        if isinstance(module, BaseDecodeHead) and hasattr(module, 'ignore_index')
+    ]
     if not heads:
         return None
     # One output channel stands for two classes, background and salient.

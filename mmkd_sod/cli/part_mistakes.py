@@ -1,0 +1,59 @@
+"""Parts of a config that do not fit each other, and types that are not registered."""
+
+import difflib
+from types import FrameType
+
+from mmengine.evaluator import BaseMetric
+from mmengine.registry import Registry
+
+from mmkd_sod.errors import ConfigError
+
+
+def near_names(kind: str, registry: Registry) -> list[str]:
+    """Return up to three registered names that are similar to a name, the nearest first.
+
+    Args:
+        kind (str): A name that is not registered, perhaps with a scope.
+        registry (Registry): Where it was looked for; its parents and children are searched too.
+    """
+    scope, _, name = kind.rpartition('.')
+    top = registry
+    while top.parent is not None:
+        top = top.parent
+    # A name in the registry of the scope comes before the same name elsewhere.
+    found: dict[str, str] = {}
+    for place in (registry, top, *top._children.values()):
+        place.import_from_location()
+        for known in place.module_dict:
+            shown = known if place in (registry, top) else f'{place.scope}.{known}'
+            found.setdefault(known.lower(), shown)
+    near = difflib.get_close_matches(name.lower(), found, 3, 0.7)
+    return [found[key] for key in near if not scope or f'{scope}.{name}' != found[key]]
+
+
+def part_mistake(error: Exception, frames: list[FrameType]) -> ConfigError | None:
+    """Return which part of a run needs what another one does not give, or None.
+
+    Args:
+        error (Exception): What was raised.
+        frames (list): Its frames, the outermost first.
+    """
+    if not isinstance(error, KeyError) or not error.args:
+        return None
+    names, key = frames[-1].f_locals, error.args[0]
+    part = names.get('self')
+    info = names.get('data_info')
+    if frames[-1].f_code.co_name == '__iter__' and isinstance(info, dict) and key not in info:
+        kind = type(part).__name__
+        if key in ('width', 'height') and hasattr(part, 'sampler'):
+            dataset = type(part.sampler.dataset).__name__
+            return ConfigError(
+                f'train_dataloader.batch_sampler: {kind} needs the width and height of each image, '
+                f'which {dataset} does not give; remove batch_sampler'
+            )
+    if isinstance(part, BaseMetric) and frames[-1].f_code.co_name == 'process':
+        return ConfigError(
+            f'{type(part).__name__} needs {key!r} of each prediction, which is missing; use a '
+            'metric, or a model, of the same task, or add it to the meta_keys of the test pipeline'
+        )
+    return None
