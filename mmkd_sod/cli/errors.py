@@ -22,7 +22,7 @@ from mmkd_sod.errors import ConfigError, DataError, UserError
 from mmkd_sod.utils.notes import add_note
 
 from .data_mistakes import data_mistake
-from .part_mistakes import near_names, part_mistake
+from .part_mistakes import not_registered, part_mistake
 
 # Functions of the Runner that build a part of a run, and the settings they read.
 SETTINGS = dict(
@@ -149,17 +149,10 @@ def _build_mistake(frames: list[FrameType]) -> ConfigError | None:
         return None
     names, where = frame.f_locals, _building(frames)
     cfg, kind, made = names['cfg'], names.get('obj_type'), names.get('obj_cls')
-    fault = None
     if made is not None:
         fault = _misfit(made, names['args'], cfg)
-    elif isinstance(kind, str):
-        near = near_names(kind, names['registry'])
-        hint = f' (perhaps {", ".join(near)})' if near else ''
-        fault = (
-            f"type '{kind}' is not registered{hint}; correct it, or import the module that "
-            'registers it with custom_imports'
-        )
-    return None if fault is None else ConfigError(f'{where}: {fault}')
+        return None if fault is None else ConfigError(f'{where}: {fault}')
+    return not_registered(where, kind, names['registry']) if isinstance(kind, str) else None
 
 
 def _misfit(made, args: Mapping, cfg: Mapping) -> str | None:

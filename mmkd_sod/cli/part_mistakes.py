@@ -4,7 +4,7 @@ import difflib
 from types import FrameType
 
 from mmengine.evaluator import BaseMetric
-from mmengine.registry import Registry
+from mmengine.registry import OPTIMIZERS, Registry
 
 from mmkd_sod.errors import ConfigError
 
@@ -27,17 +27,39 @@ def near_names(kind: str, registry: Registry) -> list[str]:
         for known in place.module_dict:
             shown = known if place in (registry, top) else f'{place.scope}.{known}'
             found.setdefault(known.lower(), shown)
-    near = difflib.get_close_matches(name.lower(), found, 3, 0.7)
+    near = difflib.get_close_matches(name.lower(), found, 3, 0.65)
     return [found[key] for key in near if not scope or f'{scope}.{name}' != found[key]]
 
 
+def not_registered(where: str, kind: str, registry: Registry) -> ConfigError:
+    """Return the error for a type that is in no registry, with the nearest names."""
+    near = near_names(kind, registry)
+    hint = f' (perhaps {", ".join(near)})' if near else ''
+    return ConfigError(
+        f"{where}: type '{kind}' is not registered{hint}; correct it, or import the module that "
+        'registers it with custom_imports'
+    )
+
+
+def _optimizer_mistake(frames: list[FrameType]) -> ConfigError | None:
+    """An optimizer of an unknown type, of which mmengine asks the signature."""
+    for frame in frames:
+        names = frame.f_locals
+        if 'optimizer_cls' in names and names['optimizer_cls'] is None:
+            kind = str(names['self'].optimizer_cfg.get('type'))
+            return not_registered('while building optim_wrapper.optimizer', kind, OPTIMIZERS)
+    return None
+
+
 def part_mistake(error: Exception, frames: list[FrameType]) -> ConfigError | None:
-    """Return which part of a run needs what another one does not give, or None.
+    """Return which part of a run is unknown, or needs what another one does not give, or None.
 
     Args:
         error (Exception): What was raised.
         frames (list): Its frames, the outermost first.
     """
+    if isinstance(error, TypeError):
+        return _optimizer_mistake(frames)
     if not isinstance(error, KeyError) or not error.args:
         return None
     names, key = frames[-1].f_locals, error.args[0]
@@ -51,9 +73,17 @@ def part_mistake(error: Exception, frames: list[FrameType]) -> ConfigError | Non
                 f'train_dataloader.batch_sampler: {kind} needs the width and height of each image, '
                 f'which {dataset} does not give; remove batch_sampler'
             )
-    if isinstance(part, BaseMetric) and frames[-1].f_code.co_name == 'process':
-        return ConfigError(
-            f'{type(part).__name__} needs {key!r} of each prediction, which is missing; use a '
-            'metric, or a model, of the same task, or add it to the meta_keys of the test pipeline'
-        )
+    for frame in frames:
+        metric = frame.f_locals.get('self')
+        if (
+            isinstance(metric, BaseMetric)
+            and frame.f_code.co_name == 'process'
+            # Not in a library that the metric calls.
+            and frame.f_code.co_filename == frames[-1].f_code.co_filename
+        ):
+            return ConfigError(
+                f'{type(metric).__name__} needs {key!r} of each prediction, which is missing; use '
+                'a metric, or a model, of the same task, or add it to the meta_keys of the test '
+                'pipeline'
+            )
     return None

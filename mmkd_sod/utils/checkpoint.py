@@ -32,6 +32,11 @@ def refusal(error: BaseException, path: str, what: str = 'checkpoint') -> Checkp
             f"{what} '{path}' holds more than weights and was not loaded ({reason}); save it again "
             'as a plain dict of tensors'
         )
+    if isinstance(error, ModuleNotFoundError):
+        return CheckpointError(
+            f"{what} '{path}' needs the package {error.name}, which is not installed; install it, "
+            'or download the checkpoint and give its path'
+        )
     reason = str(error).strip().split('\n')[0] or 'no reason given'
     return CheckpointError(
         f"{what} '{path}' cannot be read ({type(error).__name__}: {reason}); give a readable "

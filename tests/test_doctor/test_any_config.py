@@ -18,7 +18,7 @@ from mmengine.model.weight_init import PretrainedInit
 from mmengine.registry import DATASETS
 
 from mmkd_sod.cli.errors import explained
-from mmkd_sod.doctor import examine_config
+from mmkd_sod.doctor import examine_config, weights
 from mmkd_sod.engine.checks import datasets_within
 from tests.conftest import ROOT, forget_visualizers
 from tests.fitting_models import fitting_model
@@ -153,6 +153,7 @@ def test_own_configs_are_ok_up_to_their_random_teachers(path, tmp_path, monkeypa
     monkeypatch.chdir(ROOT)
     # Also of students and teachers that are read by their `cfg_path`.
     monkeypatch.setattr(PretrainedInit, '__call__', lambda self, module: None)
+    monkeypatch.setattr(weights, '_pretrained', lambda model: [])
     report = report_on(on_generated_data(random_teachers(Config.fromfile(path)), tmp_path))
     found = faults(report)
     if 'offline' in path.stem:  # labels that a teacher has written
