@@ -63,12 +63,11 @@ def part_mistake(error: Exception, frames: list[FrameType]) -> ConfigError | Non
     if not isinstance(error, KeyError) or not error.args:
         return None
     names, key = frames[-1].f_locals, error.args[0]
-    part = names.get('self')
-    info = names.get('data_info')
+    sampler, info = names.get('self'), names.get('data_info')
     if frames[-1].f_code.co_name == '__iter__' and isinstance(info, dict) and key not in info:
-        kind = type(part).__name__
-        if key in ('width', 'height') and hasattr(part, 'sampler'):
-            dataset = type(part.sampler.dataset).__name__
+        kind, inner = type(sampler).__name__, getattr(sampler, 'sampler', None)
+        if key in ('width', 'height') and inner is not None:
+            dataset = type(inner.dataset).__name__
             return ConfigError(
                 f'train_dataloader.batch_sampler: {kind} needs the width and height of each image, '
                 f'which {dataset} does not give; remove batch_sampler'

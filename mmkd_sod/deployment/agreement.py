@@ -15,11 +15,11 @@ from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger
 from mmengine.model import BaseModel
-from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmengine.structures import InstanceData, PixelData
 
 from mmkd_sod.compat.metric_rounding import unrounded
+from mmkd_sod.engine.build_runner import enter_scope
 from mmkd_sod.errors import ConfigError, DataError
 from mmkd_sod.utils.images import read_with_opencv
 from mmkd_sod.utils.progress import progress_bar
@@ -64,7 +64,7 @@ def build_test_loader(cfg: Config, name: str):
         cfg (Config): The whole config.
         name (str): Key of the loader.
     """
-    init_default_scope(cfg.get('default_scope', 'mmengine'))
+    enter_scope(cfg)
     loader = dict(cfg[name])
     loader.update(batch_size=1, num_workers=0, persistent_workers=False, drop_last=False)
     for key in ('batch_sampler', 'prefetch_factor', 'timeout'):

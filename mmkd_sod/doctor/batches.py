@@ -1,25 +1,29 @@
 """The images and samples of training batches of all kinds."""
 
 
-def images_and_samples(batch: dict) -> tuple[list, list]:
-    """Return all images and data samples of a training batch.
+def images_of(batch: dict) -> list:
+    """Return all images of a training batch; those of videos are (frames, channels, height, width).
 
-    Those of videos are (frames, channels, height, width), their samples those of the frames.
     Batches of semi-supervised training have branches, with None for images of another branch.
     """
-    images, samples = batch['inputs'], batch.get('data_samples') or []
+    images = batch['inputs']
     if isinstance(images, dict):
         # Depth maps beside the images, or branches.
         images = images.get('img') or [image for branch in images.values() for image in branch]
+    return [image for image in images if image is not None]
+
+
+def samples_of(batch: dict) -> list:
+    """Return all data samples of a training batch; those of videos are one per frame."""
+    samples = batch.get('data_samples') or []
     if isinstance(samples, dict):
         samples = [sample for branch in samples.values() for sample in branch]
-    samples = [
+    return [
         frame
         for sample in samples
         if sample is not None
         for frame in getattr(sample, 'video_data_samples', [sample])
     ]
-    return [image for image in images if image is not None], samples
 
 
 def label_maps(samples: list) -> list:

@@ -11,7 +11,7 @@ from mmengine.runner import IterBasedTrainLoop, Runner
 from mmkd_sod.engine.checks import check_data
 from mmkd_sod.engine.hooks.shared_memory_hook import loader_fault
 
-from .batches import images_and_samples, label_maps
+from .batches import images_of, label_maps, samples_of
 from .context import Context, metainfo
 from .label_maps import describe_label_maps, describe_padding
 from .models import check_classes
@@ -104,7 +104,7 @@ def _describe(dataset, where: str, section: Section) -> dict:
 
 def _labels(batch) -> dict:
     """Return the shapes of a training batch's inputs and the counts of its labels."""
-    images, samples = images_and_samples(batch)
+    images, samples = images_of(batch), samples_of(batch)
     shapes = sorted({tuple(image.shape) for image in images})
     found = dict(images=len(images), shapes=[list(shape) for shape in shapes])
     boxes = [sample.gt_instances for sample in samples if 'gt_instances' in sample]
@@ -153,7 +153,7 @@ def _batches(context: Context) -> Iterator:
 
 
 def _compare_classes(section: Section) -> None:
-    """Report data sets of different classes; equal labels must have equal names in both."""
+    """Report data sets of different classes; metrics need the names of all labels of the model."""
     train, val = (section.data[name]['classes'] for name in ('train', 'val'))
     if train == val:
         return
@@ -161,9 +161,8 @@ def _compare_classes(section: Section) -> None:
         f'train and val have different classes, {len(train)} and {len(val)}; set the same '
         'metainfo for both'
     )
-    shared = min(len(train), len(val))
-    if train[:shared] == val[:shared]:
-        section.warn(f'{text}, as the scores of the others mean nothing')
+    if train and val[: len(train)] == train:
+        section.warn(f'{text}, since scores include classes that are not trained')
     else:
         section.error(text)
 
@@ -213,7 +212,7 @@ def examine(context: Context, section: Section) -> None:
         + (' ...' if len(found['shapes']) > 3 else '')
         + f', {len(context.train_loader):,} batches per epoch'
     )
-    describe_padding(images_and_samples(context.batch)[0], section)
+    describe_padding(images_of(context.batch), section)
     if 'labels' in found and len(found['labels']) <= 20:
         total = sum(found['labels'].values())
         section.add(

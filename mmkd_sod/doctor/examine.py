@@ -13,9 +13,9 @@ from types import ModuleType
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.logging import MMLogger
-from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
 
+from mmkd_sod.engine.build_runner import enter_scope
 from mmkd_sod.engine.default_hooks import add_default_hooks
 
 from . import data, losses, models, score, start, steps, tensors, versions, weights
@@ -197,7 +197,7 @@ def examine_config(
         contextlib.redirect_stdout(io.StringIO()),
     ):
         warnings.simplefilter('ignore')
-        init_default_scope(cfg.get('default_scope') or 'mmengine')
+        enter_scope(cfg)
         set_random_seed(0 if seed is None else seed)
         # As in tools/train.py.
         cfg = copy.deepcopy(cfg)

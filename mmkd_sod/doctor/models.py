@@ -5,7 +5,7 @@ from typing import Any
 from mmengine.model import BaseModel
 from torch import nn
 
-from .batches import images_and_samples, label_maps
+from .batches import label_maps, samples_of
 from .context import Context, metainfo
 from .report import Section, number, table
 from .trial import build_trial_runner
@@ -68,7 +68,7 @@ def check_classes(context: Context, section: Section) -> None:
     if context.batch is None or not heads:
         return
     ignored = _ignored_labels(context.student)
-    _, samples = images_and_samples(context.batch)
+    samples = samples_of(context.batch)
     for kind, tensors in (
         ('box', [sample.gt_instances.labels for sample in samples if 'gt_instances' in sample]),
         ('pixel', label_maps(samples)),

@@ -37,6 +37,10 @@ def build_trial_runner(cfg: Config, work_dir: str) -> Runner:
     cfg.randomness = dict(cfg.get('randomness') or {})
     if cfg.randomness.get('seed') is None:
         cfg.randomness['seed'] = 0
+    if not cfg.get('train_dataloader'):
+        # The section on the data says so; the Runner would show the whole config.
+        for key in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'):
+            cfg.pop(key, None)
     for hook in (cfg.get('default_hooks') or {}).values():
         if isinstance(hook, dict):
             hook.pop('out_dir', None)

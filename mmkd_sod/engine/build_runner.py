@@ -1,11 +1,22 @@
 """Building the Runner of a config, the same for every tool."""
 
 from mmengine.config import Config
-from mmengine.registry import RUNNERS
+from mmengine.registry import RUNNERS, init_default_scope
 from mmengine.runner import Runner
 
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.student import is_distillation
+
+
+def enter_scope(cfg: Config) -> None:
+    """Set the default scope as the Runner does, for what is built before it or without it.
+
+    Configs of classes instead of names, mmengine's "pure Python" style, set ``default_scope=None``:
+    modules then look for their parts in the registry of their own package.
+    """
+    scope = cfg.get('default_scope', 'mmengine')
+    if scope is not None:
+        init_default_scope(scope)
 
 
 def build_runner(cfg: Config) -> Runner:

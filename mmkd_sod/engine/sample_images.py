@@ -5,9 +5,10 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.model import BaseModel
-from mmengine.registry import DATASETS, DefaultScope, init_default_scope
+from mmengine.registry import DATASETS, DefaultScope
 from mmengine.utils import import_modules_from_strings
 
+from mmkd_sod.engine.build_runner import enter_scope
 from mmkd_sod.engine.checks import check_data
 from mmkd_sod.errors import ConfigError, DataError
 from mmkd_sod.utils.images import read_image
@@ -32,7 +33,7 @@ def build_dataset(cfg: Config, loader: str = 'test_dataloader'):
     check_data(cfg, [loader])
     if cfg.get('custom_imports'):
         import_modules_from_strings(**cfg.custom_imports)
-    init_default_scope(cfg.get('default_scope') or 'mmengine')
+    enter_scope(cfg)
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
         dataset = DATASETS.build(cfg[loader].dataset)
     dataset.full_init()

@@ -128,7 +128,7 @@ def load_model(cfg: Config, checkpoint, device: str | None = None) -> BaseModel:
         CheckpointError: The checkpoint is missing, unsafe or does not fit.
     """
     plain = student_config(cfg)
-    plain.model.setdefault('_scope_', plain.get('default_scope') or 'mmengine')
+    plain.model.setdefault('_scope_', plain.get('default_scope', 'mmengine'))
     with torch.random.fork_rng(devices=[]):
         model = build_model(plain.model)
     state, _ = read_checkpoint(str(checkpoint))
