@@ -23,6 +23,7 @@ from mmkd_sod.models.distillers.hkd_schedule import HKDSchedule
 from mmkd_sod.registry import HOOKS, MODELS
 from tests.clone import make_clone, shell
 from tests.conftest import ROOT
+from tests.onnx_networks import write_network
 from tests.pages import ALL_BLOCKS, LANGUAGES, PAGES, anchors, blocks, links, needs, prose, title
 
 PYTHON = [block for block in ALL_BLOCKS if block.language == 'python']
@@ -194,6 +195,7 @@ def inside(tree, monkeypatch):
     """The tree as the working folder; modules of its files and registered types go again."""
     monkeypatch.chdir(tree)
     monkeypatch.syspath_prepend(str(tree))
+    write_network(tree / 'u2netp.onnx')
     yield tree
     written = {path.stem for path in tree.glob('*.py')}
     for name in [name for name, kind in MODELS.module_dict.items() if kind.__module__ in written]:

@@ -1,14 +1,13 @@
 """A network in an ONNX file teaches a student: its maps, its sizes, its mistakes."""
 
-import numpy as np
-import onnx
 import pytest
 import torch
-from onnx import TensorProto, helper
+from onnx import TensorProto
 
 from mmkd_sod.errors import CheckpointError, ConfigError, InstallationError
 from mmkd_sod.models.teachers import onnx_teacher
 from mmkd_sod.registry import MODELS
+from tests.onnx_networks import write_network
 from tests.saliency import batch, distill
 
 PREPROCESSOR = dict(
@@ -18,32 +17,10 @@ PREPROCESSOR = dict(
 
 @pytest.fixture
 def make(tmp_path):
-    """Write a network of one convolution of size 1, ``sigmoid(w x)``; its outputs: map, logits."""
+    """Write a network: ``write_network`` with the path filled in; returns the path."""
 
-    def write(sizes=('n', 3, 'h', 'w'), channels=1, kind=TensorProto.FLOAT, name='net.onnx'):
-        weight = np.arange(1, 3 * channels + 1, dtype=np.float32).reshape(channels, 3, 1, 1) / 10
-        if kind == TensorProto.FLOAT16:
-            weight = weight.astype(np.float16)
-        shape = [sizes[0], channels, *sizes[2:]]
-        graph = helper.make_graph(
-            [
-                helper.make_node('Conv', ['image', 'weight'], ['logits']),
-                helper.make_node('Sigmoid', ['logits'], ['map']),
-                helper.make_node('ReduceMean', ['map'], ['score'], axes=[1, 2, 3], keepdims=0),
-            ],
-            'net',
-            [helper.make_tensor_value_info('image', kind, sizes)],
-            [
-                helper.make_tensor_value_info('map', kind, shape),
-                helper.make_tensor_value_info('logits', kind, shape),
-                helper.make_tensor_value_info('score', kind, [sizes[0]]),
-            ],
-            [onnx.numpy_helper.from_array(weight, 'weight')],
-        )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 13)])
-        model.ir_version = 8
-        onnx.save(model, tmp_path / name)
-        return str(tmp_path / name)
+    def write(*args, name='net.onnx', **kwargs):
+        return write_network(tmp_path / name, *args, **kwargs)
 
     return write
 
