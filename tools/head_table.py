@@ -169,8 +169,9 @@ def without_trial(name: str, head: type) -> Trial:
     """Return what is compared of a head that is not dense, or why a head is refused."""
     try:
         reader = cross_reader_class(head, 'student')
-        if reader is not DenseCross:
-            return Trial(name, reader.compared, kind=reader.kind)
+        found = reader if reader is not DenseCross else reader_class(head, 'student')
+        if found.kind != 'dense':
+            return Trial(name, found.compared, kind=found.kind)
     except ConfigError as error:
         sentence = str(error)
         reason = sentence.partition(', since ')[2].rpartition('; ')[0]

@@ -137,13 +137,13 @@ class CrossKDDistiller(DenseDistiller):
         """Refuse losses that the pair does not have, and add the defaults of those not given."""
         default, optional = reader.losses(), reader.optional_losses()
         for name in self._loss_cfgs:
-            if name not in default | optional:
+            if name not in {*default, *optional}:
                 raise ConfigError(
                     f'CrossKDDistiller: {name} is given, but {reader.name} has no '
                     f'{_NOUNS.get(name, "such term")}; leave it out'
                 )
         if not self._loss_cfgs:
-            default = default | optional
+            default = default | {name: cfg for name, cfg in optional.items() if cfg is not None}
         for name, cfg in default.items():
             if name not in self._loss_cfgs:
                 self.losses[name] = MODELS.build(cfg)

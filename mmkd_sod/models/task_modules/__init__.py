@@ -18,15 +18,17 @@ from .cascade import CascadeCross, HybridTaskCascadeCross
 from .crossing import Comparison, CrossReader
 from .dense import DenseCross
 from .detr import DenoisingCross, QueryCross
-from .fcos import FCOSReader
+from .fcos import CondInstReader, FCOSReader
 from .gfl import BinsReader, GFLReader, SABLReader
 from .kinds import cross_reader_class, crossing_head, find_cross_reader
 from .lookup import REFUSED, find_reader, reader_class
+from .mask_former import MaskFormerCross
 from .paa import LADReader, PAAReader
 from .points import AutoAssignReader, CenterNetUpdateReader, FoveaReader
 from .reppoints import RepPointsReader
 from .retina_variants import FreeAnchorReader, FSAFReader
-from .task_aligned import RTMDetReader, TOODReader
+from .sparse import SparseCross
+from .task_aligned import RTMDetInsReader, RTMDetReader, TOODReader
 from .towers import TowerReader
 from .two_stage import TwoStageCross
 from .vfnet import VFNetReader
@@ -42,6 +44,7 @@ __all__ = [
     'CascadeCross',
     'CenterNetUpdateReader',
     'Comparison',
+    'CondInstReader',
     'CrossReader',
     'DDODReader',
     'DenoisingCross',
@@ -57,14 +60,17 @@ __all__ = [
     'HeadReader',
     'HybridTaskCascadeCross',
     'LADReader',
+    'MaskFormerCross',
     'ObjectnessReader',
     'PAAReader',
     'PointReader',
     'QueryCross',
+    'RTMDetInsReader',
     'RTMDetReader',
     'RepPointsReader',
     'RetinaReader',
     'SABLReader',
+    'SparseCross',
     'TOODReader',
     'TowerReader',
     'TwoStageCross',

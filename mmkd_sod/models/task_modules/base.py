@@ -157,10 +157,13 @@ class HeadReader(TowerReader):
 
     # Methods of the head whose results `targets` needs; recorded in the student's training step.
     target_methods: tuple[str, ...] = ('get_targets',)
+    # Kind of detector, for the documentation.
+    kind = 'dense'
     # What is compared besides classes: 'bins' (distributions over box sides) or 'boxes'.
     reg_kind = 'boxes'
     # Whether a third branch predicts centerness or IoU.
     has_centerness = False
+    center_by_default = True
     # Heads of one family predict the same quantities, so that each can be the other's teacher.
     # None: only heads of the same reader.
     family: str | None = None

@@ -78,8 +78,11 @@ class CrossReader(ABC):
     def losses(self) -> Losses:
         """Return the default config of each loss of the pair."""
 
-    def optional_losses(self) -> Losses:
-        """Return the configs of losses that are on by default only where no loss is given."""
+    def optional_losses(self) -> dict[str, dict | None]:
+        """Return the configs of losses that are on by default only where no loss is given.
+
+        None stands for a loss that is never on by default.
+        """
         return {}
 
     def adapters(self) -> nn.ModuleDict | None:

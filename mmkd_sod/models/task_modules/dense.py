@@ -94,9 +94,12 @@ class DenseCross(CrossReader):
         quality = dict(type='mmkd_sod.KDQualityFocalLoss', beta=1.0, loss_weight=reader.cls_weight)
         return dict(loss_cls_kd=quality, loss_reg_kd=dict(reader.box_loss))
 
-    def optional_losses(self) -> Losses:
+    def optional_losses(self) -> dict[str, dict | None]:
         """See ``CrossReader.optional_losses``."""
-        return dict(loss_center_kd=dict(_CENTER)) if self.readers[0].has_centerness else {}
+        reader = self.readers[0]
+        if not reader.has_centerness:
+            return {}
+        return dict(loss_center_kd=dict(_CENTER) if reader.center_by_default else None)
 
     def adapters(self) -> nn.ModuleDict | None:
         """See ``CrossReader.adapters``."""
@@ -139,6 +142,8 @@ class DenseCross(CrossReader):
         relu = teacher.ends_in_relu(self.idx)
         stats = _by_stream(teacher, teacher_towers)
         feats = _by_stream(reader, student_towers)
+        # CondInst's teacher runs its head a second time.
+        stats = {name: found[: len(feats[name])] for name, found in stats.items()}
         if self._adapters is not None:
             feats = {
                 name: [self._adapters[name](feat) for feat in levels]

@@ -244,9 +244,9 @@ class QueryCross(CrossReader):
         return state
 
 
-@CROSS_READERS.register_module(name=['DINOHead', 'DDQDETRHead', 'GroundingDINOHead'])
+@CROSS_READERS.register_module(name=['DINOHead', 'DDQDETRHead'])
 class DenoisingCross(QueryCross):
-    """Crosses decoders that also train on noisy ground truth: DINO, DDQ, Grounding DINO.
+    """Crosses decoders that also train on noisy ground truth: DINO, DDQ.
 
     The teacher in eval mode has no noisy queries, so only its own queries can cross.
     """

@@ -7,7 +7,15 @@ from mmdet.utils import reduce_mean
 
 from mmkd_sod.registry import HEAD_READERS
 
-from .base import DensePredictions, DenseTargets, HeadReader, Records, is_positive, prior_rows
+from .base import (
+    DensePredictions,
+    DenseTargets,
+    DistanceReader,
+    HeadReader,
+    Records,
+    is_positive,
+    prior_rows,
+)
 
 
 @HEAD_READERS.register_module(name=['FCOSHead', 'NASFCOSHead'])
@@ -27,6 +35,7 @@ class FCOSReader(HeadReader):
     """
 
     has_centerness = True
+    center_by_default = False
     cls_weight = 0.4
     box_loss = dict(type='mmdet.IoULoss', loss_weight=0.75)
     compared = 'classes; boxes; every location counts; centerness at positives, if asked for'
@@ -42,7 +51,7 @@ class FCOSReader(HeadReader):
 
     def targets(self, records: Records, predictions: DensePredictions) -> DenseTargets:
         """Return weight 1 everywhere and the sum of the positives' centerness targets."""
-        labels, boxes = (torch.cat(list(part)) for part in records['get_targets'][0])
+        labels, boxes = (torch.cat(list(part)) for part in records['get_targets'][0][:2])
         positive = is_positive(self.head, labels)
         # The head's centerness_target without selecting rows, for which the host would wait.
         left, top, right, bottom = boxes.unbind(1)
@@ -55,3 +64,20 @@ class FCOSReader(HeadReader):
             positive=positive,
             priors=prior_rows(self.head.prior_generator, predictions),
         )
+
+
+@HEAD_READERS.register_module(name=['CondInstBboxHead', 'BoxInstBboxHead'])
+class CondInstReader(FCOSReader):
+    """Reads the box heads of CondInst and BoxInst: as FCOS.
+
+    The head also predicts the filters of masks. Filters of two networks apply to different mask
+    features and are not compared; masks are left to the student's own loss. Distances can be 0:
+    boxes of the teacher without area have weight 0.
+
+    Args:
+        head (nn.Module): The head.
+    """
+
+    compared = 'as FCOSHead; not the filters of masks'
+    kind = 'dense with masks'
+    box_weight = DistanceReader.box_weight

@@ -7,8 +7,7 @@ from mmkd_sod.registry import CROSS_READERS, HEAD_READERS
 
 from .base import HeadReader
 
-_MASKS = 'it predicts masks, and CrossKD compares classes and boxes only'
-_MASK_FILTERS = 'it also predicts the filters of masks, and CrossKD compares classes and boxes only'
+_MASKS = 'it predicts the mask of each grid cell, which is not compared'
 _PROPOSALS = 'it proposes regions for a second stage and does not distinguish classes'
 _GUIDED = (
     'at inference it masks locations by the first image of the batch and predicts its own anchors'
@@ -23,18 +22,15 @@ REFUSED: dict[str, str] = {
     'CascadeRPNHead': _PROPOSALS,
     'EmbeddingRPNHead': _PROPOSALS,
     'SSDHead': 'it predicts directly from the backbone and has no towers',
-    'YOLACTHead': _MASKS + ', and its classes are softmax scores',
+    'YOLACTHead': 'its classes are softmax scores, and it also predicts coefficients of masks',
     'CornerHead': 'it predicts corners paired by embeddings, so that there are no boxes per '
     'location',
     'CenterNetHead': 'its branches are one convolution deep and not towers',
     'ATSSVLFusionHead': 'it fuses text features into its towers and classifies by words',
-    'CondInstBboxHead': _MASK_FILTERS,
-    'RTMDetInsHead': _MASK_FILTERS,
-    'MaskFormerHead': _MASKS,
     'SOLOHead': _MASKS,
     'SOLOV2Head': _MASKS,
-    'CondInstMaskHead': _MASKS,
-    'SparseRoIHead': 'its boxes are queries, and its teacher assigns ground truth in every forward',
+    'CondInstMaskHead': 'it only applies the filters that the box head predicts, which crosses',
+    'GroundingDINOHead': 'its decoder also attends to words, which each network embeds by itself',
     'GridRoIHead': 'it places boxes by grids of points instead of classes and deltas',
     'MultiInstanceRoIHead': 'it predicts two objects for every box, without an order',
     'TridentRoIHead': 'its student trains on three branches and its teacher predicts with one',

@@ -1,5 +1,6 @@
 """Readers of heads trained by task alignment: TOOD, RTMDet."""
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
@@ -120,3 +121,24 @@ class RTMDetReader(DistanceReader):
         targets = aligned_targets(self.head, records)
         targets.priors = cast(Tensor, targets.priors)[:, :2]
         return targets
+
+
+@HEAD_READERS.register_module(name=['RTMDetInsHead', 'RTMDetInsSepBNHead'])
+class RTMDetInsReader(RTMDetReader):
+    """Reads RTMDet-Ins heads: as RTMDet.
+
+    The head also predicts the filters of masks. Filters of two networks apply to different mask
+    features and are not compared; masks are left to the student's own loss.
+
+    Args:
+        head (nn.Module): The head.
+    """
+
+    compared = 'as RTMDetHead; not the filters of masks'
+    kind = 'dense with masks'
+
+    def collect(self, records: Mapping[str, list]) -> dict[str, list]:
+        """Return the streams; with separate BN both tasks run one tower, each for itself."""
+        if self._levels('cls_convs') is not None:
+            records = {name: kept[:1] for name, kept in records.items()}
+        return super().collect(records)

@@ -5,7 +5,8 @@ import torch
 from mmengine.runner.checkpoint import get_state_dict
 
 from mmkd_sod.errors import ConfigError
-from tests.detection import HEADS, batch, build_distill, crosskd_cfg, detector, losses_of
+from mmkd_sod.registry import MODELS
+from tests.detection import HEADS, REG_KD, batch, build_distill, crosskd_cfg, detector, losses_of
 
 ALL = sorted(HEADS)
 CENTER = dict(loss_center_kd=dict(type='mmdet.CrossEntropyLoss', use_sigmoid=True))
@@ -249,3 +250,17 @@ def test_mappings_that_do_not_fit(mapping, sentence):
         build_distill(
             distiller=crosskd_cfg(class_mapping=mapping), teacher=detector(width=8, classes=5)
         )
+
+
+@pytest.mark.parametrize('head', ALL)
+def test_without_arguments_the_terms_are_the_papers(head):
+    model = build_distill(head, dict(type='mmkd_sod.CrossKDDistiller'))
+    found, reader = model.distiller.losses, model.distiller.reader
+    assert (reader.idx, reader.student_idx) == ((2, 2) if head == 'fcos' else (3, 3))
+    assert found['loss_cls_kd'].loss_weight == (0.4 if head == 'fcos' else 1.0)
+    wanted = MODELS.build(REG_KD[head])
+    assert type(found['loss_reg_kd']) is type(wanted)
+    assert found['loss_reg_kd'].loss_weight == wanted.loss_weight
+    assert ('loss_center_kd' in found) == (head == 'atss')
+    sum(v for k, v in losses_of(model).items() if k.startswith('distill')).backward()
+    assert model.student.backbone.conv1.weight.grad.any()
