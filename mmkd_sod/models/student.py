@@ -14,7 +14,7 @@ from torch import nn
 
 from mmkd_sod.errors import CheckpointError
 from mmkd_sod.models.builder import build_model, resolve_model_cfg
-from mmkd_sod.utils.checkpoint import check_fits, read_checkpoint, save_checkpoint
+from mmkd_sod.utils.checkpoint import adopt_bases, check_fits, read_checkpoint, save_checkpoint
 from mmkd_sod.utils.files import atomic_path, remove_leftovers
 
 _OURS = ('mmkd_sod.', 'mmrazor.')
@@ -179,6 +179,7 @@ def load_student(cfg: Config, path: str) -> tuple[Config, dict, nn.Module]:
     settings = dict(plain.model)
     settings.setdefault('_scope_', plain.get('default_scope'))
     model = build_model(settings, 'student')
+    adopt_bases(model, checkpoint['state_dict'], f"checkpoint '{path}'")
     own, state = model.state_dict(), checkpoint['state_dict']
     wrong = [key for key in own if key not in state or state[key].shape != own[key].shape]
     if wrong:

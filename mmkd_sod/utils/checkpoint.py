@@ -161,6 +161,32 @@ def save_checkpoint(checkpoint: dict, path: str) -> None:
         temporary.write_bytes(content.getbuffer())
 
 
+def adopt_bases(model: nn.Module, state: dict[str, Tensor], what: str) -> None:
+    """Give matrix decompositions, such as SegNeXt's, the bases of a checkpoint.
+
+    With ``rand_init=False`` mmseg draws them in the first forward and registers them as a buffer
+    then, so that a new model has no place for those it was trained with.
+
+    Args:
+        model (nn.Module): The model; it gets empty buffers for ``load_state_dict``.
+        state (dict): Its weights.
+        what (str): Source of the weights, for the message.
+
+    Raises:
+        CheckpointError: The bases are missing, so that they would be drawn at random.
+    """
+    for name, module in model.named_modules():
+        if getattr(module, 'rand_init', None) is not False or 'bases' in module._buffers:
+            continue
+        bases = state.get(f'{name}.bases')
+        if bases is None:
+            raise CheckpointError(
+                f'{what} has no {name}.bases, which would be random in every run; give a '
+                'checkpoint that was trained with decode_head.ham_kwargs.rand_init=False'
+            )
+        module.register_buffer('bases', torch.zeros_like(bases))
+
+
 def check_fits(model: nn.Module, state: dict[str, Tensor], what: str, name: str) -> None:
     """Raise unless the weights fit a model exactly, except for ``num_batches_tracked``.
 
@@ -173,6 +199,7 @@ def check_fits(model: nn.Module, state: dict[str, Tensor], what: str, name: str)
     Raises:
         CheckpointError: A weight is missing, unexpected or of another shape.
     """
+    adopt_bases(model, state, what)
     own, given = (
         {
             key: tuple(value.shape)

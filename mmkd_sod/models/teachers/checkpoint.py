@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from torch import nn
 
 from mmkd_sod.errors import CheckpointError
-from mmkd_sod.utils.checkpoint import read_checkpoint
+from mmkd_sod.utils.checkpoint import adopt_bases, read_checkpoint
 
 # Buffers that do not change the outputs of a frozen model; missing in old checkpoints.
 _IRRELEVANT = ('num_batches_tracked',)
@@ -30,6 +30,7 @@ def load_teacher_weights(teacher: nn.Module, path: str, allow_missing: Sequence[
         CheckpointError: Keys are missing or shapes differ and no pattern allows it.
     """
     state, _ = read_checkpoint(path, 'DenseDistill: teacher_ckpt')
+    adopt_bases(teacher, state, f"DenseDistill: teacher_ckpt '{path}'")
     own = teacher.state_dict()
 
     def allowed(key: str) -> bool:
