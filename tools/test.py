@@ -1,11 +1,12 @@
 """Test a model; of a distillation config, the student alone, without its teacher."""
 
+from mmengine.config import ConfigDict
 from mmengine.evaluator import DumpResults
 
 import mmkd_sod  # noqa: F401  (patches upstream first)
 from mmkd_sod.cli.common import load_config, make_work_dir, require_file, run_tool, tool_parser
 from mmkd_sod.engine.build_runner import build_runner
-from mmkd_sod.engine.checks import check_data
+from mmkd_sod.engine.checks import check_data, datasets_within
 from mmkd_sod.engine.default_hooks import add_default_hooks
 from mmkd_sod.engine.distributed import prepare_launcher
 from mmkd_sod.errors import ConfigError
@@ -20,7 +21,29 @@ def parse_args():
     parser.add_argument('--show', action='store_true', help='show predictions in a window')
     parser.add_argument('--show-dir', help='save painted predictions here, under the work_dir')
     parser.add_argument('--wait-time', type=float, default=2, help='seconds a window stays')
+    parser.add_argument(
+        '--tta',
+        action='store_true',
+        help="test-time augmentation, with the config's tta_model and tta_pipeline",
+    )
     return parser.parse_args()
+
+
+def augment_tests(cfg, args) -> None:
+    """Wrap the model into the config's ``tta_model``, and test with its ``tta_pipeline``.
+
+    Raises:
+        ConfigError: The config has none.
+    """
+    missing = [name for name in ('tta_model', 'tta_pipeline') if not cfg.get(name)]
+    if missing:
+        raise ConfigError(
+            f"--tta: '{args.config}' has no {' and no '.join(missing)}; add them, as in "
+            "mmseg's default_runtime.py and data sets, or mmdet's rtmdet_tta.py"
+        )
+    for dataset, _ in datasets_within(cfg.test_dataloader.dataset, 'test_dataloader.dataset'):
+        dataset['pipeline'] = cfg.tta_pipeline
+    cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
 
 
 def paint_predictions(cfg, args) -> None:
@@ -43,6 +66,8 @@ def main() -> None:
     cfg = student_config(load_config(args))
     require_file(args.checkpoint, 'checkpoint')
     cfg.load_from = args.checkpoint
+    if args.tta:
+        augment_tests(cfg, args)
     if args.show or args.show_dir:
         paint_predictions(cfg, args)
     if args.out is not None and not args.out.endswith(('.pkl', '.pickle')):

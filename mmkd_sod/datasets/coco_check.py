@@ -174,10 +174,12 @@ def compare_classes(classes: Sequence[str], categories: Sequence[str]) -> tuple[
     known = [name for name in categories if name in classes]
     absent = [name for name in classes if name not in categories]
     extra = [name for name in categories if name not in classes]
+    # Names often differ by case or a plural.
+    lower = {str(name).lower(): name for name in extra}
     near = [
-        f"'{pair[0]}' for '{name}'"
+        f"'{lower[pair[0]]}' for '{name}'"
         for name in absent
-        if (pair := difflib.get_close_matches(str(name), map(str, extra), 1, 0.7))
+        if (pair := difflib.get_close_matches(str(name).lower(), lower, 1, 0.7))
     ]
     hint = f' (perhaps {", ".join(near[:3])})' if near else ''
     if not known:
