@@ -214,7 +214,7 @@ def same_weights(checkpoint: dict, path) -> bool:
 
 
 def write_student(plain: Config, checkpoint: dict, config_path, weights_path) -> None:
-    """Write the config and checkpoint of ``load_student``, each file atomically.
+    """Write the config and checkpoint of ``load_student``: both files, or none if one cannot be.
 
     Args:
         plain (Config): Config of the student.
@@ -224,6 +224,7 @@ def write_student(plain: Config, checkpoint: dict, config_path, weights_path) ->
     """
     for folder in {Path(weights_path).parent, Path(config_path).parent}:
         remove_leftovers(folder)
-    save_checkpoint(checkpoint, weights_path)
-    with atomic_path(config_path) as temporary:
-        plain.dump(temporary)
+    # The weights take their place first, the config last.
+    with atomic_path(config_path) as config, atomic_path(weights_path) as weights:
+        save_checkpoint(checkpoint, weights)
+        plain.dump(config)

@@ -157,6 +157,26 @@ def test_a_file_in_place_of_the_folder(tmp_path, capsys, network, name):
     assert (tmp_path / 'out').read_text() == 'mine' and len(list(tmp_path.iterdir())) == 1
 
 
+def test_a_config_that_is_refused_leaves_the_earlier_weights(
+    tmp_path, capsys, network, monkeypatch
+):
+    out = tmp_path / 'out'
+    out.mkdir()
+    for name in ('net.py', 'net.pth'):
+        (out / name).write_text('old')
+
+    def full(self, path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(Config, 'dump', full)
+    sentence = ended(capsys, writer('export_student', network, f'{out} --force'))
+    assert f"'{out}/net.py' cannot be read or written (No space left" in sentence
+    assert {path.name: path.read_text() for path in out.iterdir()} == {
+        'net.py': 'old',
+        'net.pth': 'old',
+    }
+
+
 def test_a_refused_export_leaves_the_earlier_one(tmp_path, capsys, network, small_files):
     out = tmp_path / 'out'
     for name in ('weights.pth', 'CARD.md', 'mine.txt'):
