@@ -24,6 +24,15 @@ GOLDEN = Path(os.environ.get('MMKD_GOLDEN', OWN_GOLDEN))
 _BEFORE, _LEFT = pytest.StashKey[set](), pytest.StashKey[list]()
 
 
+def pytest_collection_modifyitems(items) -> None:
+    """Skip tests marked ``gpu`` without CUDA."""
+    if torch.cuda.is_available():
+        return
+    for item in items:
+        if item.get_closest_marker('gpu'):
+            item.add_marker(pytest.mark.skip(reason='no CUDA'))
+
+
 def golden_files(pattern: str) -> list:
     """Return parameters of a golden test: one per file of the pattern, or a skip with a reason."""
     files = sorted(GOLDEN.glob(pattern))

@@ -1,10 +1,9 @@
 """Write a teacher's saliency maps to disk, for training with LoadWeakLabel.
 
-An interrupted run resumes when it is started again. Under torchrun the images are split between
-the processes.
+An interrupted run resumes when it is started again. Under torchrun or srun the images are split
+between the processes, one per GPU.
 """
 
-import os
 from argparse import ArgumentParser
 
 import torch
@@ -16,6 +15,7 @@ from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.saliency_inferencer import SaliencyInferencer
 from mmkd_sod.registry import DATASETS
 from mmkd_sod.utils.config_files import read_config_file
+from mmkd_sod.utils.launch import launched_process
 
 
 def parse_args():
@@ -63,11 +63,10 @@ def build_dataset(args):
 def main() -> None:
     """Label this process's share of the images and print a summary."""
     args = parse_args()
-    rank, world = (
-        int(os.environ.get(name, default)) for name, default in (('RANK', 0), ('WORLD_SIZE', 1))
-    )
+    process = launched_process()
     if args.device is None and torch.cuda.is_available():
-        args.device = f'cuda:{os.environ.get("LOCAL_RANK", 0)}'
+        # srun may show each process its own GPU alone.
+        args.device = f'cuda:{process.local % torch.cuda.device_count()}'
     dataset = build_dataset(args)
     inferencer = SaliencyInferencer(
         args.config, args.checkpoint, args.device, args.side, args.batch_size
@@ -80,11 +79,11 @@ def main() -> None:
         dataset.data_prefix['img_path'],
         args.bits,
         args.min_confidence,
-        rank,
-        world,
+        process.rank,
+        process.world,
     ).run()
     if report is None:
-        print(f'rank {rank}: done; other ranks are still running')
+        print(f'rank {process.rank}: done; other ranks are still running')
         return
     print(
         f'{args.out}: {report["kept"]} of {report["images"]} images kept, '

@@ -11,6 +11,7 @@ from mmkd_sod.engine.checks import check_data, stated_classes
 from mmkd_sod.engine.default_hooks import add_default_hooks
 from mmkd_sod.engine.distributed import prepare_launcher
 from mmkd_sod.engine.precision import AMP_DTYPES, set_deterministic, set_mixed_precision
+from mmkd_sod.engine.transfers import pin_batches, upload_without_waiting
 from mmkd_sod.errors import ConfigError
 from mmkd_sod.utils.files import remove_leftovers
 from mmkd_sod.utils.run_lock import is_first_rank, lock_work_dir
@@ -65,12 +66,14 @@ def prepare_runner(cfg, args) -> Runner:
         cfg.resume, cfg.load_from = True, args.resume
     add_default_hooks(cfg)
     prepare_launcher(cfg)
+    pin_batches(cfg)
     check_data(cfg)
     make_work_dir(cfg)
     if is_first_rank(cfg.launcher):
         lock_work_dir(cfg.work_dir)
         remove_leftovers(cfg.work_dir)
     runner = build_runner(cfg)
+    upload_without_waiting(runner.model)
     # Before the data are read, which may take a while: a teacher that does not fit ends the run.
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     if hasattr(model, 'load_teacher'):

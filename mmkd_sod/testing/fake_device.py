@@ -245,7 +245,9 @@ class _Operators(TorchDispatchMode):
         to_device = made_here or (target is None and from_device)
         waits = not kwargs.get('non_blocking')
         # A copy from pageable memory waits even if it is asked not to.
-        if from_device != to_device and (waits or not (from_device or args[0].is_pinned())):
+        if from_device != to_device and (
+            waits or not (from_device or hasattr(args[0], 'pinned_here'))
+        ):
             self.owner.synchronised('to the host' if from_device else 'to the device')
         if to_device or from_device:
             self.owner.kernels['aten::_to_copy'] += 1
@@ -310,6 +312,10 @@ class _Calls(TorchFunctionMode):
         kwargs = kwargs or {}
         if func is torch.device:
             return func(*args, **kwargs)
+        if func is Tensor.pin_memory:
+            pinned = args[0].detach()
+            pinned.pinned_here = True
+            return pinned
         if func is Tensor.cuda:
             return args[0].to(_INNER)
         if func in (Tensor.tolist, Tensor.numpy, Tensor.__array__) and isinstance(

@@ -36,7 +36,7 @@ class Pair:
     def difference(self) -> float:
         """``|found - wanted| / |wanted|``; of tensors by their Euclidean norms."""
         found, wanted = (
-            torch.as_tensor(value, dtype=torch.float64) for value in (self.found, self.wanted)
+            torch.as_tensor(value).detach().cpu().double() for value in (self.found, self.wanted)
         )
         assert found.shape == wanted.shape, self.name
         absolute, size = (found - wanted).norm().item(), max(wanted.norm().item(), self.least)

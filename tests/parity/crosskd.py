@@ -127,20 +127,25 @@ def total(value) -> float:
 
 
 def run(
-    numbers: dict, arrays: dict[str, Tensor], dtype: torch.dtype = torch.float32, **options
+    numbers: dict,
+    arrays: dict[str, Tensor],
+    dtype: torch.dtype = torch.float32,
+    device: str = 'cpu',
+    **options,
 ) -> tuple[dict[str, float], dict[str, float]]:
     """One training step without an update.
 
     Args:
         numbers, arrays (dict): The case, as ``tests.parity.read`` gives it.
         dtype (torch.dtype): Precision of both networks; ground truth stays in float32.
+        device (str): Where the step runs.
         **options: Override arguments of ``DenseDistill``.
 
     Returns:
         tuple[dict, dict]: Losses by their released names, with their total as ``loss``; gradient
         norms by the student's parameter names, with that of all together as ``total``.
     """
-    model = build(numbers, arrays, **options).to(dtype)
+    model = build(numbers, arrays, **options).to(device, dtype)
     data = model.data_preprocessor(batch(arrays), training=True)
     data['inputs'] = data['inputs'].to(dtype)
     losses = model(**data, mode='loss')

@@ -37,17 +37,18 @@ def build(numbers: dict, arrays: dict) -> ChannelSpatialKDLoss:
     return loss
 
 
-def compare(path: Path) -> list[Pair]:
+def compare(path: Path, device: str = 'cpu') -> list[Pair]:
     """Both feature losses, the loss of the logits, gradients and attention maps."""
     numbers, arrays = read(path)
-    loss = build(numbers, arrays)
+    loss = build(numbers, arrays).to(device)
+    arrays = {name: value.to(device) for name, value in arrays.items()}
     student = arrays['student'].requires_grad_()
     losses = loss(student, arrays['teacher'])
     (0.3 * losses['loss_cam'] + 0.8 * losses['loss_pam']).backward()
     found = {name: value.item() for name, value in losses.items()}
     logits = path.with_name(f'{path.stem}_logits.npz')
     if logits.is_file() and 'loss_cwd_T2' in numbers:
-        maps = load_arrays(logits)
+        maps = {name: value.to(device) for name, value in load_arrays(logits).items()}
         cwd = MODELS.build(dict(type='mmrazor.ChannelWiseDivergence', tau=2.0, loss_weight=1.0))
         found['loss_cwd_T2'] = cwd(maps['student'], maps['teacher']).item()
     pairs = [Pair('losses', name, value, numbers[name]) for name, value in found.items()]

@@ -55,9 +55,10 @@ def outputs(arrays: dict[str, Tensor], net: str) -> HKDOutputs:
     )
 
 
-def terms(path: Path) -> list[Pair]:
+def terms(path: Path, device: str = 'cpu') -> list[Pair]:
     """The distiller's terms at every epoch, and their sum with the student's own loss."""
     arrays, by_epoch, _ = read(path)
+    arrays = {name: value.to(device) for name, value in arrays.items()}
     distiller = MODELS.build(FULL)
     pairs = []
     for epoch, wanted in by_epoch.items():
@@ -78,9 +79,10 @@ def terms(path: Path) -> list[Pair]:
     return pairs
 
 
-def gradients(path: Path) -> list[Pair]:
+def gradients(path: Path, device: str = 'cpu') -> list[Pair]:
     """The released total put together from the losses, and gradient norms of the inputs."""
     arrays, by_epoch, _ = read(path)
+    arrays = {name: value.to(device) for name, value in arrays.items()}
     schedule = HKDSchedule()
     pnlad = PNLADLoss(tau_neg=None, level_weights=WEIGHTS)
     teacher = outputs(arrays, 'T')
@@ -120,6 +122,6 @@ def gradients(path: Path) -> list[Pair]:
     return pairs
 
 
-def compare(path: Path) -> list[Pair]:
+def compare(path: Path, device: str = 'cpu') -> list[Pair]:
     """All of a case."""
-    return terms(path) + gradients(path)
+    return terms(path, device) + gradients(path, device)

@@ -86,6 +86,7 @@ FREE = dict(
     index=lambda x: x[torch.arange(2, device=x.device)],
     scalar_of_the_host=lambda x: x * torch.tensor(2.0),
     repeats=lambda x: x.repeat_interleave(4),
+    pinned=lambda x: torch.rand(3).pin_memory().to(x.device, non_blocking=True),
 )
 
 

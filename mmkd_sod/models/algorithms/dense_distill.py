@@ -111,7 +111,10 @@ class DenseDistill(SingleTeacherDistill):
             on a CPU, its head's wide 3x3 convolutions by Winograd's algorithm, unless that changes
             an output by more than 1e-4. The first step takes a minute or two longer, the first
             batch of another size some seconds. Default: False.
-        teacher_exact (bool): Switch every acceleration of the teacher off, whatever the four
+        teacher_dtype (str, optional): ``'bfloat16'`` or ``'float16'``: keep the weights of the
+            teacher's backbone and neck in half precision and run them in it, which halves their
+            memory; the head stays in float32. Not with ``teacher_compile``.
+        teacher_exact (bool): Switch every acceleration of the teacher off, whatever the five
             options above say: its modules run as in its own framework, in the precision of the
             surrounding code, and the outputs are bit for bit the same. Default: False.
         calculate_student_loss (bool): Add the student's own loss. If False, and the distiller does
@@ -145,6 +148,7 @@ class DenseDistill(SingleTeacherDistill):
         teacher_input: Mapping | None = None,
         teacher_compile: bool = False,
         teacher_exact: bool = False,
+        teacher_dtype: str | None = None,
     ) -> None:
         # Not SingleTeacherDistill.__init__: it would register the teacher and load it unchecked.
         BaseAlgorithm.__init__(
@@ -165,6 +169,7 @@ class DenseDistill(SingleTeacherDistill):
                 autocast=teacher_autocast,
                 compile=teacher_compile,
                 exact=teacher_exact,
+                dtype=teacher_dtype,
             )
             self.distiller = MODELS.build(distiller)
         if teacher is None and self._interface.requirements.teacher:

@@ -15,6 +15,7 @@ from mmkd_sod.models.recorders import hooks_fire
 from mmkd_sod.models.submodules import apply_to_hidden
 
 from .checkpoint import load_teacher_weights
+from .half_weights import halve_extractors
 
 _AUTOCAST = {
     'bf16': torch.bfloat16,
@@ -101,7 +102,9 @@ class FrozenTeacher:
             wide 3x3 convolutions by Winograd's algorithm.
         autocast (str, optional): ``'bf16'`` or ``'fp16'``: run the forward under autocast. The
             outputs change within that precision. Default: as the surrounding code runs.
-        exact (bool): Switch the four options above off, whatever they say: the outputs are the
+        dtype (str, optional): ``'bfloat16'`` or ``'float16'``: keep backbone and neck in it
+            (``halve_extractors``), after the accelerations were tried in float32.
+        exact (bool): Switch the five options above off, whatever they say: the outputs are the
             module's own, bit for bit.
     """
 
@@ -116,7 +119,13 @@ class FrozenTeacher:
         autocast: str | None = None,
         compile: bool = False,
         exact: bool = False,
+        dtype: str | None = None,
     ) -> None:
+        if dtype is not None and (dtype not in ('bfloat16', 'float16') or compile):
+            raise ConfigError(
+                f'DenseDistill: teacher_dtype={dtype!r} with teacher_compile={compile}; choose '
+                'bfloat16, float16 or None, and one of the two options'
+            )
         if autocast is not None and autocast not in _AUTOCAST:
             raise ConfigError(
                 f'DenseDistill: teacher_autocast={autocast!r}; choose bf16, fp16 or None'
@@ -126,6 +135,7 @@ class FrozenTeacher:
         self.trusted = trusted
         self.allow_missing = tuple(allow_missing)
         self.autocast = None if exact else autocast
+        self._dtype = None if exact or dtype is None else _AUTOCAST[dtype]
         self._loaded = False
         self._accelerator = (
             None
@@ -188,6 +198,9 @@ class FrozenTeacher:
         """
         if self._accelerator is not None:
             self._accelerator.tune()
+        if self._dtype is not None:
+            halve_extractors(self.module, self._dtype)
+            self._dtype = self._accelerator = None  # nothing is tried in half precision
 
     @torch.no_grad()
     def __call__(self, inputs: Tensor, data_samples=None, features_only: bool = False):

@@ -124,13 +124,19 @@ class TeacherInput:
         return batch, _rescaled(data_samples, ratio, size, theirs)
 
 
+def _uploaded(tensor: Tensor, device: torch.device) -> Tensor:
+    """Copy a tensor to a GPU without waiting for it, from pinned memory."""
+    if torch.device(device).type != 'cuda' or not tensor.is_cpu:
+        return tensor
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
 def _normalised(view: dict, preprocessor) -> Tensor:
     """Return one view as the teacher's preprocessor normalises it, without batch padding."""
     shape = view['img'].shape[1:]
+    view = {name: _uploaded(tensor, preprocessor.device) for name, tensor in view.items()}
     inputs = (
-        [view['img']]
-        if view.keys() == {'img'}
-        else {name: [tensor] for name, tensor in view.items()}
+        [view['img']] if view.keys() == {'img'} else {name: [one] for name, one in view.items()}
     )
     data = dict(
         inputs=inputs,
