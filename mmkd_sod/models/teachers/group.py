@@ -52,7 +52,8 @@ def build_teachers(teacher, ckpt, allow_missing, teacher_input, **speed) -> 'Tea
         ckpt (str | dict, optional): Its weights, or those of several by name.
         allow_missing (Sequence[str] | dict): For all, or by name.
         teacher_input (dict, optional): Arguments of ``TeacherInput``, or of several by name.
-        speed: ``fold_bn``, ``channels_last``, ``autocast``, ``compile``, ``exact`` and ``dtype``, for all.
+        speed: ``fold_bn``, ``channels_last``, ``autocast``, ``compile``, ``exact`` and ``dtype``,
+            for all.
 
     Raises:
         ConfigError: A setting names a teacher that does not exist.
