@@ -28,13 +28,13 @@ def open_image(path, what: str) -> Image.Image:
     check_regular(path)
     try:
         with Image.open(path) as image:
-            # Lost by loading and turning: the bits per sample, and the format.
+            # Lost by loading: the bits per sample.
             stored = (image.tile[0].args if image.tile else '') or ''
             bits = stored if isinstance(stored, str) else str(stored[0])
             image.load()
-            turned = ImageOps.exif_transpose(image)
-            turned.format, turned.info['rawmode'] = image.format, bits
-            return turned
+            ImageOps.exif_transpose(image, in_place=True)
+            image.info['rawmode'] = bits
+            return image
     except FileNotFoundError:
         raise DataError(
             f"{what} '{path}' does not exist; add it or remove it from the list"
