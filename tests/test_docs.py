@@ -18,6 +18,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope, init_default_scope
 
 import mmkd_sod.__main__
+from mmkd_sod.models import task_modules
 from mmkd_sod.models.distillers.entries import read_entry
 from mmkd_sod.models.distillers.hkd_schedule import HKDSchedule
 from mmkd_sod.registry import HOOKS, MODELS
@@ -150,11 +151,14 @@ def option_tables() -> list:
     ids=[f'{title(page)}-{owner}.{names[0]}' for page, owner, names, _ in option_tables()],
 )
 def test_options_have_the_defaults_that_a_page_names(page, owner, names, default):
-    cls = (
-        HKDSchedule
-        if owner == 'HKDSchedule'
-        else (HOOKS if owner.endswith('Hook') else MODELS).get(f'mmkd_sod.{owner}')
-    )
+    if owner.endswith('Cross'):
+        cls = getattr(task_modules, owner)
+    else:
+        cls = (
+            HKDSchedule
+            if owner == 'HKDSchedule'
+            else (HOOKS if owner.endswith('Hook') else MODELS).get(f'mmkd_sod.{owner}')
+        )
     known = inspect.signature(cls).parameters
     try:
         told = ast.literal_eval(default or '...')
