@@ -6,6 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mmkd_sod.models.losses import ChannelSpatialKDLoss, CKALoss
+
+from .batches import images_of
 from .context import Context
 from .report import Section, number, table
 
@@ -19,6 +22,8 @@ NOTABLE, LARGE, HOPELESS, SMALL = 10.0, 100.0, 300.0, 1e-3
 RAISED = 100.0
 # Below this, a term hardly depends on the student, and no weight would help.
 CONSTANT = 1e-6
+
+TWO_IMAGES = 'CKA of two images is always 1: use at least 3 images per batch'
 
 # Below this ``teacher_entropy`` distillation was harmful on generated groups; at 0.5 it helped
 # (docs/results.md).
@@ -157,17 +162,21 @@ def _config_path(path: str, context: Context) -> str:
     return f'model.distiller.{path}'
 
 
-def suggestion(weight: Weight | None, ratio: float) -> tuple[str, dict | None]:
+def suggestion(weight: Weight | None, ratio: float, images: int = 0) -> tuple[str, dict | None]:
     """Return text and data of a weight that makes the term's gradient as large as the task's.
 
     Of a term whose gradient vanishes, the text says that no weight would.
+
+    Args:
+        weight (Weight, optional): The term's weight.
+        ratio (float): Its gradient relative to that of the task loss.
+        images (int): Number of images in the batch.
     """
     if ratio < CONSTANT:
-        return (
-            'the term is constant, so that no weight helps; CKA of two images is always 1: '
-            'use at least 3 images per batch',
-            None,
-        )
+        text = 'the term is constant, so that no weight helps; '
+        if images == 2:
+            return f'{text}{TWO_IMAGES}', None
+        return f'{text}check the tensors that it compares', None
     if weight is None:
         return f'multiply its weight by {1 / ratio:.2g} to make both equal', None
     wanted = float(f'{weight.value / ratio:.2g}')
@@ -185,7 +194,7 @@ def _judge(terms: list, norm: float, context: Context, section: Section) -> dict
     for term in active:
         ratio, weight = term.norm / norm, _weight_of(term, context)
         raised = weight is not None and weight.raised and ratio > NOTABLE
-        text, data = suggestion(weight, ratio)
+        text, data = suggestion(weight, ratio, _images(context))
         reason = (
             f'its gradient at the student is {number(ratio)} times that of the task loss; {text}'
         )
@@ -198,6 +207,17 @@ def _judge(terms: list, norm: float, context: Context, section: Section) -> dict
             report = section.warn if all_small else section.note
             report(f'{term.name} is too small: {reason}')
     return advice
+
+
+def _compares_images(context: Context) -> bool:
+    """Return whether a loss of the distiller is a CKA."""
+    kinds = (CKALoss, ChannelSpatialKDLoss)
+    return any(isinstance(module, kinds) for module in context.model.distiller.modules())
+
+
+def _images(context: Context) -> int:
+    """Return the number of images in the batch; 0 without a batch."""
+    return 0 if context.batch is None else len(images_of(context.batch))
 
 
 def _judge_entropy(context: Context, section: Section) -> None:
@@ -269,6 +289,8 @@ def examine(context: Context, section: Section) -> None:
         )
     elif zero:
         section.note(f'{", ".join(zero)}: no gradient at the student in the first step')
+    if zero and _images(context) == 2 and _compares_images(context):
+        section.warn(f'{", ".join(zero)}: {TWO_IMAGES}')
     if not norm and not distilling:
         section.error('no gradient reaches the model; check which parameters are trained')
     section.data['advice'] = _judge(terms, norm, context, section) if norm and not bad else {}

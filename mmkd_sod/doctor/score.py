@@ -17,8 +17,9 @@ from .context import Context, metainfo
 from .data import spread
 from .models import classes_of
 from .report import Section, number, table
+from .teacher_loss import initialise, is_labelled, judge_losses, task_loss
 
-NAME, TITLE, NEEDS = 'score', 'Score on validation images', ('weights_loaded', 'val_set')
+NAME, TITLE, NEEDS = 'score', 'Score on validation images', ('weights_loaded',)
 
 # Metrics that measure the quality of a teacher, higher is better, in order of preference.
 PRIMARY = ('bbox_mAP', 'segm_mAP', 'mAP', 'mIoU', 'Smeasure', 'mDice', 'mFscore')
@@ -129,7 +130,8 @@ def _reason_against(context: Context, name: str, teacher: BaseModel) -> str:
     own = context.model.teacher_group.inputs[name]
     if own is not None and own.view is not None:
         return 'has another input view than the student'
-    names = metainfo(context.val_set).get('classes') or ()
+    dataset = context.train_loader.dataset if context.val_set is None else context.val_set
+    names = metainfo(dataset).get('classes') or ()
     if any(count != len(names) for count in classes_of(teacher).values()):
         return 'has other classes than the data'
     return ''
@@ -172,8 +174,27 @@ def judge(teacher: dict, untrained: dict, section: Section, label: str = 'teache
         )
 
 
+def _compare_losses(context: Context, section: Section) -> None:
+    """Compare the losses of teachers and untrained networks, where there are no scores."""
+    for name, frozen in context.frozen_teachers.items():
+        label, untrained = context.label(name), _untrained(context, name)
+        reason = _reason_against(context, name, frozen.module)
+        if reason or untrained is None:
+            section.note(f'the {label} {reason or "has no config"}, so that it is not judged')
+            continue
+        models = (frozen.module, initialise(untrained))
+        losses = [task_loss(model, context.batch) for model in models]
+        judge_losses(losses[0], losses[1], section, label)
+
+
 def examine(context: Context, section: Section) -> None:
     """Score teachers, untrained networks and the student, whose score tests the validation."""
+    if context.val_set is None:
+        if not context.frozen_teachers or not is_labelled(context.batch):
+            section.skip('there are no validation data')
+        else:
+            _compare_losses(context, section)
+        return
     if not context.cfg.get('val_evaluator'):
         section.error('the config has a val_dataloader but no val_evaluator; add one')
         return

@@ -35,6 +35,8 @@ RANDOM = (
     r'the teacher[\w ]* predicts nothing',
     r'the teacher[\w ]* is no better than a random one',
     r'distill\.[\w.]+ is too (large|small)',
+    # Weights that are not downloaded here.
+    r'weights of the Shunted Transformer .* does not exist',
 )
 # Base data sets that cannot train, by the reason that the doctor gives.
 REFUSED = {
@@ -157,6 +159,6 @@ def test_own_configs_are_ok_up_to_their_random_teachers(path, tmp_path, monkeypa
     report = report_on(on_generated_data(random_teachers(Config.fromfile(path)), tmp_path))
     found = faults(report)
     if 'offline' in path.stem:  # labels that a teacher has written
-        assert found and 'label' in found[0]
+        assert found and re.search('label|teacher_ckpt', found[0])
     else:
         assert not found, report.as_text()

@@ -164,7 +164,8 @@ def test_crosskd_weights_are_traced(section):
 
 
 def test_no_weight_is_suggested_for_a_constant_term():
-    text, data = losses.suggestion(
-        losses.Weight('model.distiller.loss.loss_weight', 1.0, 1.0), 5e-8
-    )
+    weight = losses.Weight('model.distiller.loss.loss_weight', 1.0, 1.0)
+    text, data = losses.suggestion(weight, 5e-8, images=2)
     assert data is None and 'use at least 3 images per batch' in text
+    text, data = losses.suggestion(weight, 5e-8, images=4)
+    assert data is None and 'no weight helps' in text and 'CKA' not in text
