@@ -11,8 +11,12 @@ from mmkd_sod.utils.images import load_depth, scale_depth
 
 # Maximum number of depth maps of a folder that are read before the decision.
 SAMPLE = 24
-# Full scales: 10 bits, 12 bits, 10 m in millimetres, 16 bits; and of floating maps, in metres.
-_SCALES = {'16 bits': (255, 1023, 4095, 10000, 65535), 'floating': (1, 10, 100, 255, 1000, 65535)}
+# Full scales: 10 bits, 12 bits, 10 m in millimetres, 16 bits; and of floating maps, in metres or
+# millimetres.
+_SCALES = {
+    '16 bits': (255, 1023, 4095, 10000, 65535),
+    'floating': (1, 10, 100, 255, 1000, 10000, 65535),
+}
 # Often the value of pixels without a measurement.
 _NONE = 65535
 # Maps whose values in [0, 1] spread less are nearly constant.

@@ -37,6 +37,7 @@ def ramp(top, dtype=np.uint16):
         (30000, np.uint16, 65535),
         (1, np.float32, 1),
         (7.5, np.float32, 10),
+        (4900, np.float32, 10000),
     ],
 )
 def test_full_scale(tmp_path, top, dtype, scale):
