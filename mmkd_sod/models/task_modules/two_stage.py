@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
+from mmdet.models.task_modules.coders import BucketingBBoxCoder
 from mmdet.structures.bbox import bbox2roi
 from mmengine.model import BaseModel
 from torch import Tensor, nn
@@ -112,6 +113,13 @@ class TwoStageCross(CrossReader):
             raise ConfigError(
                 f"CrossKDDistiller: the {owner}'s {type(head).__name__} does not classify by one "
                 'softmax over classes and background; use loss_cls=dict(type=CrossEntropyLoss)'
+            )
+
+        if isinstance(head.bbox_coder, BucketingBBoxCoder):
+            raise ConfigError(
+                f"CrossKDDistiller: the {owner}'s {type(head).__name__} codes boxes by buckets, "
+                'which are not compared; use a box head with deltas, or distil the features with '
+                'PKD (docs/mmrazor.md)'
             )
 
     def losses(self) -> Losses:

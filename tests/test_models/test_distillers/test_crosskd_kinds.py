@@ -176,6 +176,7 @@ def test_losses_can_be_left_out():
         ('mask_rcnn', None, dict(loss_xy_kd=dict(type='mmdet.L1Loss')), 'StandardRoIHead has no'),
         ('detr', 'conditional_detr', {}, 'student DETRHead, teacher ConditionalDETRHead'),
         ('dino', None, dict(queries='student'), "denoising queries.*queries='teacher'"),
+        ('sabl/sabl-faster-rcnn_r50_fpn_1x_coco.py', None, {}, 'SABLHead codes boxes by buckets'),
         ('grid_rcnn/grid-rcnn_r50_fpn_gn-head_1x_coco.py', None, {}, 'GridRoIHead cannot.*PKD'),
     ],
 )
