@@ -196,7 +196,7 @@ def _in_double(model, batch: dict) -> None:
             sample.gt_instances.bboxes = sample.gt_instances.bboxes.double()
 
 
-def compare(name: str, precision: torch.dtype = torch.float32) -> Row:
+def compare(name: str, precision: torch.dtype = torch.float32, predict: bool = True) -> Row:
     """Run one architecture on both sets of operators, again in float64 where they differ."""
     try:
         model, batch = build(name)
@@ -212,7 +212,7 @@ def compare(name: str, precision: torch.dtype = torch.float32) -> Row:
         torch.set_default_dtype(precision)
         for kind, extension in extensions.items():
             try:
-                steps[kind] = run_step(model, batch, extension)
+                steps[kind] = run_step(model, batch, extension, predict=predict)
             except Exception as error:
                 failed[kind] = _sentence(error)
     finally:
@@ -224,6 +224,11 @@ def compare(name: str, precision: torch.dtype = torch.float32) -> Row:
     if row.same or precision == torch.float64:
         return row
     again = compare(name, torch.float64)
+    if not again.differences and row.differences[2] <= LIMITS[2]:
+        # mmdet pastes masks in float32 only, and the predictions agree already.
+        again = compare(name, torch.float64, predict=False)
+        if again.differences:
+            again.differences = (*again.differences[:2], row.differences[2])
     return again if again.differences else row  # some models have float32 constants
 
 

@@ -134,7 +134,9 @@ def _outputs(samples) -> list[Tensor]:
     return [x.detach().double() for x in found]
 
 
-def run_step(model: BaseModel, batch: dict, extension: ModuleType, seed: int = 0) -> Step:
+def run_step(
+    model: BaseModel, batch: dict, extension: ModuleType, seed: int = 0, predict: bool = True
+) -> Step:
     """Run one training step and one prediction with the operators of a module.
 
     Args:
@@ -142,6 +144,7 @@ def run_step(model: BaseModel, batch: dict, extension: ModuleType, seed: int = 0
         batch (dict): Batch of a data loader; not changed.
         extension (module): Replacement of ``mmcv._ext``.
         seed (int): Seed of the training step.
+        predict (bool): Whether to predict, too.
     """
     model = copy.deepcopy(model)
     kept = copy.deepcopy(model.state_dict())
@@ -154,9 +157,11 @@ def run_step(model: BaseModel, batch: dict, extension: ModuleType, seed: int = 0
         gradient = torch.cat(
             [p.grad.flatten().double() for p in model.parameters() if p.grad is not None]
         )
-        model.load_state_dict(kept)
-        with torch.no_grad():
-            data = model.eval().data_preprocessor(copy.deepcopy(batch), training=False)
-            outputs = _outputs(model(**data, mode='predict'))
+        outputs = []
+        if predict:
+            model.load_state_dict(kept)
+            with torch.no_grad():
+                data = model.eval().data_preprocessor(copy.deepcopy(batch), training=False)
+                outputs = _outputs(model(**data, mode='predict'))
     losses = {name: value.detach().double() for name, value in log.items()}
     return Step(losses, gradient, outputs, set(called))
