@@ -48,8 +48,8 @@ def test_a_misspelt_setting_is_a_mistake():
     )
     assert type(error) is ConfigError
     assert 'KDQualityFocalLoss does not take bta; it takes beta, loss_weight' in str(error)
-    error = raised(lambda: MODELS.build(dict(type='mmkd_sod.CrossKDDistiller')), TypeError)
-    assert 'CrossKDDistiller needs reused_teacher_head_idx' in str(error)
+    error = raised(lambda: MODELS.build(dict(type='mmkd_sod.CompositeDistiller')), TypeError)
+    assert 'CompositeDistiller needs distillers' in str(error)
 
 
 def test_a_fault_inside_of_a_constructor_is_no_mistake():
