@@ -28,6 +28,11 @@ _STUDENT = 'architecture.'
 _FSDP = '_fsdp_wrapped_module.'
 
 
+def _metadata(state: Mapping) -> dict:
+    """Versions of layers, which torch keeps beside the tensors of a state dict."""
+    return getattr(state, '_metadata', None) or {}
+
+
 def _plain_names(module: nn.Module, state: dict, prefix: str, *_) -> None:
     """State-dict hook: save the student's weights under the names of the plain model.
 
@@ -36,7 +41,7 @@ def _plain_names(module: nn.Module, state: dict, prefix: str, *_) -> None:
     if prefix.endswith(_FSDP):
         return
     # The metadata of a state dict (versions of layers) has the same keys.
-    for table in (state, getattr(state, '_metadata', {})):
+    for table in (state, _metadata(state)):
         for key in [key for key in table if key.startswith(prefix + _STUDENT)]:
             table[prefix + key[len(prefix + _STUDENT) :]] = table.pop(key)
 
@@ -44,7 +49,7 @@ def _plain_names(module: nn.Module, state: dict, prefix: str, *_) -> None:
 def _own_names(module: nn.Module, state: dict, prefix: str, *_) -> None:
     """Load hook: invert ``_plain_names``; accept mmrazor's names and drop its teacher."""
     own = tuple(prefix + name for name in (_STUDENT, 'distiller.', 'data_preprocessor.'))
-    metadata = getattr(state, '_metadata', None) or {}
+    metadata = _metadata(state)
     for key in [key for key in metadata if key.startswith(prefix) and not key.startswith(own)]:
         metadata.setdefault(prefix + _STUDENT + key[len(prefix) :], metadata[key])
     for key in [key for key in state if key.startswith(prefix)]:
