@@ -5,6 +5,7 @@ What is certain is one sentence. Other errors keep their traceback, with a hint 
 
 import copy
 import json
+import os
 import random
 import shutil
 
@@ -354,8 +355,12 @@ def test_a_work_dir_that_cannot_be_written(capsys, scenes, tmp_path):
 
 
 def test_a_full_disk(scenes, tmp_path, monkeypatch):
-    def full(*_):
-        raise OSError(28, 'No space left on device', str(tmp_path / 'epoch_1.pth'))
+    sync = os.fsync
+
+    def full(file):
+        if '.pth' in os.readlink(f'/proc/self/fd/{file}'):
+            raise OSError(28, 'No space left on device', str(tmp_path / 'epoch_1.pth'))
+        sync(file)
 
     monkeypatch.setattr('mmkd_sod.utils.files.os.fsync', full)
     end = fault_of(start(scenes, tmp_path / 'w'))

@@ -49,15 +49,17 @@ def recording(recorders: Mapping[Any, Recorder]) -> Iterator[Record]:
 def check_gradient(name: str, module: nn.Module, where: str) -> None:
     """Refuse a record that has no gradient because of an activation checkpoint.
 
+    Modules in eval mode, such as a teacher's, run without gradients on purpose.
+
     Args:
         name (str): Name of the module or of the record.
         module (nn.Module): The module that is running.
         where (str): ``'input'`` or ``'output'``.
 
     Raises:
-        ConfigError: Gradients are off.
+        ConfigError: Gradients are off while the module is in training mode.
     """
-    if not torch.is_grad_enabled():
+    if module.training and not torch.is_grad_enabled():
         raise ConfigError(
             f"a recorder reads the {where} of '{name}' ({type(module).__name__}), which runs "
             'inside an activation checkpoint, where it has no gradient; set with_cp=False in that '

@@ -40,9 +40,11 @@ def report(folder, *args):
     return lambda: main(['report', str(folder / 'run'), '--images', '0', *map(str, args)])
 
 
-def test_the_report_on_a_full_disk(tmp_path, capsys, full_disk):
+def test_the_report_on_a_full_disk(tmp_path, capsys, request):
     out = tmp_path / 'out' / 'report.html'
-    sentence = ended(capsys, report(tmp_path, '--out', out))
+    run = report(tmp_path, '--out', out)
+    request.getfixturevalue('full_disk')
+    sentence = ended(capsys, run)
     assert f"'{out}' cannot be read or written (No space left" in sentence
     assert not list(out.parent.iterdir())
 

@@ -203,7 +203,7 @@ class CompositeDistiller(BaseModule, Distiller):
             return {}
         if len(names) == 1:
             return teachers[names[0]][position]
-        with distiller.record_teacher('') as record:
+        with torch.no_grad(), distiller.record_teacher('') as record:
             self._averages[names]({name: teachers[name][names] for name in names})
         return record
 

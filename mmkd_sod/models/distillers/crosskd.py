@@ -113,9 +113,9 @@ class CrossKDDistiller(DenseDistiller):
         given = {name: value for name, value in given.items() if value is not None}
         self._loss_cfgs = {name: cfg for name, cfg in given.items() if name.startswith('loss_')}
         self._options = {name: given[name] for name in given.keys() - self._loss_cfgs.keys()}
-        self.losses = nn.ModuleDict(
-            {name: MODELS.build(cfg) for name, cfg in self._loss_cfgs.items() if cfg is not False}
-        )
+        for name, cfg in self._loss_cfgs.items():
+            if cfg is not False:
+                self.add_module(name, MODELS.build(cfg))
         self.adapters: nn.ModuleDict | None = None
 
     def prepare(self, student: BaseModel, teacher: BaseModel) -> Recorders:
@@ -146,16 +146,17 @@ class CrossKDDistiller(DenseDistiller):
             default = default | {name: cfg for name, cfg in optional.items() if cfg is not None}
         for name, cfg in default.items():
             if name not in self._loss_cfgs:
-                self.losses[name] = MODELS.build(cfg)
+                self.add_module(name, MODELS.build(cfg))
 
     def compute_losses(self, student: Record, teacher: Record) -> Losses:
         """See ``DenseDistiller.compute_losses``."""
         losses: Losses = {}
-        for pair in self.reader.compare(student, teacher, set(self.losses)):
-            if pair.loss in self.losses:
+        modules = {name: loss for name, loss in self.named_children() if name.startswith('loss_')}
+        for pair in self.reader.compare(student, teacher, set(modules)):
+            if pair.loss in modules:
                 # With nothing to compare, a zero that keeps the graph complete.
                 losses[pair.prefix + pair.loss] = (
-                    self.losses[pair.loss](
+                    modules[pair.loss](
                         pair.student, pair.teacher, weight=pair.weight, avg_factor=pair.avg_factor
                     )
                     if len(pair.student)
