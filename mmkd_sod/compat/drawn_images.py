@@ -21,6 +21,9 @@ def write_drawings() -> None:
     @force_init_env
     def add_image(self, name: str, image: np.ndarray, step: int = 0, **kwargs) -> None:
         """Write an RGB image, (H, W, 3), uint8, to ``vis_image/NAME_STEP.png``."""
+        if image.dtype != np.uint8:
+            # The class of mmengine's own error.
+            raise AssertionError(f'add_image: image is {image.dtype}; convert it to uint8')
         path = Path(self._img_save_dir, f'{name}_{step}.png')
         write_image(path, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
 
