@@ -39,8 +39,12 @@ def environment(tmp_path):
 def install(environment, **options):
     """What `make install` says, and the mmcv that it leaves; more than one is a fault."""
     words = [f'{key}={value}' for key, value in options.items()]
+    # make passes its own variables on to the tests that it starts.
+    own = ('OPS', 'VENV', 'PYTHON', 'WORKERS')
     env = {
-        key: value for key, value in os.environ.items() if not key.startswith(('MAKE', 'MFLAGS'))
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(('MAKE', 'MFLAGS')) and key not in own
     }
     done = subprocess.run(
         ['make', 'install', f'VENV={environment}', *words],

@@ -255,7 +255,7 @@ def test_mappings_that_do_not_fit(mapping, sentence):
 @pytest.mark.parametrize('head', ALL)
 def test_without_arguments_the_terms_are_the_papers(head):
     model = build_distill(head, dict(type='mmkd_sod.CrossKDDistiller'))
-    found, reader = model.distiller.losses, model.distiller.reader
+    found, reader = dict(model.distiller.named_children()), model.distiller.reader
     assert (reader.idx, reader.student_idx) == ((2, 2) if head == 'fcos' else (3, 3))
     assert found['loss_cls_kd'].loss_weight == (0.4 if head == 'fcos' else 1.0)
     wanted = MODELS.build(REG_KD[head])
