@@ -68,6 +68,7 @@ class CrossReader(ABC):
         # An annotation as Any: the attributes depend on the kind.
         self.student: Any = student
         self.teacher: Any = teacher
+        self._adapters: nn.ModuleDict | None = None
 
     @property
     @abstractmethod
@@ -87,7 +88,7 @@ class CrossReader(ABC):
 
     def adapters(self) -> nn.ModuleDict | None:
         """Return learned layers between both networks, if any were asked for."""
-        return None
+        return self._adapters
 
     @abstractmethod
     def recorders(self) -> tuple[dict[str, Recorder], dict[str, Recorder]]:
@@ -114,6 +115,24 @@ def check_equal(name: str, student: Any, teacher: Any) -> None:
         raise ConfigError(
             f'CrossKDDistiller: {name} must agree, student {student}, teacher {teacher}; change '
             'one of the two configs'
+        )
+
+
+def check_necks(student: Any, teacher: Any, adapter: bool) -> None:
+    """Refuse necks of different channels without an adapter.
+
+    Args:
+        student (int | list): Channels of the student's neck.
+        teacher (int | list): Of the teacher's.
+        adapter (bool): Whether 1x1 convolutions are learned between them.
+
+    Raises:
+        ConfigError: The message names both.
+    """
+    if student != teacher and not adapter:
+        raise ConfigError(
+            f'CrossKDDistiller: the necks have {student} channels (student) and {teacher} '
+            '(teacher); set out_channels alike, or learn a 1x1 convolution with adapter=True'
         )
 
 

@@ -101,10 +101,6 @@ class DenseCross(CrossReader):
             return {}
         return dict(loss_center_kd=dict(_CENTER) if reader.center_by_default else None)
 
-    def adapters(self) -> nn.ModuleDict | None:
-        """See ``CrossReader.adapters``."""
-        return self._adapters
-
     def _build_adapters(self) -> nn.ModuleDict:
         ours, theirs = (
             self.readers[0].channels(self.student_idx),

@@ -122,7 +122,6 @@ class QueryCross(CrossReader):
         self.of_student, self.in_pixels = queries == 'student', boxes == 'pixels'
         self.detach_targets = detach_targets
         self._check(adapter)
-        self._adapters = None
         if adapter:
             layer = nn.Linear(self.student.embed_dims, self.teacher.embed_dims, bias=False)
             self._adapters = nn.ModuleDict(dict(memory=layer))
@@ -175,10 +174,6 @@ class QueryCross(CrossReader):
     @property
     def _sigmoid(self) -> bool:
         return self.teacher.bbox_head.loss_cls.use_sigmoid
-
-    def adapters(self) -> nn.ModuleDict | None:
-        """See ``CrossReader.adapters``."""
-        return self._adapters
 
     def recorders(self) -> tuple[dict[str, Recorder], dict[str, Recorder]]:
         """See ``CrossReader.recorders``."""

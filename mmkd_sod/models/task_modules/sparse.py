@@ -7,11 +7,10 @@ from mmdet.structures.bbox import bbox_xyxy_to_cxcywh
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
-from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.recorders import Call, CallRecorder, MethodRecorder, Record, Recorder
 from mmkd_sod.registry import CROSS_READERS
 
-from .crossing import Comparison, CrossReader, Losses, check_equal
+from .crossing import Comparison, CrossReader, Losses, check_equal, check_necks
 from .detr import compare_queries, image_sizes, query_losses
 
 
@@ -44,12 +43,7 @@ class SparseCross(CrossReader):
         check_equal('classes of the heads', *(head.num_classes for head in heads))
         check_equal('strides of the RoI extractors', *(list(e.featmap_strides) for e in extractors))
         widths = [extractor.out_channels for extractor in extractors]
-        if widths[0] != widths[1] and not adapter:
-            raise ConfigError(
-                f'CrossKDDistiller: the necks have {widths[0]} channels (student) and {widths[1]} '
-                '(teacher); set out_channels alike, or learn a 1x1 convolution with adapter=True'
-            )
-        self._adapters = None
+        check_necks(widths[0], widths[1], adapter)
         if adapter:
             layer = nn.Conv2d(widths[0], widths[1], 1, bias=False)
             self._adapters = nn.ModuleDict(dict(neck=layer))
@@ -62,10 +56,6 @@ class SparseCross(CrossReader):
     def losses(self) -> Losses:
         """See ``CrossReader.losses``."""
         return query_losses()
-
-    def adapters(self) -> nn.ModuleDict | None:
-        """See ``CrossReader.adapters``."""
-        return self._adapters
 
     def recorders(self) -> tuple[dict[str, Recorder], dict[str, Recorder]]:
         """See ``CrossReader.recorders``."""

@@ -14,7 +14,7 @@ from mmkd_sod.models.recorders import Call, CallRecorder, MethodRecorder, Record
 from mmkd_sod.registry import CROSS_READERS
 
 from .base import rank_mean
-from .crossing import Comparison, CrossReader, Losses, check_choice, check_equal
+from .crossing import Comparison, CrossReader, Losses, check_choice, check_equal, check_necks
 
 _TINY = torch.finfo(torch.float32).tiny
 
@@ -66,7 +66,6 @@ class TwoStageCross(CrossReader):
         self.decoded, self.all_masks = boxes == 'decoded', masks == 'all'
         self._check(adapter)
         widths = self._width(student), self._width(teacher)
-        self._adapters = None
         if adapter:
             self._adapters = nn.ModuleDict(dict(neck=nn.Conv2d(*widths, 1, bias=False)))
 
@@ -99,14 +98,7 @@ class TwoStageCross(CrossReader):
                 list(extractor.featmap_strides),
                 list(other_extractor.featmap_strides),
             )
-        if not adapter:
-            width, wanted = self._width(self.student), self._width(self.teacher)
-            if width != wanted:
-                raise ConfigError(
-                    f'CrossKDDistiller: the necks have {width} channels (student) and {wanted} '
-                    '(teacher); set out_channels alike, or learn a 1x1 convolution with '
-                    'adapter=True'
-                )
+        check_necks(self._width(self.student), self._width(self.teacher), adapter)
 
     def _check_head(self, owner: str, head: Any) -> None:
         if head.loss_cls.use_sigmoid or head.custom_cls_channels:
@@ -114,7 +106,6 @@ class TwoStageCross(CrossReader):
                 f"CrossKDDistiller: the {owner}'s {type(head).__name__} does not classify by one "
                 'softmax over classes and background; use loss_cls=dict(type=CrossEntropyLoss)'
             )
-
         if isinstance(head.bbox_coder, BucketingBBoxCoder):
             raise ConfigError(
                 f"CrossKDDistiller: the {owner}'s {type(head).__name__} codes boxes by buckets, "
@@ -135,10 +126,6 @@ class TwoStageCross(CrossReader):
                 type='mmkd_sod.KDQualityFocalLoss', beta=1.0, loss_weight=1.0
             )
         return losses
-
-    def adapters(self) -> nn.ModuleDict | None:
-        """See ``CrossReader.adapters``."""
-        return self._adapters
 
     def recorders(self) -> tuple[dict[str, Recorder], dict[str, Recorder]]:
         """See ``CrossReader.recorders``."""

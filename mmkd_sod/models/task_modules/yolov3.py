@@ -7,13 +7,12 @@ import torch
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
-from mmkd_sod.errors import ConfigError
 from mmkd_sod.models.recorders import CallRecorder, MethodRecorder, Record, Recorder
 from mmkd_sod.registry import CROSS_READERS
 
 from .alignment import align_scale, channel_stats
 from .base import flatten_levels
-from .crossing import Comparison, CrossReader, Losses, check_equal
+from .crossing import Comparison, CrossReader, Losses, check_equal, check_necks
 
 
 @CROSS_READERS.register_module(name='YOLOV3Head')
@@ -50,12 +49,7 @@ class YOLOV3Cross(CrossReader):
             ),
         )
         widths = list(ours.in_channels), list(theirs.in_channels)
-        if widths[0] != widths[1] and not adapter:
-            raise ConfigError(
-                f'CrossKDDistiller: the necks have {widths[0]} channels (student) and {widths[1]} '
-                '(teacher); set out_channels alike, or learn 1x1 convolutions with adapter=True'
-            )
-        self._adapters = None
+        check_necks(widths[0], widths[1], adapter)
         if adapter:
             self._adapters = nn.ModuleDict(
                 {
@@ -78,10 +72,6 @@ class YOLOV3Cross(CrossReader):
             loss_xy_kd=dict(quality),
             loss_wh_kd=dict(type='mmdet.MSELoss', loss_weight=2.0),
         )
-
-    def adapters(self) -> nn.ModuleDict | None:
-        """See ``CrossReader.adapters``."""
-        return self._adapters
 
     def recorders(self) -> tuple[dict[str, Recorder], dict[str, Recorder]]:
         """See ``CrossReader.recorders``."""
